@@ -1,0 +1,47 @@
+/* A byte queue: bytes are put in at the end and taken from the front.  Memory comes from the
+ * platform. */
+#ifndef WSC_CORE_BUF_H
+#define WSC_CORE_BUF_H
+
+#include "wsclose.h"
+
+typedef struct wsc_buf {
+  const wsc_platform *platform; /* borrowed */
+  uint8_t *block;               /* owned; NULL while empty and never grown */
+  size_t start, end, capacity;  /* bytes [start, end) of block are held */
+} wsc_buf;
+
+void wsc_buf_init(wsc_buf *buf, const wsc_platform *platform);
+void wsc_buf_free(wsc_buf *buf); /* empty and without memory afterwards; may be used again */
+
+static inline size_t wsc_buf_size(const wsc_buf *buf) {
+  return buf->end - buf->start;
+}
+static inline uint8_t *wsc_buf_data(const wsc_buf *buf) {
+  return buf->block + buf->start;
+}
+
+/* Lends at least `size` bytes of room behind the end; how much there is stands in *room (may be
+ * NULL).  Moves the held bytes to the front before it grows; grows by doubling.  NULL: no memory,
+ * nothing changed. */
+uint8_t *wsc_buf_reserve(wsc_buf *buf, size_t size, size_t *room);
+
+/* Like wsc_buf_reserve, but grows to just what is needed: for a size known beforehand. */
+uint8_t *wsc_buf_reserve_exact(wsc_buf *buf, size_t size);
+
+void wsc_buf_commit(wsc_buf *buf,
+                    size_t size); /* the lender wrote that much (asserted: room was there) */
+void wsc_buf_consume(wsc_buf *buf, size_t size); /* asserted: size <= held */
+void wsc_buf_truncate(wsc_buf *buf,
+                      size_t size); /* keep the first `size` held bytes (asserted: size <= held) */
+bool wsc_buf_append(wsc_buf *buf, const void *data, size_t size);
+bool wsc_buf_append_string(wsc_buf *buf, const char *text);
+
+/* Memory for small owned things, zeroed where new; the platform's resize with an overflow check. */
+void *wsc_alloc(const wsc_platform *platform, size_t count,
+                size_t size); /* zeroed; NULL: no memory or overflow */
+void wsc_release(const wsc_platform *platform, void *block); /* NULL is fine */
+char *wsc_copy_string(const wsc_platform *platform, const char *data,
+                      size_t size); /* NUL added; NULL: no memory */
+
+#endif

@@ -1,0 +1,39 @@
+/* One interface for everything bytes go through; streams stack: socket, then proxy tunnel, then
+ * TLS. All calls return at once.  A stream owns the one below it and frees it. */
+#ifndef WSC_NET_STREAM_H
+#define WSC_NET_STREAM_H
+
+#include "wsclose.h"
+
+enum { WSC_WANT_READ = 1, WSC_WANT_WRITE = 2 };
+
+typedef struct wsc_stream wsc_stream;
+
+typedef struct wsc_stream_ops {
+  /* Goes on with the set-up (connect, CONNECT/SOCKS, TLS handshake).  WSC_OK: ready; WSC_AGAIN: see
+   * want; a wsc_error: failed, wsc_stream_fault has the sentence. */
+  int (*open)(wsc_stream *stream);
+  /* > 0: bytes; 0: the end, in order; WSC_AGAIN; a wsc_error.  size > 0. */
+  int64_t (*read)(wsc_stream *stream, void *data, size_t size);
+  /* >= 0: bytes taken; WSC_AGAIN; a wsc_error.  After WSC_AGAIN the same bytes come again, maybe
+   * from another address and maybe more of them.  Never raises SIGPIPE. */
+  int64_t (*write)(wsc_stream *stream, const void *data, size_t size);
+  /* What the descriptor must be ready for so that the operation that last gave WSC_AGAIN goes on:
+   * WSC_WANT_… bits. `wishes` are the caller's own (read, write); returned are the descriptor's. */
+  unsigned (*want)(const wsc_stream *stream, unsigned wishes);
+  /* Bytes that a read would give though the descriptor is not ready (TLS records already
+   * decrypted). */
+  bool (*pending)(const wsc_stream *stream);
+  int (*fd)(const wsc_stream *stream); /* -1: none yet */
+  /* Orderly end where the protocol has one (close_notify), one try, never waits. */
+  void (*shutdown)(wsc_stream *stream);
+  void (*free)(wsc_stream *stream); /* with all below; NULL is not passed */
+} wsc_stream_ops;
+
+struct wsc_stream {
+  const wsc_stream_ops *ops;
+  wsc_stream *lower; /* owned; NULL at the bottom */
+  char fault[256];   /* a sentence once a call failed */
+};
+
+#endif
