@@ -1,0 +1,49 @@
+/* The message being received: fragments put together, inflated, its text checked byte by byte, its
+ * limits kept. */
+#ifndef WSC_CORE_MESSAGE_H
+#define WSC_CORE_MESSAGE_H
+
+#include "buf.h"
+#include "utf8.h"
+#include "frame.h"
+#include "deflate.h"
+
+typedef struct wsc_message {
+  bool open;       /* a first frame came and the last one did not */
+  bool compressed; /* RSV1 on the first frame */
+  uint8_t opcode;
+  wsc_utf8_state utf8;
+  size_t fragments;
+  uint64_t wire_size; /* payload bytes announced by its frames so far */
+  wsc_buf body; /* what is put together; unused while a message comes whole in one plain frame */
+} wsc_message;
+
+void wsc_message_init(wsc_message *message, const wsc_platform *platform);
+void wsc_message_free(wsc_message *message);
+
+/* Judges the head of a data frame and begins or continues the message.  WSC_ERR_PROTOCOL: RSV bits,
+ * a stray or missing continuation; WSC_ERR_TOO_BIG: frame, message or fragments over their limits.
+ * *sentence names it. */
+int wsc_message_frame(wsc_message *message, const wsc_frame *frame, bool deflate,
+                      const wsc_limits *limits, const char **sentence);
+
+/* May the payload be lent as it lies in the input: one plain frame is the whole message? */
+static inline bool wsc_message_is_whole(const wsc_message *message, const wsc_frame *frame) {
+  return frame->fin && message->fragments == 1 && !message->compressed;
+}
+
+/* Checks more bytes of a text that is lent.  WSC_OK or WSC_ERR_UTF8; `last`: they end the message.
+ */
+int wsc_message_check(wsc_message *message, const uint8_t *data, size_t size, bool last,
+                      const char **sentence);
+
+/* Adds more payload bytes, inflated where the message is compressed.  `last`: they end the message.
+ * WSC_ERR_UTF8, WSC_ERR_TOO_BIG, WSC_ERR_DEFLATE or WSC_ERR_MEMORY; of two faults the one nearer to
+ * the front is reported. */
+int wsc_message_add(wsc_message *message, wsc_deflate *deflate, const uint8_t *data, size_t size,
+                    bool last, size_t size_max, const char **sentence);
+
+/* The message was delivered or dropped: ready for the next one. */
+void wsc_message_clear(wsc_message *message);
+
+#endif
