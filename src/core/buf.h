@@ -3,6 +3,8 @@
 #ifndef WSC_CORE_BUF_H
 #define WSC_CORE_BUF_H
 
+#include <assert.h>
+
 #include "wsclose.h"
 
 typedef struct wsc_buf {
@@ -18,22 +20,39 @@ static inline size_t wsc_buf_size(const wsc_buf *buf) {
   return buf->end - buf->start;
 }
 static inline uint8_t *wsc_buf_data(const wsc_buf *buf) {
-  return buf->block + buf->start;
+  return buf->block == NULL ? NULL : buf->block + buf->start;
 }
 
 /* Lends at least `size` bytes of room behind the end; how much there is stands in *room (may be
- * NULL).  Moves the held bytes to the front before it grows; grows by doubling.  NULL: no memory,
- * nothing changed. */
+ * NULL).  Moves the held bytes to the front where that pays, else grows by doubling.  NULL: no
+ * memory, nothing changed. */
 uint8_t *wsc_buf_reserve(wsc_buf *buf, size_t size, size_t *room);
 
-/* Like wsc_buf_reserve, but grows to just what is needed: for a size known beforehand. */
+/* Like wsc_buf_reserve, but moves whenever that is enough, else grows to just what is needed: for a
+ * size known beforehand. */
 uint8_t *wsc_buf_reserve_exact(wsc_buf *buf, size_t size);
 
-void wsc_buf_commit(wsc_buf *buf,
-                    size_t size); /* the lender wrote that much (asserted: room was there) */
-void wsc_buf_consume(wsc_buf *buf, size_t size); /* asserted: size <= held */
-void wsc_buf_truncate(wsc_buf *buf,
-                      size_t size); /* keep the first `size` held bytes (asserted: size <= held) */
+/* The borrower of the room wrote `size` bytes there (asserted: room was there). */
+static inline void wsc_buf_commit(wsc_buf *buf, size_t size) {
+  assert(size <= buf->capacity - buf->end);
+  buf->end += size;
+}
+
+/* Takes `size` bytes from the front (asserted: they are held).  An empty queue starts over at the
+ * block's front, so that one drained in time never moves a byte. */
+static inline void wsc_buf_consume(wsc_buf *buf, size_t size) {
+  assert(size <= wsc_buf_size(buf));
+  buf->start += size;
+  if (buf->start == buf->end) buf->start = buf->end = 0;
+}
+
+/* Keeps the first `size` held bytes (asserted: they are held). */
+static inline void wsc_buf_truncate(wsc_buf *buf, size_t size) {
+  assert(size <= wsc_buf_size(buf));
+  buf->end = buf->start + size;
+  if (size == 0) buf->start = buf->end = 0;
+}
+
 bool wsc_buf_append(wsc_buf *buf, const void *data, size_t size);
 bool wsc_buf_append_string(wsc_buf *buf, const char *text);
 
