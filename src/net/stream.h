@@ -16,10 +16,13 @@ typedef struct wsc_stream_ops {
   /* > 0: bytes; 0: the end, in order; WSC_AGAIN; a wsc_error.  size > 0. */
   int64_t (*read)(wsc_stream *stream, void *data, size_t size);
   /* >= 0: bytes taken; WSC_AGAIN; a wsc_error.  After WSC_AGAIN the same bytes come again, maybe
-   * from another address and maybe more of them.  Never raises SIGPIPE. */
+   * from another address and maybe more of them.  What was taken may still wait inside (ciphertext
+   * that the socket would not take): want(stream, 0) then gives WSC_WANT_WRITE, and the next write
+   * goes on with it, also one of size 0.  Never raises SIGPIPE. */
   int64_t (*write)(wsc_stream *stream, const void *data, size_t size);
   /* What the descriptor must be ready for so that the operation that last gave WSC_AGAIN goes on:
-   * WSC_WANT_… bits. `wishes` are the caller's own (read, write); returned are the descriptor's. */
+   * WSC_WANT_… bits. `wishes` are the caller's own (read, write); returned are the descriptor's:
+   * maybe more than the wishes, see write. */
   unsigned (*want)(const wsc_stream *stream, unsigned wishes);
   /* Bytes that a read would give though the descriptor is not ready (TLS records already
    * decrypted). */
