@@ -1,0 +1,304 @@
+--- The bytes of WebSocket frames, seen from a server.
+--
+-- Written from RFC 6455 alone, in plain Lua, and without wsclose's core, so that a fault of the
+-- core cannot hide behind the same fault here.  What it writes may be as illegal as a spec likes;
+-- what it reads it reports and judges (`fault`).  It knows no socket: the scripted server uses it,
+-- and specs of `wsclose.protocol` may.  The opening handshake is in handshake.lua.
+
+local byte, char, floor = string.byte, string.char, math.floor
+local unpack = table.unpack or unpack -- luacheck: ignore 143
+
+local wire = {}
+
+---@param text string hex digits, with blanks anywhere
+---@return string bytes
+function wire.hex(text)
+  return (text:gsub("%s+", ""):gsub("%x%x", function(pair)
+    return char(tonumber(pair, 16))
+  end))
+end
+
+---@param bytes string
+---@return string hex lower case, no blanks
+function wire.to_hex(bytes)
+  return (bytes:gsub(".", function(c)
+    return ("%02x"):format(byte(c))
+  end))
+end
+
+-- ---------------------------------------------------------------- masking, RFC 6455 5.3
+
+-- Lua 5.1 has no bit operators, so one row of 256 results is worked out for each key byte met.
+local xor_rows = {}
+
+local function xor_byte(a, b)
+  local result, place = 0, 1
+  while a > 0 or b > 0 do
+    if a % 2 ~= b % 2 then
+      result = result + place
+    end
+    a, b, place = floor(a / 2), floor(b / 2), place * 2
+  end
+  return result
+end
+
+local function xor_row(key_byte)
+  local row = xor_rows[key_byte]
+  if not row then
+    row = {}
+    for value = 0, 255 do
+      row[value] = xor_byte(value, key_byte)
+    end
+    xor_rows[key_byte] = row
+  end
+  return row
+end
+
+local MASK_PIECE = 4096 -- a multiple of 4, and within what string.byte may return at once
+
+--- Masks or unmasks: the same operation both ways.
+---@param bytes string
+---@param key string four bytes
+---@return string
+function wire.mask(bytes, key)
+  local rows = {}
+  for i = 1, 4 do
+    rows[i] = xor_row(byte(key, i))
+  end
+  local pieces = {}
+  for first = 1, #bytes, MASK_PIECE do
+    local values = { byte(bytes, first, math.min(first + MASK_PIECE - 1, #bytes)) }
+    for i = 1, #values do
+      values[i] = rows[(i - 1) % 4 + 1][values[i]]
+    end
+    pieces[#pieces + 1] = char(unpack(values))
+  end
+  return table.concat(pieces)
+end
+
+-- ---------------------------------------------------------------- numbers in network order
+
+local function from_number(value, width)
+  local bytes = {}
+  for i = width, 1, -1 do
+    bytes[i] = char(value % 256)
+    value = floor(value / 256)
+  end
+  return table.concat(bytes)
+end
+
+local function to_number(bytes, first, last)
+  local value = 0
+  for i = first, last do
+    value = value * 256 + byte(bytes, i)
+  end
+  return value
+end
+
+-- ---------------------------------------------------------------- frames, RFC 6455 5.2
+
+wire.CONTINUATION, wire.TEXT, wire.BINARY = 0, 1, 2
+wire.CLOSE, wire.PING, wire.PONG = 8, 9, 10
+
+local OPCODE_NAMES = {
+  [0] = "continuation",
+  [1] = "text",
+  [2] = "binary",
+  [8] = "close",
+  [9] = "ping",
+  [10] = "pong",
+}
+local OPCODES = {}
+for opcode, name in pairs(OPCODE_NAMES) do
+  OPCODES[name] = opcode
+end
+
+---@param opcode integer|string a number 0-15, or a name
+---@return integer
+function wire.opcode(opcode)
+  return OPCODES[opcode] or assert(tonumber(opcode), "no such opcode: " .. tostring(opcode))
+end
+
+---@class wire.FrameToWrite
+---@field opcode? integer|string default "text"
+---@field payload? string default ""
+---@field fin? boolean default true
+---@field rsv1? boolean
+---@field rsv2? boolean
+---@field rsv3? boolean
+---@field mask? string four bytes: a masked frame (a server must not send one)
+---@field form? 7|16|64 how the length is written; default: the shortest that holds it
+---@field length? number|string the length the head claims; a string is written as it stands, in
+--- place of the 2 or 8 extended bytes (for 2^63 and up). Default: the payload's
+
+---@param length number
+---@return 7|16|64
+local function shortest_form(length)
+  return length < 126 and 7 or length < 65536 and 16 or 64
+end
+
+local function length_bytes(length, form, mask_bit)
+  local extended = type(length) == "string" and length
+  form = form or extended and #extended * 8 or shortest_form(length)
+  if form == 7 then
+    return char(mask_bit + length)
+  end
+  return char(mask_bit + (form == 16 and 126 or 127)) .. (extended or from_number(length, form / 8))
+end
+
+--- One frame, as legal or illegal as asked.
+---@param frame wire.FrameToWrite
+---@return string bytes
+function wire.frame(frame)
+  local payload, first = frame.payload or "", wire.opcode(frame.opcode or "text")
+  first = first + (frame.fin == false and 0 or 128)
+  first = first + (frame.rsv1 and 64 or 0) + (frame.rsv2 and 32 or 0) + (frame.rsv3 and 16 or 0)
+  local length = length_bytes(frame.length or #payload, frame.form, frame.mask and 128 or 0)
+  if frame.mask then
+    payload = frame.mask .. wire.mask(payload, frame.mask)
+  end
+  return char(first) .. length .. payload
+end
+
+--- The frames of one message in several pieces.
+---@param opcode integer|string of the first frame
+---@param pieces string[]
+---@return string[] frames
+function wire.fragments(opcode, pieces)
+  local frames = {}
+  for i, piece in ipairs(pieces) do
+    frames[i] = wire.frame { opcode = i == 1 and opcode or 0, payload = piece, fin = i == #pieces }
+  end
+  return frames
+end
+
+---@param code? integer nil: an empty Close
+---@param reason? string
+---@return string payload of a Close frame, RFC 6455 5.5.1
+function wire.close_payload(code, reason)
+  return code and from_number(code, 2) .. (reason or "") or ""
+end
+
+---@class wire.Frame
+---@field fin boolean
+---@field rsv1 boolean
+---@field rsv2 boolean
+---@field rsv3 boolean
+---@field opcode integer
+---@field name string "text", "close", … or "opcode 11"
+---@field masked boolean
+---@field mask? string the key
+---@field form 7|16|64 how the length was written
+---@field payload string unmasked
+---@field size integer bytes of the whole frame on the wire
+---@field code? integer of a Close frame: its code, 1005 when empty
+---@field reason? string of a Close frame
+
+local function read_length(bytes, position)
+  local short = byte(bytes, position + 1) % 128
+  if short < 126 then
+    return short, 7, position + 2
+  end
+  local width = short == 126 and 2 or 8
+  if #bytes < position + 1 + width then
+    return nil, position + 1 + width
+  end
+  local length = to_number(bytes, position + 2, position + 1 + width)
+  return length, width * 8, position + 2 + width
+end
+
+local function describe_head(bytes, position)
+  local first = byte(bytes, position)
+  local opcode = first % 16
+  return {
+    fin = first >= 128,
+    rsv1 = floor(first / 64) % 2 == 1,
+    rsv2 = floor(first / 32) % 2 == 1,
+    rsv3 = floor(first / 16) % 2 == 1,
+    opcode = opcode,
+    name = OPCODE_NAMES[opcode] or "opcode " .. opcode,
+    masked = byte(bytes, position + 1) >= 128,
+  }
+end
+
+local function read_close(frame)
+  local payload = frame.payload
+  frame.code = #payload >= 2 and to_number(payload, 1, 2) or 1005
+  frame.reason = payload:sub(3)
+end
+
+--- Reads the frame that begins at `position`.
+---@param bytes string
+---@param position? integer default 1
+---@return wire.Frame? frame nil: more bytes are needed
+---@return integer next where the following frame begins; without a frame: how many bytes of `bytes`
+--- there must be, at least, before it is worth asking again
+function wire.read_frame(bytes, position)
+  position = position or 1
+  if #bytes < position + 1 then
+    return nil, position + 1
+  end
+  local frame = describe_head(bytes, position)
+  local length, form, payload_at = read_length(bytes, position)
+  if not length then
+    return nil, form
+  end
+  frame.form = form
+  if frame.masked then
+    frame.mask = bytes:sub(payload_at, payload_at + 3)
+    payload_at = payload_at + 4
+  end
+  local next_at = payload_at + length
+  if #bytes < next_at - 1 then
+    return nil, next_at - 1
+  end
+  local payload = bytes:sub(payload_at, next_at - 1)
+  frame.payload = frame.masked and wire.mask(payload, frame.mask) or payload
+  frame.size = next_at - position
+  if frame.opcode == wire.CLOSE then
+    read_close(frame)
+  end
+  return frame, next_at
+end
+
+--- What a client did wrong in this frame, as far as one frame shows it.
+---@param frame wire.Frame
+---@param rsv1_agreed? boolean was an extension agreed that uses RSV1?
+---@return string? fault nil: nothing
+function wire.fault(frame, rsv1_agreed)
+  local control = frame.opcode >= 8
+  if not frame.masked then
+    return "a client must mask its frames (RFC 6455 5.1)"
+  elseif frame.rsv2 or frame.rsv3 or frame.rsv1 and (control or not rsv1_agreed) then
+    return "an RSV bit without an extension that gives it a meaning (RFC 6455 5.2)"
+  elseif not OPCODE_NAMES[frame.opcode] then
+    return "a reserved opcode (RFC 6455 5.2)"
+  elseif frame.form ~= shortest_form(#frame.payload) then
+    return "a length that is not in its shortest form (RFC 6455 5.2)"
+  elseif control and (not frame.fin or #frame.payload > 125) then
+    return "a control frame that is fragmented or over 125 bytes (RFC 6455 5.5)"
+  elseif frame.opcode == wire.CLOSE and #frame.payload == 1 then
+    return "a Close body of one byte (RFC 6455 5.5.1)"
+  end
+end
+
+-- ---------------------------------------------------------------- DEFLATE without compressing
+
+local STORED_MAX = 65535
+
+--- A permessage-deflate payload made of stored blocks (RFC 1951 3.2.4, RFC 7692 7.2.3.3): legal,
+--- and written without zlib.  Put it into a frame with `rsv1 = true`.
+---@param bytes string
+---@return string payload
+function wire.stored(bytes)
+  local blocks = {}
+  for first = 1, #bytes, STORED_MAX do
+    local piece = bytes:sub(first, first + STORED_MAX - 1)
+    local low, high = #piece % 256, floor(#piece / 256)
+    blocks[#blocks + 1] = char(0, low, high, 255 - low, 255 - high) .. piece
+  end
+  -- The empty stored block that ends a flush is left out but for its first byte, 7.2.1.
+  return table.concat(blocks) .. "\0"
+end
+
+return wire
