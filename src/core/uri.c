@@ -1,0 +1,391 @@
+/* ws, wss, ws+unix and wss+unix URLs, RFC 6455 3 and RFC 3986: see uri.h.
+ *
+ * `split_url` judges a URL without memory and leaves slices of it; `wsc_uri_parse` writes them out.
+ * What a host may hold is stricter than RFC 3986: it goes into a DNS question and into the Host
+ * header, so it must be a DNS name or an address in its one standard form. */
+#include "uri.h"
+
+#include <assert.h>
+#include <stdio.h>
+#include <string.h>
+
+typedef struct url_slice {
+  const char *data; /* NULL: the URL has no such part */
+  size_t size;
+} url_slice;
+
+typedef struct url_parts {
+  bool secure, on_socket, ipv6;
+  url_slice userinfo, path, host, target; /* as written; the target without a leading "/" if it
+                                             begins with "?" or is empty */
+  unsigned port;
+} url_parts;
+
+static const char bad_address[] = "the URL's host is neither a name nor a dotted IPv4 address";
+static const char bad_ipv6[] = "the URL's host is not an IPv6 address in brackets";
+static const char bad_name[] = "the URL's host is not a DNS name";
+static const char bad_port[] = "the URL's port is not a number from 1 to 65535";
+static const char bad_socket[] =
+    "the URL names no socket path (expected ws+unix:///path.sock:/resource)";
+
+static bool is_decimal(char c) {
+  return c >= '0' && c <= '9';
+}
+
+static char ascii_lower(char c) {
+  return c >= 'A' && c <= 'Z' ? (char)(c - 'A' + 'a') : c;
+}
+
+/* The value of a hexadecimal digit, or -1. */
+static int hex_value(char c) {
+  c = ascii_lower(c);
+  if (is_decimal(c)) return c - '0';
+  return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+/* ------------------------------------------------------------ bytes */
+
+/* Faults that may stand anywhere in a URL. */
+static const char *url_bytes_fault(const char *text) {
+  if (*text == '\0') return "the URL is empty";
+  for (; *text != '\0'; text++) {
+    unsigned char c = (unsigned char)*text;
+    if (c <= 0x20 || c == 0x7F) return "the URL holds a blank or a control byte";
+    if (c >= 0x80)
+      return "the URL holds a byte that is not ASCII (percent-encode it; xn-- in a host)";
+    if (c == '#') return "the URL has a fragment, which RFC 6455 3 forbids (write # as %23)";
+    if (c == '%' && (hex_value(text[1]) < 0 || hex_value(text[2]) < 0))
+      return "the URL has a % that two hexadecimal digits do not follow";
+  }
+  return NULL;
+}
+
+/* The byte at the front of a slice, percent-decoded; moves on. */
+static unsigned char take_decoded(url_slice *slice) {
+  size_t size = *slice->data == '%' ? 3 : 1;
+  int value = size == 3 ? hex_value(slice->data[1]) << 4 | hex_value(slice->data[2]) : *slice->data;
+  slice->data += size;
+  slice->size -= size;
+  return (unsigned char)value;
+}
+
+static bool decodes_to_control(url_slice slice) {
+  while (slice.size > 0) {
+    unsigned char c = take_decoded(&slice);
+    if (c < 0x20 || c == 0x7F) return true;
+  }
+  return false;
+}
+
+/* ------------------------------------------------------------ slices */
+
+static void drop_front(url_slice *slice, size_t size) {
+  slice->data += size;
+  slice->size -= size;
+}
+
+static bool begins_with(url_slice slice, char c) {
+  return slice.size > 0 && *slice.data == c;
+}
+
+static bool slice_holds(url_slice slice, char c) {
+  return slice.size > 0 && memchr(slice.data, c, slice.size) != NULL;
+}
+
+/* Takes what stands before the first of `stops`, or everything. */
+static url_slice take_until(url_slice *rest, const char *stops) {
+  url_slice taken = {rest->data, 0};
+  while (rest->size > 0 && memchr(stops, *rest->data, strlen(stops)) == NULL) {
+    drop_front(rest, 1);
+    taken.size++;
+  }
+  return taken;
+}
+
+/* Drops `prefix` (lower case) from the front, if it stands there in any case. */
+static bool drop_prefix(url_slice *rest, const char *prefix) {
+  size_t size = strlen(prefix);
+  if (rest->size < size) return false;
+  for (size_t i = 0; i < size; i++)
+    if (ascii_lower(rest->data[i]) != prefix[i]) return false;
+  drop_front(rest, size);
+  return true;
+}
+
+/* ------------------------------------------------------------ host */
+
+/* Takes a number without leading zeros from 0 to 255. */
+static bool take_octet(url_slice *rest) {
+  unsigned value = 0;
+  size_t digits = 0;
+  for (; rest->size > 0 && is_decimal(*rest->data) && digits < 3; digits++) {
+    if (digits == 1 && value == 0) return false;
+    value = value * 10 + (unsigned)(*rest->data - '0');
+    drop_front(rest, 1);
+  }
+  return digits > 0 && value <= 255;
+}
+
+static bool is_ipv4(url_slice host) {
+  for (int octet = 0; octet < 4; octet++) {
+    if (octet > 0 && !begins_with(host, '.')) return false;
+    if (octet > 0) drop_front(&host, 1);
+    if (!take_octet(&host)) return false;
+  }
+  return host.size == 0;
+}
+
+/* Takes up to four hexadecimal digits; returns how many. */
+static size_t take_hex_group(url_slice *rest) {
+  size_t digits = 0;
+  for (; digits < 4 && rest->size > 0 && hex_value(*rest->data) >= 0; digits++) drop_front(rest, 1);
+  return digits;
+}
+
+/* RFC 4291 2.2: eight groups, or fewer with one "::"; the last two may be written as IPv4. */
+static bool is_ipv6(url_slice host) {
+  int groups = 0;
+  bool gap = drop_prefix(&host, "::");
+  while (host.size > 0) {
+    url_slice group = host;
+    if (take_hex_group(&host) == 0) return false;
+    groups++;
+    if (host.size == 0) break;
+    if (begins_with(host, '.')) {
+      if (!is_ipv4(group)) return false;
+      groups++;
+      break;
+    }
+    if (drop_prefix(&host, "::")) {
+      if (gap) return false;
+      gap = true;
+    } else if (!drop_prefix(&host, ":") || host.size == 0) {
+      return false;
+    }
+  }
+  return gap ? groups <= 7 : groups == 8;
+}
+
+/* RFC 1035 2.3.4; underscores are not for host names, but stand in some. */
+static bool is_dns_label(url_slice label) {
+  if (label.size == 0 || label.size > 63) return false;
+  for (size_t i = 0; i < label.size; i++) {
+    char c = ascii_lower(label.data[i]);
+    if (!is_decimal(c) && (c < 'a' || c > 'z') && c != '-' && c != '_') return false;
+  }
+  return true;
+}
+
+/* Some resolvers take "127.1", "0177.0.0.1" or "0x7f000001" for an address.  No top-level domain
+ * looks like that (RFC 3696 2), so such a host is refused unless it is a plain dotted address. */
+static bool is_number_label(url_slice label) {
+  bool hex = drop_prefix(&label, "0x");
+  for (size_t i = 0; i < label.size; i++)
+    if (hex ? hex_value(label.data[i]) < 0 : !is_decimal(label.data[i])) return false;
+  return true;
+}
+
+static const char *name_fault(url_slice host) {
+  url_slice rest = host, label;
+  if (host.data[host.size - 1] == '.') rest.size--; /* the root's dot */
+  if (rest.size > 253) return bad_name;
+  for (;;) {
+    label = take_until(&rest, ".");
+    if (!is_dns_label(label)) return bad_name;
+    if (rest.size == 0) break;
+    drop_front(&rest, 1);
+    if (rest.size == 0) return bad_name;
+  }
+  return is_number_label(label) && !is_ipv4(host) ? bad_address : NULL;
+}
+
+/* Takes "[…]"; leaves what follows. */
+static const char *split_ipv6(url_slice *rest, url_parts *parts) {
+  drop_front(rest, 1);
+  parts->ipv6 = true;
+  parts->host = take_until(rest, "]");
+  if (slice_holds(parts->host, '%')) return "the URL's host has an IPv6 zone id";
+  if (rest->size == 0 || !is_ipv6(parts->host)) return bad_ipv6;
+  drop_front(rest, 1);
+  return rest->size > 0 && !begins_with(*rest, ':') ? bad_port : NULL;
+}
+
+static const char *split_name(url_slice *rest, url_parts *parts) {
+  parts->host = take_until(rest, ":");
+  if (parts->host.size == 0) return "the URL has no host";
+  if (rest->size > 1 && slice_holds((url_slice){rest->data + 1, rest->size - 1}, ':'))
+    return "the URL's host has colons (an IPv6 address stands in brackets)";
+  return name_fault(parts->host);
+}
+
+/* RFC 3986 3.2.3: nothing behind the colon means the default. */
+static const char *split_port(url_slice port, url_parts *parts) {
+  unsigned value = 0;
+  parts->port = parts->secure ? 443 : 80;
+  if (port.size == 0) return NULL;
+  for (size_t i = 0; i < port.size; i++) {
+    if (!is_decimal(port.data[i])) return bad_port;
+    value = value * 10 + (unsigned)(port.data[i] - '0');
+    if (value > UINT16_MAX) return bad_port;
+  }
+  parts->port = value;
+  return value == 0 ? bad_port : NULL;
+}
+
+/* RFC 7617 2: the first colon ends the user's name, and neither half holds a control byte. */
+static const char *userinfo_fault(url_slice userinfo) {
+  if (decodes_to_control(userinfo))
+    return "the URL's user name or password decodes to a control byte";
+  url_slice user = take_until(&userinfo, ":");
+  while (user.size > 0)
+    if (take_decoded(&user) == ':')
+      return "the URL's user name decodes to one with a colon, which Basic auth cannot carry";
+  return NULL;
+}
+
+static const char *split_authority(url_slice rest, url_parts *parts) {
+  if (slice_holds(rest, '@')) {
+    parts->userinfo = take_until(&rest, "@");
+    drop_front(&rest, 1);
+    const char *fault = userinfo_fault(parts->userinfo);
+    if (fault != NULL) return fault;
+  }
+  const char *fault = begins_with(rest, '[') ? split_ipv6(&rest, parts) : split_name(&rest, parts);
+  if (fault != NULL) return fault;
+  if (rest.size > 0) drop_front(&rest, 1);
+  return split_port(rest, parts);
+}
+
+/* ------------------------------------------------------------ the whole */
+
+/* As npm's ws writes it: the socket's path, a colon, path and query of the request. */
+static const char *split_socket(url_slice rest, url_parts *parts) {
+  if (!begins_with(rest, '/')) return bad_socket;
+  parts->path = take_until(&rest, ":?");
+  if (parts->path.size < 2) return bad_socket;
+  if (decodes_to_control(parts->path)) return "the URL's socket path decodes to a control byte";
+  if (begins_with(rest, ':')) drop_front(&rest, 1);
+  if (rest.size > 0 && !begins_with(rest, '/') && !begins_with(rest, '?'))
+    return "what follows the URL's socket path and colon must begin with / or ?";
+  parts->host = (url_slice){"localhost", 9};
+  parts->target = rest;
+  return NULL;
+}
+
+static const char *split_scheme(url_slice *rest, url_parts *parts) {
+  static const struct {
+    const char *prefix;
+    bool secure, on_socket;
+  } schemes[] = {{"ws://", false, false},
+                 {"wss://", true, false},
+                 {"ws+unix://", false, true},
+                 {"wss+unix://", true, true}};
+  for (size_t i = 0; i < sizeof schemes / sizeof *schemes; i++)
+    if (drop_prefix(rest, schemes[i].prefix)) {
+      parts->secure = schemes[i].secure;
+      parts->on_socket = schemes[i].on_socket;
+      return NULL;
+    }
+  return "the URL does not begin with ws://, wss://, ws+unix:// or wss+unix://";
+}
+
+static const char *split_url(const char *text, url_parts *parts) {
+  *parts = (url_parts){.secure = false};
+  url_slice rest = {text, strlen(text)};
+  const char *fault = url_bytes_fault(text);
+  if (fault == NULL) fault = split_scheme(&rest, parts);
+  if (fault != NULL) return fault;
+  if (parts->on_socket) return split_socket(rest, parts);
+  url_slice authority = take_until(&rest, "/?");
+  parts->target = rest;
+  return split_authority(authority, parts);
+}
+
+int wsc_url_check(const char *url, const char **sentence) {
+  url_parts parts;
+  const char *fault = split_url(url, &parts);
+  if (fault == NULL) return WSC_OK;
+  *sentence = fault;
+  return WSC_ERR_URL;
+}
+
+/* ------------------------------------------------------------ writing it out */
+
+static void put_bytes(char **at, const char *data, size_t size) {
+  memcpy(*at, data, size);
+  *at += size;
+}
+
+/* Ends the string that began at `begin`. */
+static const char *end_string(char **at, const char *begin) {
+  *(*at)++ = '\0';
+  return begin;
+}
+
+static const char *put_decoded(char **at, url_slice slice) {
+  const char *begin = *at;
+  while (slice.size > 0) *(*at)++ = (char)take_decoded(&slice);
+  return end_string(at, begin);
+}
+
+/* "user" becomes "user:", as Basic auth (RFC 7617) wants it. */
+static const char *put_userinfo(char **at, url_slice slice) {
+  const char *begin = put_decoded(at, slice);
+  if (slice_holds(slice, ':')) return begin;
+  (*at)[-1] = ':';
+  return end_string(at, begin);
+}
+
+static const char *put_host(char **at, url_slice host) {
+  const char *begin = *at;
+  for (size_t i = 0; i < host.size; i++) *(*at)++ = ascii_lower(host.data[i]);
+  return end_string(at, begin);
+}
+
+static const char *put_authority(char **at, const wsc_uri *uri) {
+  const char *begin = *at;
+  if (uri->ipv6) put_bytes(at, "[", 1);
+  put_bytes(at, uri->host, strlen(uri->host));
+  if (uri->ipv6) put_bytes(at, "]", 1);
+  if (uri->path == NULL && uri->port != (uri->secure ? 443 : 80))
+    *at += snprintf(*at, 7, ":%u", (unsigned)uri->port);
+  return end_string(at, begin);
+}
+
+static const char *put_target(char **at, url_slice target) {
+  const char *begin = *at;
+  if (!begins_with(target, '/')) put_bytes(at, "/", 1);
+  put_bytes(at, target.data, target.size);
+  return end_string(at, begin);
+}
+
+int wsc_uri_parse(wsc_uri *uri, const wsc_platform *platform, const char *text,
+                  const char **sentence) {
+  *uri = (wsc_uri){.platform = platform};
+  url_parts parts;
+  const char *fault = split_url(text, &parts);
+  if (fault != NULL) {
+    *sentence = fault;
+    return WSC_ERR_URL;
+  }
+  /* Only the host is written twice; the rest is for brackets, a port, NULs and "localhost". */
+  size_t bound = strlen(text) + parts.host.size;
+  char *at = wsc_alloc(platform, bound + 64, 1);
+  if (at == NULL) return WSC_ERR_MEMORY;
+  uri->text = at;
+  uri->secure = parts.secure;
+  uri->ipv6 = parts.ipv6;
+  uri->port = (uint16_t)parts.port;
+  if (parts.on_socket) uri->path = put_decoded(&at, parts.path);
+  uri->host = put_host(&at, parts.host);
+  uri->authority = put_authority(&at, uri);
+  uri->target = put_target(&at, parts.target);
+  if (parts.userinfo.size > 0) uri->userinfo = put_userinfo(&at, parts.userinfo);
+  assert((size_t)(at - uri->text) <= bound + 64);
+  return WSC_OK;
+}
+
+void wsc_uri_free(wsc_uri *uri) {
+  if (uri->platform != NULL) wsc_release(uri->platform, uri->text);
+  *uri = (wsc_uri){.platform = uri->platform};
+}
