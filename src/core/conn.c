@@ -1,0 +1,277 @@
+/* Making a connection, the wire side out, and sending. */
+#include "conn.h"
+
+#include <assert.h>
+#include <string.h>
+
+void wsc_config_init(wsc_config *config, const wsc_platform *platform) {
+  *config = (wsc_config){
+      .platform = platform,
+      .require_protocol = true,
+      .deflate = {.level = -1, .mem_level = 8, .threshold = -1},
+      .limits = {.message_size_max = 16u << 20,
+                 .frame_size_max = 16u << 20,
+                 .fragments_max = 65536,
+                 .header_size_max = 16u << 10,
+                 .send_queue_size_max = 16u << 20},
+      .handshake_timeout_ms = 5000,
+      .close_timeout_ms = 5000,
+      .linger_ms = 2000,
+      .ping_interval_ms = 20000,
+      .ping_timeout_ms = 20000,
+  };
+}
+
+static wsc_limits fill_limits(wsc_limits limits) {
+  wsc_config defaults;
+  wsc_config_init(&defaults, NULL);
+  if (!limits.message_size_max) limits.message_size_max = defaults.limits.message_size_max;
+  if (!limits.frame_size_max) limits.frame_size_max = defaults.limits.frame_size_max;
+  if (!limits.fragments_max) limits.fragments_max = defaults.limits.fragments_max;
+  if (!limits.header_size_max) limits.header_size_max = defaults.limits.header_size_max;
+  if (!limits.send_queue_size_max) limits.send_queue_size_max = defaults.limits.send_queue_size_max;
+  return limits;
+}
+
+static void init_conn(wsc_conn *conn, const wsc_config *config) {
+  wsc_timer off = {.at_us = WSC_NEVER};
+  *conn = (wsc_conn){
+      .platform = config->platform,
+      .limits = fill_limits(config->limits),
+      .tuning = config->deflate,
+      .handshake_timeout_ms = config->handshake_timeout_ms,
+      .close_timeout_ms = config->close_timeout_ms,
+      .linger_ms = config->linger_ms,
+      .ping_interval_ms = config->ping_interval_ms,
+      .ping_timeout_ms = config->ping_timeout_ms,
+      .server = config->server,
+      .trace = config->trace,
+      .parsed = true,
+      .handshake_timer = {.wanted = true, .at_us = WSC_NEVER},
+      .close_timer = off,
+      .linger_timer = off,
+      .ping_timer = off,
+      .pong_timer = off,
+      .idle_timer = off,
+      .stats = {.rtt_us = WSC_NEVER},
+  };
+  wsc_buf_init(&conn->input, conn->platform);
+  wsc_buf_init(&conn->scratch, conn->platform);
+  wsc_buf_init(&conn->trace_records, conn->platform);
+  wsc_queue_init(&conn->queue, conn->platform, !conn->server);
+  wsc_message_init(&conn->message, conn->platform);
+}
+
+wsc_conn *wsc_conn_new(const wsc_config *config) {
+  wsc_conn *conn = wsc_alloc(config->platform, 1, sizeof *conn);
+  if (!conn) return NULL;
+  init_conn(conn, config);
+  conn->handshake = wsc_handshake_new(config, &conn->queue.buf);
+  if (!conn->handshake) {
+    wsc_conn_free(conn);
+    return NULL;
+  }
+  wsc_queue_raw(&conn->queue);
+  return conn;
+}
+
+void wsc_conn_free(wsc_conn *conn) {
+  if (!conn) return;
+  const wsc_platform *platform = conn->platform;
+  wsc_handshake_free(conn->handshake);
+  if (conn->result) wsc_handshake_result_free(conn->result);
+  wsc_release(platform, conn->result);
+  wsc_deflate_free(conn->deflate);
+  wsc_message_free(&conn->message);
+  wsc_queue_free(&conn->queue);
+  wsc_buf_free(&conn->input);
+  wsc_buf_free(&conn->scratch);
+  wsc_buf_free(&conn->trace_records);
+  wsc_release(platform, conn->error_text);
+  wsc_release(platform, conn->end_text);
+  wsc_release(platform, conn->sent_reason);
+  wsc_release(platform, conn->received_reason);
+  wsc_release(platform, conn);
+}
+
+/* ---------------------------------------------------------------- wire side, out */
+
+const uint8_t *wsc_conn_output(wsc_conn *conn, size_t *size) {
+  wsc_conn_flush_pong(conn);
+  *size = conn->finished ? 0 : wsc_buf_size(&conn->queue.buf);
+  return wsc_buf_data(&conn->queue.buf);
+}
+
+void wsc_conn_output_done(wsc_conn *conn, size_t n) {
+  if (n == 0) return;
+  wsc_queue_done(&conn->queue, n);
+  conn->stats.bytes_out += n;
+  conn->stats.messages_started = conn->queue.messages_started;
+  conn->moved = true;
+  wsc_conn_settle(conn);
+}
+
+size_t wsc_conn_output_size(const wsc_conn *conn) {
+  if (conn->finished) return 0;
+  size_t size = wsc_buf_size(&conn->queue.buf);
+  /* one pong at a time: the pending one follows when the one in the queue has begun to leave */
+  if (conn->pong_pending && conn->queue.pongs == 0)
+    size += wsc_frame_head_size(conn->pong_size, !conn->server) + conn->pong_size;
+  return size;
+}
+
+int wsc_conn_queue_frame(wsc_conn *conn, const wsc_frame *frame, const void *payload) {
+  int result = wsc_queue_frame(&conn->queue, frame, payload);
+  if (result != WSC_OK) return result;
+  conn->stats.frames_out++;
+  wsc_conn_trace(conn, true, frame, payload);
+  return WSC_OK;
+}
+
+/* RFC 6455 5.5.3: only the latest of several pings need be answered, so a flood of them costs one
+ * slot. */
+void wsc_conn_flush_pong(wsc_conn *conn) {
+  if (!conn->pong_pending || conn->queue.pongs > 0) return;
+  wsc_frame frame = {.fin = true, .opcode = WSC_OP_PONG, .size = conn->pong_size};
+  if (wsc_conn_queue_frame(conn, &frame, conn->pong) == WSC_OK) conn->pong_pending = false;
+}
+
+/* Tracing is for looking on: without memory a record is left out and the connection goes on. */
+void wsc_conn_trace(wsc_conn *conn, bool outgoing, const wsc_frame *frame, const void *payload) {
+  if (!conn->trace) return;
+  bool control = wsc_opcode_is_control(frame->opcode);
+  wsc_frame_info info = {.outgoing = outgoing,
+                         .fin = frame->fin,
+                         .rsv1 = (frame->rsv & 4) != 0,
+                         .masked = outgoing != conn->server,
+                         .opcode = frame->opcode,
+                         .size = frame->size};
+  size_t kept = control ? (size_t)frame->size : 0;
+  uint8_t *room = wsc_buf_reserve(&conn->trace_records, sizeof info + kept, NULL);
+  if (!room) return;
+  memcpy(room, &info, sizeof info);
+  if (kept) memcpy(room + sizeof info, payload, kept);
+  wsc_buf_commit(&conn->trace_records, sizeof info + kept);
+}
+
+/* ---------------------------------------------------------------- sending */
+
+/* A failure inside a message leaves the peer's view of it broken: the connection cannot go on. */
+static int broken_send(wsc_conn *conn, int error) {
+  wsc_conn_fail(conn, error, WSC_PHASE_OPEN, "no memory to send a message");
+  return error;
+}
+
+static int send_data(wsc_conn *conn, wsc_frame frame, const void *data, size_t size,
+                     bool compress) {
+  size_t size_before = size;
+  if (compress) {
+    wsc_buf_truncate(&conn->scratch, 0);
+    int result = wsc_deflate_compress(conn->deflate, &conn->scratch, data, size, frame.fin);
+    if (result != WSC_OK) return broken_send(conn, result);
+    data = wsc_buf_data(&conn->scratch);
+    size = wsc_buf_size(&conn->scratch);
+    /* zlib keeps the bytes for later: nothing to send yet */
+    if (size == 0 && !frame.fin) return WSC_OK;
+  }
+  frame.size = size;
+  int result = wsc_conn_queue_frame(conn, &frame, data);
+  if (result != WSC_OK) return compress ? broken_send(conn, result) : result;
+  conn->fragment_written = true;
+  conn->stats.payload_out += size_before;
+  conn->stats.wire_out += size;
+  return WSC_OK;
+}
+
+static bool queue_has_room(const wsc_conn *conn, size_t size) {
+  size_t held = wsc_buf_size(&conn->queue.buf);
+  return held <= conn->limits.send_queue_size_max &&
+         size <= conn->limits.send_queue_size_max - held;
+}
+
+int wsc_conn_send(wsc_conn *conn, int opcode, const void *data, size_t size, unsigned flags) {
+  assert(opcode == WSC_OP_TEXT || opcode == WSC_OP_BINARY);
+  if (conn->state != WSC_OPEN || conn->fragmenting) return WSC_ERR_STATE;
+  if (!queue_has_room(conn, size)) return WSC_ERR_BUSY;
+  if (opcode == WSC_OP_TEXT && !wsc_utf8_valid(data, size)) return WSC_ERR_UTF8;
+  bool compress = conn->deflate && !(flags & WSC_SEND_UNCOMPRESSED) &&
+                  wsc_deflate_worth(conn->deflate, data, size);
+  wsc_frame frame = {.fin = true, .rsv = compress ? 4 : 0, .opcode = (uint8_t)opcode};
+  int result = send_data(conn, frame, data, size, compress);
+  if (result == WSC_OK) conn->stats.messages_out++;
+  return result;
+}
+
+static bool check_fragment(wsc_conn *conn, const void *data, size_t size, bool fin) {
+  if (conn->fragment_opcode != WSC_OP_TEXT) return true;
+  wsc_utf8_state state = wsc_utf8_check(conn->fragment_utf8, data, size);
+  if (state == WSC_UTF8_REJECT || (fin && state != WSC_UTF8_ACCEPT)) return false;
+  conn->fragment_utf8 = state;
+  return true;
+}
+
+static void begin_fragments(wsc_conn *conn, int opcode) {
+  conn->fragmenting = true;
+  conn->fragment_written = false;
+  conn->fragment_opcode = (uint8_t)opcode;
+  conn->fragment_utf8 = WSC_UTF8_ACCEPT;
+  conn->fragment_compressed = conn->deflate != NULL;
+}
+
+int wsc_conn_send_fragment(wsc_conn *conn, int opcode, const void *data, size_t size, bool fin) {
+  assert(opcode == WSC_OP_TEXT || opcode == WSC_OP_BINARY);
+  if (conn->state != WSC_OPEN) return WSC_ERR_STATE;
+  if (!queue_has_room(conn, size)) return WSC_ERR_BUSY;
+  bool first = !conn->fragmenting;
+  if (first) begin_fragments(conn, opcode);
+  if (!check_fragment(conn, data, size, fin)) {
+    if (first) conn->fragmenting = false;
+    return WSC_ERR_UTF8;
+  }
+  bool begun = conn->fragment_written;
+  wsc_frame frame = {.fin = fin,
+                     .rsv = conn->fragment_compressed && !begun ? 4 : 0,
+                     .opcode = begun ? WSC_OP_CONTINUATION : conn->fragment_opcode};
+  int result = send_data(conn, frame, data, size, conn->fragment_compressed);
+  if (result != WSC_OK) return result;
+  conn->fragmenting = !fin;
+  if (fin) conn->stats.messages_out++;
+  return WSC_OK;
+}
+
+int wsc_conn_ping(wsc_conn *conn, const void *data, size_t size) {
+  assert(size <= WSC_CONTROL_PAYLOAD_MAX);
+  if (conn->state != WSC_OPEN) return WSC_ERR_STATE;
+  if (!queue_has_room(conn, size)) return WSC_ERR_BUSY;
+  wsc_frame frame = {.fin = true, .opcode = WSC_OP_PING, .size = size};
+  int result = wsc_conn_queue_frame(conn, &frame, data);
+  if (result == WSC_OK) wsc_conn_note_ping(conn, data, size);
+  return result;
+}
+
+/* ---------------------------------------------------------------- looking on */
+
+void wsc_conn_pause(wsc_conn *conn, bool paused) {
+  conn->paused = paused;
+}
+
+wsc_state wsc_conn_state(const wsc_conn *conn) {
+  return conn->state;
+}
+
+const wsc_response *wsc_conn_response(const wsc_conn *conn) {
+  return &conn->response;
+}
+
+const char *wsc_conn_protocol(const wsc_conn *conn) {
+  return conn->result ? conn->result->protocol : NULL;
+}
+
+const wsc_agreed_extension *wsc_conn_extensions(const wsc_conn *conn, size_t *count) {
+  *count = conn->result ? conn->result->answer.count : 0;
+  return conn->result ? conn->result->answer.items : NULL;
+}
+
+const wsc_conn_stats *wsc_conn_get_stats(const wsc_conn *conn) {
+  return &conn->stats;
+}

@@ -1,0 +1,144 @@
+/* Inside of wsc_conn.  Four files share it, each with one idea:
+ *   conn.c        making, wire side out, sending
+ *   conn_input.c  bytes in: the handshake's answer and frames become events
+ *   conn_close.c  how a connection ends, and the report of it
+ *   conn_tick.c   time: deadlines and keepalive
+ *
+ * The life of a connection (client; a server differs only in the handshake and in closing first):
+ *
+ *   CONNECTING --101--> OPEN --Close sent or received, or failed--> CLOSING --> CLOSED
+ *        |                                                             ^           ^
+ *        |--101 without a required extension: Close 1010---------------+           |
+ *        +--refused, cancelled, timed out, transport lost--------------------------+
+ *
+ * Every way to the end passes through `wsc_conn_finish`, once. */
+#ifndef WSC_CORE_CONN_H
+#define WSC_CORE_CONN_H
+
+#include "buf.h"
+#include "close.h"
+#include "handshake.h"
+#include "message.h"
+#include "message_queue.h"
+#include "error.h"
+
+/* A deadline that is asked for between two ticks starts at the next one: only tick knows the time.
+ */
+typedef struct wsc_timer {
+  bool wanted;    /* set at the next tick */
+  uint64_t at_us; /* WSC_NEVER: off */
+} wsc_timer;
+
+/* What is done with frames that come in. */
+typedef enum wsc_reading {
+  WSC_READ_ALL,       /* messages, pings, all */
+  WSC_READ_NO_PONG,   /* after our Close: messages are delivered, pings not answered */
+  WSC_READ_FOR_CLOSE, /* after Close 1010: only the peer's Close counts */
+  WSC_READ_NOTHING    /* after the peer's Close, or failed: all is thrown away until the end */
+} wsc_reading;
+
+struct wsc_conn {
+  const wsc_platform *platform;
+  wsc_limits limits;
+  wsc_deflate_tuning tuning;
+  uint32_t handshake_timeout_ms, close_timeout_ms, linger_ms, ping_interval_ms, ping_timeout_ms;
+  bool server, trace, paused;
+
+  /* state */
+  wsc_state state;
+  wsc_reading reading;
+  bool parsed;      /* all input was turned into events; more is welcome */
+  bool input_ended; /* the transport gives nothing more; end_error says how it ended */
+  bool finished;
+  bool close_given; /* WSC_EVENT_CLOSE was taken */
+
+  /* wire side */
+  wsc_buf input;
+  size_t head_scanned; /* of the handshake's head */
+  size_t body_left;    /* of a refusal's body, SIZE_MAX: unknown */
+  bool refused;        /* the head of a refusal came; its body is being read */
+  wsc_queue queue;
+
+  /* the frame being read */
+  bool in_frame, frame_traced;
+  wsc_frame frame;
+  uint64_t frame_left;  /* payload bytes not yet taken out of the input */
+  size_t frame_checked; /* of those: already unmasked and checked in a frame that will be lent */
+  size_t lent;          /* bytes of input that the last event lends */
+  bool message_lent;    /* the last event lends message.body */
+  wsc_message message;
+  wsc_buf trace_records; /* wsc_frame_info and payload, one after the other */
+  size_t trace_lent;
+
+  /* handshake and what it agreed on */
+  wsc_handshake *handshake;
+  wsc_handshake_result *result;
+  wsc_response response;
+  wsc_deflate *deflate;
+
+  /* sending */
+  bool fragmenting, fragment_written, fragment_compressed;
+  uint8_t fragment_opcode;
+  wsc_utf8_state fragment_utf8;
+  wsc_buf scratch; /* compressed message on its way to the queue */
+  bool pong_pending;
+  uint8_t pong[WSC_CONTROL_PAYLOAD_MAX];
+  uint8_t pong_size;
+
+  /* time */
+  uint64_t now_us;
+  wsc_timer handshake_timer, close_timer, linger_timer, ping_timer, pong_timer, idle_timer;
+  bool heard, moved;      /* bytes came in; bytes went either way since the last tick */
+  bool expiry_due;        /* a tick waits for the input to be parsed before it judges deadlines */
+  bool ping_unsent_clock; /* the latest ping's time is set at the next tick */
+  bool ping_waits;        /* the latest ping is not answered */
+  uint64_t ping_sent_us, ping_print;
+
+  /* the end */
+  int error, end_error;
+  wsc_phase error_phase, end_phase;
+  char *error_text, *end_text; /* owned */
+  bool close_sent, close_received, we_began;
+  unsigned sent_code, received_code, fail_code;
+  char *sent_reason, *received_reason; /* owned */
+  size_t sent_reason_size, received_reason_size;
+  wsc_close_info info;
+  wsc_conn_stats stats;
+};
+
+/* conn.c */
+int wsc_conn_queue_frame(wsc_conn *conn, const wsc_frame *frame, const void *payload);
+void wsc_conn_trace(wsc_conn *conn, bool outgoing, const wsc_frame *frame, const void *payload);
+void wsc_conn_flush_pong(wsc_conn *conn);
+
+/* conn_close.c */
+
+/* The first error sticks (RFC 6455 7.1.7): what waits is dropped, a Close goes out if the handshake
+ * is done, and nothing more is read.  `text` is copied. */
+void wsc_conn_fail(wsc_conn *conn, int error, wsc_phase phase, const char *text);
+
+/* Records the first error without doing anything about it. */
+void wsc_conn_set_error(wsc_conn *conn, int error, wsc_phase phase, const char *text);
+
+/* The transport has ended and what it brought has been read. */
+void wsc_conn_end(wsc_conn *conn);
+
+void wsc_conn_got_close(wsc_conn *conn, const uint8_t *payload, size_t size);
+void wsc_conn_mandatory(wsc_conn *conn, const char *missing);
+
+/* Server: the refusal waits in the output; the connection ends when it is written. */
+void wsc_conn_refuse(wsc_conn *conn, const char *text);
+bool wsc_conn_queue_close(wsc_conn *conn, unsigned code, const char *reason, size_t size);
+
+/* Closes are exchanged and written: a server ends, a client lingers. */
+void wsc_conn_settle(wsc_conn *conn);
+void wsc_conn_finish(wsc_conn *conn);
+
+/* conn_tick.c */
+
+/* Judges the deadlines by the latest tick's time. */
+void wsc_conn_expire(wsc_conn *conn);
+void wsc_conn_got_pong(wsc_conn *conn, const uint8_t *payload, size_t size, uint64_t *rtt_us);
+void wsc_conn_note_ping(wsc_conn *conn, const uint8_t *payload, size_t size);
+
+#endif

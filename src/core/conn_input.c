@@ -1,0 +1,357 @@
+/* Bytes in: the handshake's answer and the frames behind it become events. */
+#include "conn.h"
+
+#include <assert.h>
+#include <string.h>
+
+#include "mask.h"
+
+/* One read brings many small frames; larger ones lend what is left of them. */
+#define INPUT_ROOM (64u << 10)
+
+/* What a refusal's body is worth keeping of. */
+#define BODY_MAX 4096u
+
+typedef enum step { STEP_MORE, STEP_AGAIN, STEP_EVENT } step;
+
+static void release_lent(wsc_conn *conn) {
+  wsc_buf_consume(&conn->input, conn->lent);
+  conn->lent = 0;
+  if (conn->message_lent) wsc_message_clear(&conn->message);
+  conn->message_lent = false;
+  wsc_buf_consume(&conn->trace_records, conn->trace_lent);
+  conn->trace_lent = 0;
+}
+
+static bool waits_for_whole_frame(const wsc_conn *conn) {
+  return conn->in_frame && !wsc_opcode_is_control(conn->frame.opcode) &&
+         conn->reading != WSC_READ_FOR_CLOSE && wsc_message_is_whole(&conn->message, &conn->frame);
+}
+
+uint8_t *wsc_conn_input(wsc_conn *conn, size_t *room) {
+  if (conn->finished || conn->input_ended) return NULL;
+  release_lent(conn);
+  size_t missing = 0, have = wsc_buf_size(&conn->input);
+  /* the head passed the limits, so the size is one we are ready to hold */
+  if (waits_for_whole_frame(conn) && conn->frame_left > have)
+    missing = (size_t)conn->frame_left - have;
+  uint8_t *data;
+  *room = missing;
+  if (missing > INPUT_ROOM)
+    data = wsc_buf_reserve_exact(&conn->input, missing);
+  else
+    data = wsc_buf_reserve(&conn->input, INPUT_ROOM, room);
+  if (!data) wsc_conn_fail(conn, WSC_ERR_MEMORY, WSC_PHASE_OPEN, "no memory to read more");
+  return data;
+}
+
+void wsc_conn_input_done(wsc_conn *conn, size_t n) {
+  if (n == 0) return;
+  wsc_buf_commit(&conn->input, n);
+  conn->stats.bytes_in += n;
+  conn->heard = conn->moved = true;
+  conn->parsed = false;
+}
+
+bool wsc_conn_wants_input(const wsc_conn *conn) {
+  return !conn->finished && !conn->input_ended && conn->parsed;
+}
+
+/* ---------------------------------------------------------------- the handshake */
+
+static step fail_handshake(wsc_conn *conn, int error, const char *text) {
+  wsc_conn_fail(conn, error, WSC_PHASE_HANDSHAKE, text);
+  return STEP_AGAIN;
+}
+
+/* A refusal is reported with the beginning of its body, as far as it comes before the deadline. */
+static step read_body(wsc_conn *conn) {
+  size_t have = wsc_buf_size(&conn->input);
+  if (have < conn->body_left) return STEP_MORE;
+  wsc_conn_finish(conn);
+  return STEP_AGAIN;
+}
+
+static step refuse(wsc_conn *conn, const char *sentence) {
+  wsc_conn_set_error(conn, WSC_ERR_HTTP, WSC_PHASE_HANDSHAKE, sentence);
+  size_t size = wsc_handshake_body_size(&conn->result->head);
+  conn->body_left = size < BODY_MAX ? size : BODY_MAX;
+  conn->refused = true;
+  return STEP_AGAIN;
+}
+
+static step open_connection(wsc_conn *conn, wsc_event *event) {
+  const wsc_handshake_result *result = conn->result;
+  if (result->agreement.missing[0]) {
+    wsc_conn_mandatory(conn, result->agreement.missing);
+    return STEP_AGAIN;
+  }
+  conn->state = WSC_OPEN;
+  conn->ping_timer.wanted = true;
+  conn->info.opened = true;
+  event->type = WSC_EVENT_OPEN;
+  return STEP_EVENT;
+}
+
+static int judge_head(wsc_conn *conn, size_t size) {
+  wsc_handshake_result *result = wsc_alloc(conn->platform, 1, sizeof *result);
+  if (!result) return WSC_ERR_MEMORY;
+  conn->result = result;
+  const uint8_t *data = wsc_buf_data(&conn->input);
+  int outcome = WSC_OK;
+  if (conn->server) {
+    outcome = wsc_handshake_answer(conn->handshake, data, size, result, &conn->queue.buf);
+    wsc_queue_raw(&conn->queue);
+  } else {
+    outcome = wsc_handshake_judge(conn->handshake, data, size, result);
+  }
+  wsc_buf_consume(&conn->input, size);
+  conn->response = (wsc_response){.status = result->head.status,
+                                  .headers = result->head.headers,
+                                  .header_count = result->head.header_count};
+  return outcome;
+}
+
+/* The deflate object is made with the tuning that the handshake remembered, before that is let go.
+ */
+static bool make_deflate(wsc_conn *conn) {
+  if (!conn->result->agreement.deflate || conn->result->agreement.missing[0]) return true;
+  conn->deflate =
+      wsc_deflate_new(conn->platform, &conn->result->agreement.params, &conn->tuning, conn->server);
+  return conn->deflate != NULL;
+}
+
+static step read_handshake(wsc_conn *conn, wsc_event *event) {
+  if (conn->refused) return read_body(conn);
+  size_t have = wsc_buf_size(&conn->input);
+  size_t size = wsc_http_find_end(wsc_buf_data(&conn->input), have, &conn->head_scanned);
+  if (size > conn->limits.header_size_max || (size == 0 && have >= conn->limits.header_size_max))
+    return fail_handshake(conn, WSC_ERR_HANDSHAKE,
+                          "the head of the handshake is longer than limits.header");
+  if (size == 0) return STEP_MORE;
+  int outcome = judge_head(conn, size);
+  if (outcome == WSC_OK && !make_deflate(conn)) outcome = WSC_ERR_MEMORY;
+  wsc_handshake_free(conn->handshake);
+  conn->handshake = NULL;
+  if (outcome == WSC_ERR_MEMORY)
+    return fail_handshake(conn, outcome, "no memory for the handshake");
+  if (outcome == WSC_ERR_HTTP) return refuse(conn, conn->result->sentence);
+  if (outcome == WSC_ERR_HANDSHAKE && conn->server) {
+    wsc_conn_refuse(conn, conn->result->sentence);
+    return STEP_AGAIN;
+  }
+  if (outcome != WSC_OK) return fail_handshake(conn, outcome, conn->result->sentence);
+  return open_connection(conn, event);
+}
+
+/* ---------------------------------------------------------------- frames */
+
+static step fail_frame(wsc_conn *conn, int error, const char *sentence) {
+  wsc_conn_fail(conn, error, conn->state == WSC_OPEN ? WSC_PHASE_OPEN : WSC_PHASE_CLOSE, sentence);
+  return STEP_AGAIN;
+}
+
+static int judge_frame(wsc_conn *conn, const char **sentence) {
+  const wsc_frame *frame = &conn->frame;
+  if (frame->masked != conn->server) {
+    *sentence =
+        conn->server ? "the client sent a frame that is not masked" : "the server masked a frame";
+    return WSC_ERR_PROTOCOL;
+  }
+  if (wsc_opcode_is_control(frame->opcode)) {
+    *sentence = "a control frame has a reserved bit set";
+    return frame->rsv ? WSC_ERR_PROTOCOL : WSC_OK;
+  }
+  if (conn->reading == WSC_READ_FOR_CLOSE) return WSC_OK;
+  return wsc_message_frame(&conn->message, frame, conn->deflate != NULL, &conn->limits, sentence);
+}
+
+static step read_head(wsc_conn *conn) {
+  const char *sentence = NULL;
+  int size = wsc_frame_read_head(&conn->frame, wsc_buf_data(&conn->input),
+                                 wsc_buf_size(&conn->input), &sentence);
+  if (size == 0) return STEP_MORE;
+  if (size < 0) return fail_frame(conn, size, sentence);
+  wsc_buf_consume(&conn->input, (size_t)size);
+  conn->in_frame = true;
+  conn->frame_traced = !conn->trace;
+  conn->frame_left = conn->frame.size;
+  conn->frame_checked = 0;
+  conn->stats.frames_in++;
+  int result = judge_frame(conn, &sentence);
+  return result == WSC_OK ? STEP_AGAIN : fail_frame(conn, result, sentence);
+}
+
+/* A lent empty payload still has an address. */
+static void lend(wsc_event *event, wsc_event_type type, const uint8_t *data, size_t size) {
+  event->type = type;
+  event->data = size ? data : (const uint8_t *)"";
+  event->size = size;
+}
+
+static step end_message(wsc_conn *conn, wsc_event *event, const uint8_t *data, size_t size) {
+  conn->in_frame = false;
+  conn->message_lent = true;
+  conn->stats.messages_in++;
+  conn->stats.payload_in += size;
+  conn->stats.wire_in += conn->message.wire_size;
+  event->opcode = conn->message.opcode;
+  lend(event, WSC_EVENT_MESSAGE, data, size);
+  return STEP_EVENT;
+}
+
+static void unmask(const wsc_conn *conn, uint8_t *data, size_t size, size_t offset) {
+  if (conn->frame.masked) wsc_mask_copy(data, data, size, conn->frame.key, offset);
+}
+
+/* The message is this one plain frame: it is checked as it grows and lent where it lies. */
+static step read_whole_message(wsc_conn *conn, wsc_event *event) {
+  uint8_t *data = wsc_buf_data(&conn->input);
+  size_t size = (size_t)conn->frame.size;
+  size_t have = wsc_buf_size(&conn->input) < size ? wsc_buf_size(&conn->input) : size;
+  size_t checked = conn->frame_checked;
+  const char *sentence = NULL;
+  if (have > checked) unmask(conn, data + checked, have - checked, checked);
+  const uint8_t *fresh = have > checked ? data + checked : NULL;
+  int result = wsc_message_check(&conn->message, fresh, have - checked, have == size, &sentence);
+  if (result != WSC_OK) return fail_frame(conn, result, sentence);
+  conn->frame_checked = have;
+  if (have < size) return STEP_MORE;
+  conn->lent = size;
+  return end_message(conn, event, data, size);
+}
+
+static step read_fragment(wsc_conn *conn, wsc_event *event) {
+  size_t have = wsc_buf_size(&conn->input);
+  size_t n = have < conn->frame_left ? have : (size_t)conn->frame_left;
+  if (n == 0 && conn->frame_left > 0) return STEP_MORE;
+  uint8_t *data = wsc_buf_data(&conn->input);
+  if (n) unmask(conn, data, n, (size_t)((conn->frame.size - conn->frame_left) % 4));
+  bool last = conn->frame.fin && n == conn->frame_left;
+  const char *sentence = "no memory for a message";
+  int result = wsc_message_add(&conn->message, conn->deflate, data, n, last,
+                               conn->limits.message_size_max, &sentence);
+  if (result != WSC_OK) return fail_frame(conn, result, sentence);
+  wsc_buf_consume(&conn->input, n);
+  conn->frame_left -= n;
+  if (conn->frame_left > 0) return STEP_MORE;
+  conn->in_frame = false;
+  if (!last) return STEP_AGAIN;
+  return end_message(conn, event, wsc_buf_data(&conn->message.body),
+                     wsc_buf_size(&conn->message.body));
+}
+
+static step skip_frame(wsc_conn *conn) {
+  size_t have = wsc_buf_size(&conn->input);
+  size_t n = have < conn->frame_left ? have : (size_t)conn->frame_left;
+  wsc_buf_consume(&conn->input, n);
+  conn->frame_left -= n;
+  if (conn->frame_left > 0) return STEP_MORE;
+  conn->in_frame = false;
+  return STEP_AGAIN;
+}
+
+static void note_ping(wsc_conn *conn, const uint8_t *payload, size_t size) {
+  conn->stats.pings_in++;
+  if (conn->reading != WSC_READ_ALL) return;
+  if (size) memcpy(conn->pong, payload, size);
+  conn->pong_size = (uint8_t)size;
+  conn->pong_pending = true;
+}
+
+static step handle_control(wsc_conn *conn, wsc_event *event, const uint8_t *payload, size_t size) {
+  conn->in_frame = false;
+  if (conn->frame.opcode == WSC_OP_CLOSE) {
+    wsc_conn_got_close(conn, payload, size);
+    wsc_buf_consume(&conn->input, size);
+    return STEP_AGAIN;
+  }
+  conn->lent = size;
+  if (conn->reading == WSC_READ_FOR_CLOSE) {
+    release_lent(conn);
+    return STEP_AGAIN;
+  }
+  if (conn->frame.opcode == WSC_OP_PING) {
+    note_ping(conn, payload, size);
+    lend(event, WSC_EVENT_PING, payload, size);
+  } else {
+    wsc_conn_got_pong(conn, payload, size, &event->rtt_us);
+    lend(event, WSC_EVENT_PONG, payload, size);
+  }
+  return STEP_EVENT;
+}
+
+static step read_control(wsc_conn *conn, wsc_event *event) {
+  size_t size = (size_t)conn->frame.size;
+  if (wsc_buf_size(&conn->input) < size) return STEP_MORE;
+  uint8_t *payload = wsc_buf_data(&conn->input);
+  if (size) unmask(conn, payload, size, 0);
+  conn->frame.masked = false; /* in place, so once */
+  if (conn->frame_traced) return handle_control(conn, event, payload, size);
+  conn->frame_traced = true;
+  wsc_conn_trace(conn, false, &conn->frame, payload);
+  return STEP_AGAIN;
+}
+
+static step read_frame(wsc_conn *conn, wsc_event *event) {
+  if (!conn->in_frame) return read_head(conn);
+  if (wsc_opcode_is_control(conn->frame.opcode)) return read_control(conn, event);
+  if (!conn->frame_traced) {
+    conn->frame_traced = true;
+    wsc_conn_trace(conn, false, &conn->frame, NULL);
+    return STEP_AGAIN;
+  }
+  if (conn->reading == WSC_READ_FOR_CLOSE) return skip_frame(conn);
+  if (wsc_message_is_whole(&conn->message, &conn->frame)) return read_whole_message(conn, event);
+  return read_fragment(conn, event);
+}
+
+/* ---------------------------------------------------------------- events */
+
+static step parse(wsc_conn *conn, wsc_event *event) {
+  if (conn->reading == WSC_READ_NOTHING) {
+    wsc_buf_truncate(&conn->input, 0);
+    return STEP_MORE;
+  }
+  return conn->state == WSC_CONNECTING ? read_handshake(conn, event) : read_frame(conn, event);
+}
+
+static bool next_trace(wsc_conn *conn, wsc_event *event) {
+  if (wsc_buf_size(&conn->trace_records) == 0) return false;
+  const uint8_t *record = wsc_buf_data(&conn->trace_records);
+  memcpy(&event->frame, record, sizeof event->frame);
+  size_t kept = wsc_opcode_is_control(event->frame.opcode) ? (size_t)event->frame.size : 0;
+  event->frame.payload = kept ? record + sizeof event->frame : NULL;
+  conn->trace_lent = sizeof event->frame + kept;
+  event->type = WSC_EVENT_FRAME;
+  return true;
+}
+
+static bool next_close(wsc_conn *conn, wsc_event *event) {
+  if (!conn->finished) return false;
+  if (!conn->close_given) event->type = WSC_EVENT_CLOSE;
+  conn->close_given = true;
+  return true;
+}
+
+/* Nothing more can be made of the input that is there.  True: the end may have come, look again. */
+static bool at_rest(wsc_conn *conn) {
+  conn->parsed = true;
+  if (conn->input_ended)
+    wsc_conn_end(conn);
+  else if (conn->expiry_due)
+    wsc_conn_expire(conn);
+  return conn->finished;
+}
+
+wsc_event_type wsc_conn_next_event(wsc_conn *conn, wsc_event *event) {
+  release_lent(conn);
+  *event = (wsc_event){.type = WSC_EVENT_NONE, .rtt_us = WSC_NEVER};
+  for (;;) {
+    if (next_trace(conn, event) || next_close(conn, event)) break;
+    step result = parse(conn, event);
+    if (result == STEP_EVENT) break;
+    if (result == STEP_MORE && !at_rest(conn)) break;
+  }
+  return event->type;
+}
