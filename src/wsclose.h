@@ -301,8 +301,9 @@ void wsc_conn_free(wsc_conn *conn); /* NULL is fine */
 uint8_t *wsc_conn_input(wsc_conn *conn, size_t *room);
 void wsc_conn_input_done(wsc_conn *conn, size_t n);
 
-/* Does the connection still want bytes?  False once failed, finished, or while it holds an unread
- * event. */
+/* Does the connection still want bytes?  False once finished, and while it holds an event not yet
+ * taken.  A failed connection goes on reading, and throws away what it reads, so that its Close is
+ * not lost to a reset. */
 bool wsc_conn_wants_input(const wsc_conn *conn);
 
 /* The transport ended: in order (FIN, or TLS close_notify), or by a fault. `text` may be NULL. */
