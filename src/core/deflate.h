@@ -27,11 +27,12 @@ int wsc_deflate_compress(wsc_deflate *deflate, wsc_buf *out, const uint8_t *data
 
 /* Appends what `size` more bytes of a compressed message inflate to.  Never more than limit -
  * wsc_buf_size(out) + 1 bytes are produced: when the message passes `limit` bytes, out holds limit
- * + 1.  `fin`: the message's last bytes; the tail is supplied.  BFINAL blocks go on with the window
- * kept, 64 of them in a message at the most. Returns WSC_OK, WSC_ERR_TOO_BIG, WSC_ERR_DEFLATE
- * (corrupt, unfinished at `fin`, too many BFINAL; *sentence says which) or WSC_ERR_MEMORY.  On each
- * of them what was inflated before the fault stands in `out`: the caller checks its text first, so
- * that cutting the input elsewhere cannot change which fault is reported. */
+ * + 1.  `fin`: the message's last bytes; the tail is supplied, unless the message ends with a
+ * BFINAL block.  BFINAL blocks go on with the window kept, 64 of them in a message at the most.
+ * Returns WSC_OK, WSC_ERR_TOO_BIG, WSC_ERR_DEFLATE (corrupt, unfinished at `fin`, too many BFINAL;
+ * *sentence says which) or WSC_ERR_MEMORY.  On each of them what was inflated before the fault
+ * stands in `out`: the caller checks its text first, so that cutting the input elsewhere cannot
+ * change which fault is reported. */
 int wsc_deflate_inflate(wsc_deflate *deflate, wsc_buf *out, const uint8_t *data, size_t size,
                         bool fin, size_t limit, const char **sentence);
 

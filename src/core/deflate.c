@@ -1,0 +1,334 @@
+#include "deflate.h"
+
+#include <assert.h>
+#include <limits.h>
+#include <string.h>
+
+#define ZLIB_CONST
+#include <zlib.h>
+
+enum {
+  TAIL_SIZE = 4,         /* 00 00 ff ff, which every sync flush ends with (RFC 7692 7.2.1) */
+  MARKER_ROOM = 16,      /* a sync flush of an empty pending buffer needs six bytes at the most */
+  FINAL_BLOCKS_MAX = 64, /* BFINAL blocks of one message; each costs a copy of the window */
+  FIRST_ROOM = 256,
+  SAMPLE_PARTS = 4,
+  SAMPLE_PART_SIZE = 512,
+  SAMPLE_SIZE = SAMPLE_PARTS * SAMPLE_PART_SIZE
+};
+
+static const uint8_t flush_tail[TAIL_SIZE] = {0x00, 0x00, 0xff, 0xff};
+
+struct wsc_deflate {
+  const wsc_platform *platform;
+  wsc_deflate_tuning tuning;
+  int own_bits;
+  bool own_no_takeover, peer_no_takeover;
+  bool deflater_open, inflater_open;
+  z_stream deflater, inflater;
+  bool at_final_end; /* the inflater stands behind a BFINAL block, possibly of an older message */
+  unsigned final_blocks; /* of this message */
+};
+
+static voidpf zlib_alloc(voidpf opaque, uInt items, uInt size) {
+  const wsc_platform *platform = ((wsc_deflate *)opaque)->platform;
+  if (size == 0 || items == 0 || items > SIZE_MAX / size) return Z_NULL;
+  return platform->resize(platform->user, NULL, (size_t)items * size);
+}
+
+static void zlib_free(voidpf opaque, voidpf block) {
+  wsc_release(((wsc_deflate *)opaque)->platform, block);
+}
+
+static void prepare_stream(wsc_deflate *codec, z_stream *stream) {
+  stream->zalloc = zlib_alloc;
+  stream->zfree = zlib_free;
+  stream->opaque = codec;
+}
+
+wsc_deflate *wsc_deflate_new(const wsc_platform *platform, const wsc_deflate_params *params,
+                             const wsc_deflate_tuning *tuning, bool server) {
+  assert(params->client_max_window_bits >= 8 && params->client_max_window_bits <= 15);
+  assert(params->server_max_window_bits >= 8 && params->server_max_window_bits <= 15);
+  assert(tuning->level >= -1 && tuning->level <= 9);
+  assert(tuning->mem_level >= 0 && tuning->mem_level <= 9);
+  wsc_deflate *codec = wsc_alloc(platform, 1, sizeof *codec);
+  if (!codec) return NULL;
+  codec->platform = platform;
+  codec->tuning = *tuning;
+  codec->own_bits = server ? params->server_max_window_bits : params->client_max_window_bits;
+  codec->own_no_takeover =
+      server ? params->server_no_context_takeover : params->client_no_context_takeover;
+  codec->peer_no_takeover =
+      server ? params->client_no_context_takeover : params->server_no_context_takeover;
+  prepare_stream(codec, &codec->deflater);
+  prepare_stream(codec, &codec->inflater);
+  return codec;
+}
+
+void wsc_deflate_free(wsc_deflate *codec) {
+  if (!codec) return;
+  if (codec->deflater_open) deflateEnd(&codec->deflater);
+  if (codec->inflater_open) inflateEnd(&codec->inflater);
+  wsc_release(codec->platform, codec);
+}
+
+/* ---------------------------------------------------------------- worth it? */
+
+/* Bytes that can be compressed are bytes of which some are more frequent than others.  So the pairs
+ * of equal bytes in a sample are counted: of its n(n-1)/2 pairs, evenly spread bytes (compressed or
+ * encrypted ones) make 1 in 256 equal, base64 4 and text or JSON 10 and more.  2 are asked for. */
+typedef struct byte_sample {
+  uint32_t size, pairs;
+  uint16_t count[256];
+  uint8_t high; /* the OR of all bytes */
+} byte_sample;
+
+static void sample_bytes(byte_sample *sample, const uint8_t *data, size_t size) {
+  for (size_t i = 0; i < size; i++) {
+    sample->pairs += sample->count[data[i]]++;
+    sample->high |= data[i];
+  }
+  sample->size += (uint32_t)size;
+}
+
+static bool looks_compressible(const uint8_t *data, size_t size) {
+  byte_sample sample = {0};
+  if (size <= SAMPLE_SIZE) {
+    sample_bytes(&sample, data, size);
+  } else {
+    size_t step = (size - SAMPLE_PART_SIZE) / (SAMPLE_PARTS - 1);
+    for (size_t part = 0; part < SAMPLE_PARTS; part++)
+      sample_bytes(&sample, data + part * step, SAMPLE_PART_SIZE);
+  }
+  if (sample.high < 0x80) return true; /* an eighth of each byte is empty: ASCII */
+  return sample.pairs >= sample.size * (sample.size - 1) / 256;
+}
+
+bool wsc_deflate_worth(const wsc_deflate *codec, const uint8_t *data, size_t size) {
+  int64_t threshold = codec->tuning.threshold;
+  if (threshold < 0) threshold = codec->own_no_takeover ? 512 : 64;
+  if ((uint64_t)size < (uint64_t)threshold) return false;
+  return looks_compressible(data, size);
+}
+
+/* ---------------------------------------------------------------- compressing */
+
+/* zlib's deflate wants 9 bits at the least.  With 9 its matches reach back 512 - 262 = 250 bytes,
+ * which a peer with a window of 8 bits, 256 bytes, has at hand. */
+static int open_deflater(wsc_deflate *codec) {
+  if (codec->deflater_open) return WSC_OK;
+  int bits = codec->own_bits < 9 ? 9 : codec->own_bits;
+  int mem_level = codec->tuning.mem_level ? codec->tuning.mem_level : 8;
+  if (deflateInit2(&codec->deflater, codec->tuning.level, Z_DEFLATED, -bits, mem_level,
+                   Z_DEFAULT_STRATEGY) != Z_OK)
+    return WSC_ERR_MEMORY;
+  codec->deflater_open = true;
+  return WSC_OK;
+}
+
+static uInt clamp_size(size_t size) {
+  return size < UINT_MAX ? (uInt)size : UINT_MAX;
+}
+
+/* Lets zlib write into `out` until it has nothing more; it finds `room` bytes there at first. */
+static int drain_deflater(z_stream *stream, wsc_buf *out, size_t room, int flush) {
+  do {
+    size_t lent;
+    stream->next_out = wsc_buf_reserve(out, room, &lent);
+    if (!stream->next_out) return WSC_ERR_MEMORY;
+    uInt before = stream->avail_out = clamp_size(lent);
+    int result = deflate(stream, flush);
+    assert(result == Z_OK || result == Z_BUF_ERROR); /* the latter: there was nothing to do */
+    (void)result;
+    wsc_buf_commit(out, before - stream->avail_out);
+    room = FIRST_ROOM;
+  } while (stream->avail_out == 0);
+  return WSC_OK;
+}
+
+/* A small message fits at once whatever it is; a large one is expected to shrink to a quarter. */
+static size_t guess_compressed(size_t size) {
+  return (size < 4096 ? size : size / 4) + 64;
+}
+
+static int compress_piece(z_stream *stream, wsc_buf *out, const uint8_t *data, size_t size,
+                          int flush) {
+  for (;;) {
+    uInt part = clamp_size(size);
+    stream->next_in = data;
+    stream->avail_in = part;
+    int error = drain_deflater(stream, out, guess_compressed(part), flush);
+    if (error || part == size) return error;
+    data += part;
+    size -= part;
+  }
+}
+
+/* Ends a message whose blocks were all written.  The marker is asked for by itself and with room to
+ * spare: a sync flush that fills its output to the last byte would be written twice.  Where the
+ * stream already stands behind a marker, zlib writes nothing; then the message is empty, 00. */
+static int compress_end(wsc_deflate *codec, wsc_buf *out) {
+  size_t before = wsc_buf_size(out);
+  int error = drain_deflater(&codec->deflater, out, MARKER_ROOM, Z_SYNC_FLUSH);
+  if (error) return error;
+  size_t size = wsc_buf_size(out);
+  if (size == before) return wsc_buf_append(out, "", 1) ? WSC_OK : WSC_ERR_MEMORY;
+  assert(size - before > TAIL_SIZE);
+  wsc_buf_truncate(out, size - TAIL_SIZE);
+  if (codec->own_no_takeover) deflateReset(&codec->deflater);
+  return WSC_OK;
+}
+
+int wsc_deflate_compress(wsc_deflate *codec, wsc_buf *out, const uint8_t *data, size_t size,
+                         bool fin) {
+  size_t before = wsc_buf_size(out);
+  int error = open_deflater(codec);
+  if (!error && (size > 0 || fin))
+    error = compress_piece(&codec->deflater, out, data, size, fin ? Z_BLOCK : Z_NO_FLUSH);
+  if (!error && fin) error = compress_end(codec, out);
+  if (error) wsc_buf_truncate(out, before);
+  return error;
+}
+
+/* ---------------------------------------------------------------- inflating */
+
+/* The window is always 15 bits, whatever was agreed.  zlib finds a distance beyond a smaller window
+ * only where the bytes fell into different calls, so a broken stream would be taken or refused
+ * depending on how the network cut it.  It also forgives peers that agree to 8 bits and use 9. */
+static int open_inflater(wsc_deflate *codec) {
+  if (codec->inflater_open) return WSC_OK;
+  if (inflateInit2(&codec->inflater, -MAX_WBITS) != Z_OK) return WSC_ERR_MEMORY;
+  codec->inflater_open = true;
+  return WSC_OK;
+}
+
+static int deflate_fault(const char **sentence, const char *text) {
+  *sentence = text;
+  return WSC_ERR_DEFLATE;
+}
+
+/* A BFINAL block ended the stream for zlib; for RFC 7692 (7.2.3.4) the next block follows, with the
+ * same window. */
+static int restart_inflater(wsc_deflate *codec) {
+  z_stream *stream = &codec->inflater;
+  uInt size = 0;
+  uint8_t *window = NULL;
+  inflateGetDictionary(stream, NULL, &size);
+  if (size > 0) {
+    window = wsc_alloc(codec->platform, size, 1);
+    if (!window) return WSC_ERR_MEMORY;
+    inflateGetDictionary(stream, window, &size);
+  }
+  inflateReset(stream);
+  int result = size > 0 ? inflateSetDictionary(stream, window, size) : Z_OK;
+  wsc_release(codec->platform, window);
+  codec->at_final_end = false;
+  return result == Z_OK ? WSC_OK : WSC_ERR_MEMORY;
+}
+
+/* Room for what comes: what is there, else by the guess that text shrinks to a quarter, by doubling
+ * afterwards; never past limit + 1. */
+static uint8_t *inflate_room(wsc_buf *out, size_t left_in, size_t limit, uInt *room) {
+  size_t held = wsc_buf_size(out);
+  size_t most = limit - held < SIZE_MAX ? limit - held + 1 : SIZE_MAX;
+  size_t there = out->capacity - out->end;
+  if (there == 0) {
+    size_t wanted = left_in < SIZE_MAX / 4 ? left_in * 4 : SIZE_MAX;
+    if (wanted < held) wanted = held;
+    if (wanted < FIRST_ROOM) wanted = FIRST_ROOM;
+    if (wanted > most) wanted = most;
+    if (!wsc_buf_reserve_exact(out, wanted)) return NULL;
+    there = out->capacity - out->end;
+  }
+  *room = clamp_size(there < most ? there : most);
+  return out->block + out->end;
+}
+
+/* One call of zlib.  The limit is judged before zlib's verdict: where the bytes are cut decides
+ * whether zlib has already seen a fault that lies behind the limit. */
+static int inflate_once(wsc_deflate *codec, wsc_buf *out, size_t limit, const char **sentence) {
+  z_stream *stream = &codec->inflater;
+  stream->next_out = inflate_room(out, stream->avail_in, limit, &stream->avail_out);
+  if (!stream->next_out) return WSC_ERR_MEMORY;
+  uInt before = stream->avail_out;
+  int result = inflate(stream, Z_SYNC_FLUSH);
+  wsc_buf_commit(out, before - stream->avail_out);
+  if (wsc_buf_size(out) > limit) return WSC_ERR_TOO_BIG;
+  switch (result) {
+  case Z_OK:
+  case Z_BUF_ERROR: /* nothing to read: the output had just been filled by the last call */
+    return WSC_OK;
+  case Z_STREAM_END:
+    codec->at_final_end = true;
+    if (++codec->final_blocks > FINAL_BLOCKS_MAX)
+      return deflate_fault(sentence, "a compressed message holds more than 64 final blocks");
+    return WSC_OK;
+  case Z_MEM_ERROR:
+    return WSC_ERR_MEMORY;
+  default:
+    return deflate_fault(sentence, "a compressed message is corrupt");
+  }
+}
+
+/* zlib stops where the input ends, the output is full or a BFINAL block ended. */
+static int inflate_part(wsc_deflate *codec, wsc_buf *out, size_t limit, const char **sentence) {
+  z_stream *stream = &codec->inflater;
+  bool full = false;
+  while (stream->avail_in > 0 || full) {
+    int error = codec->at_final_end ? restart_inflater(codec) : WSC_OK;
+    if (!error) error = inflate_once(codec, out, limit, sentence);
+    if (error) return error;
+    full = stream->avail_out == 0 && !codec->at_final_end;
+  }
+  return WSC_OK;
+}
+
+static int inflate_piece(wsc_deflate *codec, wsc_buf *out, const uint8_t *data, size_t size,
+                         size_t limit, const char **sentence) {
+  int error = WSC_OK;
+  while (size > 0 && !error) {
+    uInt part = clamp_size(size);
+    codec->inflater.next_in = data;
+    codec->inflater.avail_in = part;
+    error = inflate_part(codec, out, limit, sentence);
+    data += part;
+    size -= part;
+  }
+  return error;
+}
+
+/* RFC 7692 7.2.2: the message goes on with 00 00 ff ff, which must end an empty stored block that
+ * the message began.  If the tail yields a byte, or zlib wants more, or stands elsewhere than
+ * before a block, then a block was cut short.  A message may also end with its BFINAL block. */
+static int inflate_end(wsc_deflate *codec, const char **sentence) {
+  z_stream *stream = &codec->inflater;
+  if (!(codec->at_final_end && codec->final_blocks > 0)) {
+    uint8_t excess;
+    stream->next_in = flush_tail;
+    stream->avail_in = TAIL_SIZE;
+    stream->next_out = &excess;
+    stream->avail_out = sizeof excess;
+    int result = inflate(stream, Z_SYNC_FLUSH);
+    if (result == Z_MEM_ERROR) return WSC_ERR_MEMORY;
+    bool before_block = result == Z_OK && (stream->data_type & 0xff) == 0x80;
+    codec->at_final_end = result == Z_STREAM_END;
+    if (!(before_block || codec->at_final_end) || stream->avail_in > 0 || stream->avail_out == 0)
+      return deflate_fault(sentence, "a compressed message is unfinished");
+  }
+  codec->final_blocks = 0;
+  if (codec->peer_no_takeover) {
+    inflateReset(stream);
+    codec->at_final_end = false;
+  }
+  return WSC_OK;
+}
+
+int wsc_deflate_inflate(wsc_deflate *codec, wsc_buf *out, const uint8_t *data, size_t size,
+                        bool fin, size_t limit, const char **sentence) {
+  assert(wsc_buf_size(out) <= limit);
+  int error = open_inflater(codec);
+  if (!error) error = inflate_piece(codec, out, data, size, limit, sentence);
+  if (!error && fin) error = inflate_end(codec, sentence);
+  return error;
+}
