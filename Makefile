@@ -1,0 +1,173 @@
+# wsclose.  `make help` lists what can be made; GNU make.
+#
+#   LUA=lua5.1|lua5.2|lua5.3|lua5.4|luajit   the Lua to build for
+#   CC, CFLAGS, LDFLAGS, PREFIX, DESTDIR     as everywhere
+#   LUA_INCDIR, OPENSSL_DIR, ZLIB_DIR        where a library is kept in no usual place
+#   SANITIZE=1                               with AddressSanitizer and UBSan, in build/asan
+
+LUA     ?= lua5.4
+CFLAGS  ?= -O2 -g
+PREFIX  ?= /usr/local
+INSTALL ?= install
+LUAS    := lua5.1 lua5.2 lua5.3 lua5.4 luajit
+
+# ---------------------------------------------------------------- what is built from what
+
+BUILD   ?= build$(if $(SANITIZE),/asan)
+OUT     := $(BUILD)/$(LUA)
+MODULE  := $(OUT)/wsclose/core.so
+TESTING := $(OUT)/wsclose/core_testing.so
+
+core    := $(wildcard src/core/*.c)
+net     := $(wildcard src/net/*.c)
+testing := $(wildcard src/binding/lua_testing*.c)
+binding := $(filter-out $(testing),$(wildcard src/binding/*.c))
+lua     := $(wildcard lua/wsclose/*.lua lua/wsclose/*/*.lua)
+
+# Core and net know no Lua: one object for all of them.
+common_objects  := $(patsubst src/%.c,$(BUILD)/obj/%.o,$(core) $(net))
+binding_objects := $(patsubst src/binding/%.c,$(OUT)/obj/%.o,$(binding))
+testing_objects := $(patsubst src/binding/%.c,$(OUT)/obj/%.o,$(testing))
+
+warnings := -Wall -Wextra -Wconversion -Wshadow -Wvla
+sanitize := -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
+compile   = $(CC) -std=c11 -Isrc -fPIC -fvisibility=hidden -pthread $(warnings) \
+            $(if $(SANITIZE),$(sanitize)) $(CPPFLAGS) $(CFLAGS)
+find     := CC="$(CC)" scripts/find
+
+.PHONY: all
+all: $(MODULE)
+
+$(MODULE): $(binding_objects) $(common_objects)
+$(TESTING): $(binding_objects) $(testing_objects) $(common_objects)
+$(MODULE) $(TESTING): $(BUILD)/ldflags
+	@mkdir -p $(@D)
+	$(CC) $(if $(SANITIZE),$(sanitize)) $(CFLAGS) $(LDFLAGS) -o $@ $(filter %.o,$^) @$(BUILD)/ldflags
+
+$(BUILD)/obj/core/%.o: src/core/%.c $(BUILD)/cflags $(BUILD)/command
+	@mkdir -p $(@D)
+	$(compile) @$(BUILD)/cflags -MMD -MP -c -o $@ $<
+
+$(BUILD)/obj/net/%.o: src/net/%.c $(BUILD)/cflags $(BUILD)/command
+	@mkdir -p $(@D)
+	$(compile) -D_GNU_SOURCE @$(BUILD)/cflags -MMD -MP -c -o $@ $<
+
+$(OUT)/obj/%.o: src/binding/%.c $(OUT)/cflags $(BUILD)/command
+	@mkdir -p $(@D)
+	$(compile) -D_GNU_SOURCE @$(OUT)/cflags -MMD -MP -c -o $@ $<
+
+# Where headers and libraries are, found once; `make clean` forgets it.
+.DELETE_ON_ERROR:
+$(BUILD)/cflags:
+	@mkdir -p $(@D)
+	@$(find) cflags openssl > $@ && $(find) cflags zlib >> $@
+$(BUILD)/ldflags:
+	@mkdir -p $(@D)
+	@$(find) ldflags > $@
+$(OUT)/cflags:
+	@mkdir -p $(@D)
+	@$(find) cflags $(LUA) > $@
+
+# Other flags, other objects.
+$(BUILD)/command: FORCE
+	@mkdir -p $(@D)
+	@echo '$(compile)' | cmp -s - $@ || echo '$(compile)' > $@
+.PHONY: FORCE
+
+-include $(wildcard $(BUILD)/obj/*/*.d $(OUT)/obj/*.d)
+
+# ---------------------------------------------------------------- install
+
+version   := $(if $(filter luajit,$(LUA)),5.1,$(LUA:lua%=%))
+share_dir  = $(DESTDIR)$(PREFIX)/share/lua/$(version)
+lib_dir    = $(DESTDIR)$(PREFIX)/lib/lua/$(version)
+
+.PHONY: install uninstall
+install: $(MODULE)
+	@set -e; for file in $(lua:lua/%=%); do \
+	  $(INSTALL) -d "$(share_dir)/$$(dirname $$file)"; \
+	  $(INSTALL) -m 644 "lua/$$file" "$(share_dir)/$$file"; \
+	done
+	$(INSTALL) -d "$(lib_dir)/wsclose"
+	$(INSTALL) -m 755 $(MODULE) "$(lib_dir)/wsclose/core.so"
+	@echo "wsclose is in $(share_dir) and $(lib_dir)"
+
+uninstall:
+	cd "$(share_dir)" && rm -f $(lua:lua/%=%)
+	rm -f "$(lib_dir)/wsclose/core.so"
+	rmdir "$(share_dir)/wsclose" "$(lib_dir)/wsclose"
+
+# ---------------------------------------------------------------- try it, test it
+
+# Modules out of this folder, for the interpreter and for every Lua it starts.
+LUA_BIN ?= $(shell $(find) interpreter $(LUA))
+unexport LUA_PATH_5_2 LUA_PATH_5_3 LUA_PATH_5_4 LUA_CPATH_5_2 LUA_CPATH_5_3 LUA_CPATH_5_4
+suite demonstration: export LUA_PATH := ./lua/?.lua;./lua/?/init.lua;./?.lua;./spec/?.lua;;
+suite demonstration: export LUA_CPATH := ./$(OUT)/?.so;;
+suite: export NODE_PATH := $(CURDIR)/build/npm/node_modules
+suite: export WSCLOSE_BUILD := $(BUILD)
+
+.PHONY: demo demonstration test suite test-all test-asan test-valgrind
+demo:
+	@scripts/setup demo $(LUA)
+	@$(MAKE) --no-print-directory demonstration
+demonstration: $(MODULE)
+	@$(LUA_BIN) examples/demo.lua
+
+# SPEC= names files or folders; BUSTED_FLAGS= goes to busted.
+test:
+	@scripts/setup test $(LUA)
+	@$(MAKE) --no-print-directory suite
+suite: $(MODULE) $(TESTING)
+	@echo "wsclose: the suite under $(LUA)"
+	@$(RUNNER) $(LUA_BIN) spec/run.lua $(BUSTED_FLAGS) $(SPEC)
+
+test-all:
+	@scripts/setup test-all
+	@set -e; for lua in $(LUAS); do $(MAKE) --no-print-directory suite LUA=$$lua; done
+
+# The interpreter is built with the sanitizers too: what it starts (python, node) is left alone.
+asan_lua := build/asan/$(LUA)/lua
+test-asan:
+	@scripts/setup asan $(LUA)
+	@$(MAKE) --no-print-directory SANITIZE=1 CFLAGS="-O1 -g" $(asan_lua)
+	@$(MAKE) --no-print-directory SANITIZE=1 CFLAGS="-O1 -g" LUA_BIN=$(asan_lua) suite
+$(asan_lua): spec/support/interpreter.c $(OUT)/cflags $(BUILD)/command
+	@mkdir -p $(@D)
+	$(compile) -rdynamic @$(OUT)/cflags -o $@ $< $$($(find) library $(LUA))
+
+# The C side: every spec of core and net.
+valgrind := valgrind -q --error-exitcode=99 --leak-check=full --errors-for-leak-kinds=definite \
+            --show-leak-kinds=definite --suppressions=spec/support/valgrind.supp
+test-valgrind:
+	@scripts/setup valgrind $(LUA)
+	@$(MAKE) --no-print-directory suite RUNNER="$(valgrind)" SPEC="$(or $(SPEC),spec/core spec/net)"
+
+# ---------------------------------------------------------------- look it over
+
+.PHONY: lint fuzz
+lint:
+	@scripts/setup lint
+	@scripts/lint
+
+FUZZ_SECONDS ?= 10
+fuzz:
+	@scripts/setup fuzz
+	@scripts/fuzz $(FUZZ_SECONDS)
+
+.PHONY: clean help
+clean:
+	rm -rf build
+
+help:
+	@echo "make              build $(MODULE)"
+	@echo "make install      into DESTDIR and PREFIX ($(PREFIX)); make uninstall takes it away"
+	@echo "make demo         connect, echo, 1001 and reconnection, 1010, against a server started here"
+	@echo "make test         the suite under $(LUA); SPEC=spec/core/utf8_spec.lua runs one file"
+	@echo "make test-all     the suite under $(LUAS)"
+	@echo "make test-asan    the suite with AddressSanitizer and UBSan"
+	@echo "make test-valgrind  the C side under valgrind"
+	@echo "make lint         compilers, clang-tidy, cppcheck, luacheck, clang-format, shellcheck"
+	@echo "make fuzz         each fuzz target for FUZZ_SECONDS ($(FUZZ_SECONDS))"
+	@echo "make clean        forget everything built"
+	@echo "Variables: LUA CC CFLAGS LDFLAGS PREFIX DESTDIR LUA_INCDIR OPENSSL_DIR ZLIB_DIR SANITIZE"
