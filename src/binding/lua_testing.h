@@ -1,0 +1,43 @@
+/* wsclose.core_testing: what specs see of the C side behind the public interface.  Never installed.
+ *
+ * Everything hangs on one platform per Lua state which counts memory, fails an allocation on demand
+ * and gives the random bytes that a spec wants. */
+#ifndef WSC_BINDING_LUA_TESTING_H
+#define WSC_BINDING_LUA_TESTING_H
+
+#include "wsclose.h"
+
+#include <lua.h>
+#include <lauxlib.h>
+
+/* The platform of this Lua state, made at the first call.  Lent for the state's life. */
+wsc_platform *wsc_testing_platform(lua_State *L);
+
+/* Two places to lay bytes in, so that input and output can be apart. */
+typedef enum wsc_testing_place { WSC_TESTING_INPUT, WSC_TESTING_OUTPUT } wsc_testing_place;
+
+/* Room for `size` bytes that ends `slack` bytes before an unmapped page: with no slack, reading or
+ * writing one byte too far crashes.  Lent until the next call for the same place. */
+uint8_t *wsc_testing_before_wall(lua_State *L, wsc_testing_place place, size_t size, size_t slack);
+
+/* Room for `size` bytes that begins right behind an unmapped page. */
+uint8_t *wsc_testing_behind_wall(lua_State *L, wsc_testing_place place, size_t size);
+
+/* Copies of `data` in such room, for a parser to read. */
+const uint8_t *wsc_testing_copy_before_wall(lua_State *L, const void *data, size_t size);
+const uint8_t *wsc_testing_copy_behind_wall(lua_State *L, const void *data, size_t size);
+
+/* Puts a new table with `functions` into field `name` of the table on top of the stack; NULL: into
+ * that table itself. */
+void wsc_testing_add(lua_State *L, const char *name, const luaL_Reg *functions);
+
+/* nil, sentence (or nil), the error's name: how every failed call of this module answers. */
+int wsc_testing_push_error(lua_State *L, int error, const char *sentence);
+
+/* These add fields to the table on top of the stack. */
+void wsc_testing_leaves(lua_State *L); /* buf mask utf8 */
+void wsc_testing_wire(lua_State *L);   /* close frame error */
+void wsc_testing_heads(lua_State *L);  /* http uri */
+void wsc_testing_codec(lua_State *L);  /* extension deflate handshake */
+
+#endif
