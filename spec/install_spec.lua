@@ -1,0 +1,122 @@
+-- What `make install` puts where, seen from a folder that packagers would name with DESTDIR.
+local sources = require "support.sources"
+
+local lua = rawget(_G, "jit") and "luajit" or _VERSION:gsub("Lua ", "lua")
+local version = _VERSION:match "%d%.%d"
+
+-- The suite itself runs under make: nothing of that run may reach this one.
+local environment = "unset MAKEFLAGS MFLAGS MAKEOVERRIDES MAKELEVEL SANITIZE BUILD CFLAGS LUA_BIN; "
+
+local function shell(command)
+  local pipe = assert(io.popen("(" .. environment .. command .. ") 2>&1; echo $?"))
+  local output = pipe:read "*a"
+  pipe:close()
+  local text, status = output:match "^(.-)(%d+)\n$"
+  return tonumber(status), text
+end
+
+local function run(command)
+  local status, output = shell(command)
+  assert.are_equal(0, status, command .. "\n" .. output)
+  return output
+end
+
+-- What the stock interpreter of this version prints for `code`, with only the given paths.
+local function interpreter_says(folder, code)
+  local share, lib = folder .. "/share/lua/" .. version, folder .. "/lib/lua/" .. version
+  local path, cpath = ("%s/?.lua;%s/?/init.lua"):format(share, share), lib .. "/?.so"
+  local interpreter = run("scripts/find interpreter " .. lua):match "%S+"
+  return run(("LUA_PATH='%s' LUA_CPATH='%s' %s -e '%s'"):format(path, cpath, interpreter, code))
+end
+
+describe("make install", function()
+  local root = run("mktemp -d"):match "%S+"
+  local prefix = root .. "/opt/a b"
+  local arguments = ("LUA=%s DESTDIR='%s' PREFIX='/opt/a b'"):format(lua, root)
+
+  lazy_setup(function()
+    run("make install " .. arguments)
+  end)
+
+  lazy_teardown(function()
+    run("rm -rf " .. root)
+  end)
+
+  it("puts the Lua files and one C module under PREFIX, and nothing else", function()
+    local expected = { "lib/lua/" .. version .. "/wsclose/core.so" }
+    for _, file in ipairs(sources.list("lua", "%.lua$")) do
+      expected[#expected + 1] = "share/lua/" .. version .. "/" .. file
+    end
+    table.sort(expected)
+    assert.same(expected, sources.list(prefix, ""))
+  end)
+
+  it("gives a module that a fresh interpreter loads from there", function()
+    local code = [[print(require "wsclose".codes[1001], package.loaded["wsclose.core"] ~= nil)]]
+    assert.are_equal("GOING_AWAY\ttrue\n", interpreter_says(prefix, code))
+  end)
+
+  it("gives a module that exports the way in and nothing more", function()
+    local module = ("%s/lib/lua/%s/wsclose/core.so"):format(prefix, version)
+    local symbols = run(("nm -D --defined-only '%s'"):format(module))
+    local names = {}
+    for name in symbols:gmatch "%x+ [TDBRVW] (%S+)" do
+      names[#names + 1] = name
+    end
+    assert.same({ "luaopen_wsclose_core" }, names)
+  end)
+
+  it("is undone by make uninstall", function()
+    run("make uninstall " .. arguments)
+    assert.same({}, sources.list(prefix, ""))
+    run("make install " .. arguments)
+  end)
+end)
+
+describe("make without a header", function()
+  local function refused(variable, folder)
+    local build = run("mktemp -d"):match "%S+"
+    local command = ("make LUA=%s BUILD=%s %s=%s"):format(lua, build, variable, folder)
+    local status, output = shell(command)
+    run("rm -rf " .. build)
+    assert.are_not_equal(0, status)
+    return output
+  end
+
+  it("names lua.h and the folder it was told", function()
+    local output = refused("LUA_INCDIR", "/nowhere")
+    assert.matches("wsclose: no lua.h of " .. lua .. " in LUA_INCDIR=/nowhere", output, 1, true)
+  end)
+
+  it("names OpenSSL's header and the folder it was told", function()
+    local output = refused("OPENSSL_DIR", "/nowhere")
+    local sentence = "wsclose: no openssl/ssl.h (1.1.1 or newer) in OPENSSL_DIR=/nowhere/include"
+    assert.matches(sentence, output, 1, true)
+  end)
+
+  it("names zlib's header and the folder it was told", function()
+    local output = refused("ZLIB_DIR", "/nowhere")
+    assert.matches("wsclose: no zlib.h in ZLIB_DIR=/nowhere/include", output, 1, true)
+  end)
+
+  it("names the package and the variable when a header is nowhere", function()
+    local compiler = run("mktemp"):match "%S+" -- one that finds no header
+    run(("printf '#!/bin/sh\\nexit 1\\n' > %s && chmod +x %s"):format(compiler, compiler))
+    local variables = { openssl = "OPENSSL_DIR", zlib = "ZLIB_DIR", [lua] = "LUA_INCDIR" }
+    for need, variable in pairs(variables) do
+      local status, output = shell(("CC=%s scripts/find cflags %s"):format(compiler, need))
+      assert.are_equal(1, status)
+      assert.matches(" was not found.", output, 1, true)
+      assert.matches("make " .. variable .. "=", output, 1, true)
+      local command = run("scripts/setup --how " .. need .. "-dev"):match "[^\n]+"
+      assert.matches(command, output, 1, true)
+    end
+    run("rm -f " .. compiler)
+  end)
+
+  it("names the Luas there are when asked for another", function()
+    local status, output = shell "make LUA=lua6.0"
+    assert.are_not_equal(0, status)
+    assert.matches("lua5.1, lua5.2, lua5.3, lua5.4 or luajit", output, 1, true)
+  end)
+end)
