@@ -34,6 +34,9 @@ void wsc_extension_list_free(wsc_extension_list *list);
  */
 bool wsc_extension_write_offers(wsc_buf *out, const wsc_extension *offers, size_t count);
 
+/* Appends "; name=value" for each. */
+bool wsc_extension_write_params(wsc_buf *out, const wsc_param *params, size_t count);
+
 /* An answer, judged by the offers (client).  agreed->deflate says whether messages are compressed.
  */
 typedef struct wsc_agreement {
