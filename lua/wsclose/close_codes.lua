@@ -20,6 +20,7 @@ local close_codes = {}
 ---@field to? integer of a range: its last code, nil without bound
 ---@field first? number[] seconds: bounds of the first delay, where they are special
 ---@field at_least? number seconds: no delay is shorter
+---@field exception? string when it is the other way round
 ---@field in_a_row? integer so many retries at most when it comes time after time
 
 local EITHER, NOBODY = "either side", "nobody: it is only reported locally"
@@ -29,19 +30,6 @@ local NEVER_SENT = "it never travels; a Close frame that carries it is answered 
 -- In the order of docs/close-codes.md.  A row with `from` or `to` is a range; a code with a row of
 -- its own stands out of it.
 local ROWS = {
-  {
-    to = -1,
-    name = "OUT_OF_RANGE",
-    summary = "Not a close code: codes are numbers from 0 to 65535.",
-    when = "A program made the number up or subtracted wrongly.",
-    fix = "Use 1000 to say goodbye, or a code of your own from 4000 to 4999.",
-    sent_by = "nobody: two bytes cannot hold it",
-    on_wire = false,
-    retry = false,
-    retry_why = "no connection ends with it",
-    about = "a number that is no close code",
-    outlook = "passes when the program uses a real one",
-  },
   {
     from = 0,
     to = 999,
@@ -141,6 +129,7 @@ local ROWS = {
     retry_why = "nothing says that the peer wants us gone, and a new connection finds out",
     about = "a goodbye without a reason",
     outlook = "usually passes by connecting again",
+    exception = "not when this client closed",
   },
   {
     code = 1006,
@@ -156,6 +145,7 @@ local ROWS = {
     retry_why = "networks and processes come back; a handshake that fails for good is not retried",
     about = "a connection that was lost or never came about",
     outlook = "usually passes by connecting again",
+    exception = "not when the handshake fails for good",
   },
   {
     code = 1007,
@@ -288,6 +278,7 @@ local ROWS = {
       .. "that broke during the TLS handshake is tried again",
     about = "trust in the server's certificate, or TLS itself",
     outlook = "passes by retrying only when the transport broke",
+    exception = "yes when the transport broke",
   },
   {
     from = 1016,
@@ -384,6 +375,19 @@ local ROWS = {
     retry_why = NEVER_SENT,
     about = "a number above the last close code",
     outlook = "passes when the sender uses a real one",
+  },
+  {
+    to = -1,
+    name = "OUT_OF_RANGE",
+    summary = "Not a close code: codes are numbers from 0 to 65535.",
+    when = "A program made the number up or subtracted wrongly.",
+    fix = "Use 1000 to say goodbye, or a code of your own from 4000 to 4999.",
+    sent_by = "nobody: two bytes cannot hold it",
+    on_wire = false,
+    retry = false,
+    retry_why = "no connection ends with it",
+    about = "a number that is no close code",
+    outlook = "passes when the program uses a real one",
   },
 }
 
