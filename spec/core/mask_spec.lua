@@ -1,0 +1,107 @@
+local testing = require "wsclose.core_testing"
+local mask = testing.mask
+local wire = require "support.scripted.wire"
+
+local KEY = wire.hex "37fa213d"
+
+--- The key as it stands `offset` bytes into the payload.
+local function turned(key, offset)
+  local by = offset % 4
+  return key:sub(by + 1) .. key:sub(1, by)
+end
+
+local function data_of(size)
+  local bytes = {}
+  for i = 1, size do
+    bytes[i] = string.char((i * 167 + 13) % 256)
+  end
+  return table.concat(bytes)
+end
+
+local PATHS = {
+  { name = "as compiled", copy = mask.copy, in_place = mask.in_place },
+  { name = "portable", copy = mask.copy_portable, in_place = mask.in_place_portable },
+}
+
+--- Calls try(data, offset, expected) for all small sizes and offsets; it returns what went wrong.
+local function each_small(try)
+  local wrong = {}
+  for size = 0, 80 do
+    local data = data_of(size)
+    for offset = 0, 3 do
+      wrong[#wrong + 1] = try(data, offset, wire.mask(data, turned(KEY, offset)))
+    end
+  end
+  assert.same({}, wrong)
+end
+
+describe("masking, RFC 6455 5.3", function()
+  for _, path in ipairs(PATHS) do
+    it("unmasks the RFC's example, section 5.7 (" .. path.name .. ")", function()
+      assert.equal("Hello", path.copy(wire.hex "7f9f4d5158", KEY, 0))
+      assert.equal("Hello", path.in_place(wire.hex "7f9f4d5158", KEY, 0))
+    end)
+
+    it("masks each small size from each offset at each alignment (" .. path.name .. ")", function()
+      each_small(function(data, offset, expected)
+        for in_slack = 0, 8 do
+          for out_slack = 0, 8 do
+            if path.copy(data, KEY, offset, in_slack, out_slack) ~= expected then
+              local place = "%d bytes from %d, slack %d and %d"
+              return place:format(#data, offset, in_slack, out_slack)
+            end
+          end
+        end
+      end)
+    end)
+
+    it("masks in place, before and behind a wall (" .. path.name .. ")", function()
+      each_small(function(data, offset, expected)
+        if path.in_place(data, KEY, offset) ~= expected then
+          return ("%d bytes from %d behind the wall"):format(#data, offset)
+        end
+        for slack = 0, 16 do
+          if path.in_place(data, KEY, offset, slack) ~= expected then
+            return ("%d bytes from %d, slack %d"):format(#data, offset, slack)
+          end
+        end
+      end)
+    end)
+
+    it("masks long payloads, whatever is left over at the end (" .. path.name .. ")", function()
+      for _, base in ipairs { 125, 128, 192, 1024, 65536 } do
+        for size = base - 1, base + 17 do
+          local data = data_of(size)
+          local expected = wire.mask(data, turned(KEY, size))
+          assert.is_true(path.copy(data, KEY, size) == expected, size)
+          assert.is_true(path.in_place(data, KEY, size, 0) == expected, size)
+        end
+      end
+    end)
+
+    it("counts only the offset's last two bits (" .. path.name .. ")", function()
+      local data = data_of(21)
+      for offset = 0, 3 do
+        local expected = path.copy(data, KEY, offset)
+        assert.equal(expected, path.copy(data, KEY, offset + 4))
+        assert.equal(expected, path.copy(data, KEY, offset + 16777216))
+        assert.equal(expected, path.copy(data, KEY, offset + 4294967296))
+      end
+    end)
+
+    it("gives the same for a payload cut anywhere (" .. path.name .. ")", function()
+      local data = data_of(70)
+      local whole = path.copy(data, KEY, 0)
+      for cut = 0, 70 do
+        local head = path.copy(data:sub(1, cut), KEY, 0)
+        assert.equal(whole, head .. path.copy(data:sub(cut + 1), KEY, cut))
+      end
+    end)
+
+    it("changes nothing with a key of zeros (" .. path.name .. ")", function()
+      local data = data_of(67)
+      assert.equal(data, path.copy(data, "\0\0\0\0", 3))
+      assert.equal(data, path.in_place(data, "\0\0\0\0", 3, 0))
+    end)
+  end
+end)
