@@ -170,7 +170,8 @@ typedef struct wsc_config {
   size_t header_count;
   bool absolute_target; /* request line names the whole URL; reserved for plain HTTP proxies */
 
-  const char *const *protocols; /* client: in order of preference.  server: those it speaks */
+  const char *const *protocols; /* client: in order of preference.  server: those it speaks.
+                                   Checked with wsc_protocol_check */
   size_t protocol_count;
   bool require_protocol; /* protocols asked, none chosen: the handshake fails */
 
@@ -195,10 +196,15 @@ void wsc_config_init(wsc_config *config, const wsc_platform *platform);
 /* WSC_OK, or WSC_ERR_URL and a sentence that names the fault (static text). */
 int wsc_url_check(const char *url, const char **sentence);
 
-/* WSC_OK, or WSC_ERR_HANDSHAKE and a sentence: CR, LF, NUL, a name that is no token or that the
- * handshake owns. */
+/* WSC_OK, or WSC_ERR_HANDSHAKE and a sentence: CR, LF, NUL or another control byte, a name that is
+ * no token or that the handshake owns: Host, Upgrade, Connection, Keep-Alive, Proxy-Connection,
+ * Sec-WebSocket-*, and those that speak of a body. */
 int wsc_header_check(const char *name, size_t name_size, const char *value, size_t value_size,
                      const char **sentence);
+
+/* WSC_OK, or WSC_ERR_HANDSHAKE and a sentence: subprotocols are tokens, and none stands twice
+ * (RFC 6455 4.1). */
+int wsc_protocol_check(const char *const *protocols, size_t count, const char **sentence);
 
 /* WSC_OK, or WSC_ERR_EXTENSION and a sentence: a name or parameter that the grammar (RFC 6455 9.1)
  * or RFC 7692 forbids in an offer. */
@@ -291,7 +297,8 @@ typedef enum wsc_state { WSC_CONNECTING, WSC_OPEN, WSC_CLOSING, WSC_CLOSED } wsc
 typedef struct wsc_conn wsc_conn;
 
 /* A connection in state CONNECTING whose handshake request waits in its output.  The config is
- * copied as far as it is still needed.  NULL: no memory (or no randomness). */
+ * copied as far as it is still needed.  NULL: no memory, no randomness, or a URL, header,
+ * subprotocol or extension that the checks above refuse. */
 wsc_conn *wsc_conn_new(const wsc_config *config);
 void wsc_conn_free(wsc_conn *conn); /* NULL is fine */
 

@@ -1,0 +1,155 @@
+/* The client's request, RFC 6455 4.1, and what a program may put into it. */
+#include "handshake_private.h"
+
+#include <string.h>
+
+/* ---------------------------------------------------------------- checks */
+
+typedef struct owned_header {
+  const char *name, *sentence;
+} owned_header;
+
+static const char owned_by_url[] = "the Host header follows from the URL: give the host there";
+static const char owned_by_handshake[] =
+    "the handshake writes Upgrade, Connection and every Sec-WebSocket header itself";
+static const char owned_by_protocols[] =
+    "Sec-WebSocket-Protocol is written by the handshake: use the option protocols";
+static const char owned_by_extensions[] =
+    "Sec-WebSocket-Extensions is written by the handshake: use the option extensions";
+static const char owned_by_nobody[] = "a handshake has no body: Content-Length, Transfer-Encoding, "
+                                      "TE, Trailer and Expect are refused";
+static const char owned_by_transport[] =
+    "the connection is the handshake's matter: Keep-Alive and Proxy-Connection are refused";
+
+static const owned_header owned_headers[] = {
+    {"Host", owned_by_url},
+    {"Upgrade", owned_by_handshake},
+    {"Connection", owned_by_handshake},
+    {"Keep-Alive", owned_by_transport},
+    {"Proxy-Connection", owned_by_transport},
+    {"Sec-WebSocket-Protocol", owned_by_protocols},
+    {"Sec-WebSocket-Extensions", owned_by_extensions},
+    {"Content-Length", owned_by_nobody},
+    {"Transfer-Encoding", owned_by_nobody},
+    {"TE", owned_by_nobody},
+    {"Trailer", owned_by_nobody},
+    {"Expect", owned_by_nobody},
+};
+
+static const char *find_owner(const char *name, size_t size) {
+  static const char prefix[] = "Sec-WebSocket-";
+  for (size_t i = 0; i < sizeof owned_headers / sizeof *owned_headers; i++)
+    if (wsc_http_equal_nocase(name, size, owned_headers[i].name)) return owned_headers[i].sentence;
+  if (size >= sizeof prefix - 1 && wsc_http_equal_nocase(name, sizeof prefix - 1, prefix))
+    return owned_by_handshake;
+  return NULL;
+}
+
+/* RFC 9110 5.5 */
+static const char *find_value_fault(const char *value, size_t size) {
+  for (size_t i = 0; i < size; i++) {
+    unsigned char c = (unsigned char)value[i];
+    if (c == '\r' || c == '\n' || c == '\0') return "a header's value must not hold CR, LF or NUL";
+    if ((c < 0x20 && c != '\t') || c == 0x7F) return "a header's value must not hold control bytes";
+  }
+  return NULL;
+}
+
+int wsc_header_check(const char *name, size_t name_size, const char *value, size_t value_size,
+                     const char **sentence) {
+  const char *fault = NULL;
+  if (!wsc_http_is_token(name, name_size))
+    fault = "a header's name must be a token: letters, digits and !#$%&'*+-.^_`|~ only";
+  if (!fault) fault = find_owner(name, name_size);
+  if (!fault) fault = find_value_fault(value, value_size);
+  if (!fault) return WSC_OK;
+  *sentence = fault;
+  return WSC_ERR_HANDSHAKE;
+}
+
+int wsc_protocol_check(const char *const *protocols, size_t count, const char **sentence) {
+  for (size_t i = 0; i < count; i++) {
+    if (!wsc_http_is_token(protocols[i], strlen(protocols[i]))) {
+      *sentence = "a subprotocol must be a token: letters, digits and !#$%&'*+-.^_`|~ only";
+      return WSC_ERR_HANDSHAKE;
+    }
+    for (size_t k = 0; k < i; k++)
+      if (strcmp(protocols[k], protocols[i]) == 0) {
+        *sentence = "a subprotocol stands twice in the list";
+        return WSC_ERR_HANDSHAKE;
+      }
+  }
+  return WSC_OK;
+}
+
+/* ---------------------------------------------------------------- writing */
+
+static bool write_all(wsc_buf *out, const char *const *texts, size_t count) {
+  for (size_t i = 0; i < count; i++)
+    if (!wsc_buf_append_string(out, texts[i])) return false;
+  return true;
+}
+
+bool wsc_handshake_write_header(wsc_buf *out, const char *name, const char *value) {
+  const char *const texts[] = {name, ": ", value, "\r\n"};
+  return write_all(out, texts, 4);
+}
+
+/* RFC 6455 4.1: the target is the resource name, or an absolute http or https URI that names the
+ * same. */
+static bool write_request_line(wsc_buf *out, const wsc_config *config, const wsc_uri *uri) {
+  const char *const origin[] = {"GET ", uri->target, " HTTP/1.1\r\n"};
+  const char *const absolute[] = {"GET ", uri->secure ? "https://" : "http://", uri->authority,
+                                  uri->target, " HTTP/1.1\r\n"};
+  return config->absolute_target ? write_all(out, absolute, 5) : write_all(out, origin, 3);
+}
+
+static bool write_protocols(wsc_buf *out, const wsc_config *config) {
+  bool ok = wsc_buf_append_string(out, "Sec-WebSocket-Protocol: ");
+  for (size_t i = 0; i < config->protocol_count && ok; i++)
+    ok = wsc_buf_append_string(out, i > 0 ? ", " : "") &&
+         wsc_buf_append_string(out, config->protocols[i]);
+  return ok && wsc_buf_append_string(out, "\r\n");
+}
+
+static bool write_extensions(wsc_buf *out, const wsc_config *config) {
+  return wsc_buf_append_string(out, "Sec-WebSocket-Extensions: ") &&
+         wsc_extension_write_offers(out, config->extensions, config->extension_count) &&
+         wsc_buf_append_string(out, "\r\n");
+}
+
+/* RFC 7617, from the URL's userinfo. */
+static bool write_authorization(wsc_buf *out, const char *userinfo) {
+  size_t size = strlen(userinfo), encoded = (size + 2) / 3 * 4;
+  if (!wsc_buf_append_string(out, "Authorization: Basic ")) return false;
+  uint8_t *room = wsc_buf_reserve(out, encoded + 1, NULL);
+  if (!room) return false;
+  wsc_base64((char *)room, (const uint8_t *)userinfo, size);
+  wsc_buf_commit(out, encoded);
+  return wsc_buf_append_string(out, "\r\n");
+}
+
+static bool gives_header(const wsc_config *config, const char *name) {
+  for (size_t i = 0; i < config->header_count; i++) {
+    const char *given = config->headers[i].name;
+    if (wsc_http_equal_nocase(given, strlen(given), name)) return true;
+  }
+  return false;
+}
+
+bool wsc_handshake_write_request(wsc_buf *out, const wsc_config *config, const wsc_uri *uri,
+                                 const char *key) {
+  bool ok = write_request_line(out, config, uri) &&
+            wsc_handshake_write_header(out, "Host", uri->authority) &&
+            wsc_handshake_write_header(out, "Upgrade", "websocket") &&
+            wsc_handshake_write_header(out, "Connection", "Upgrade") &&
+            wsc_handshake_write_header(out, "Sec-WebSocket-Key", key) &&
+            wsc_handshake_write_header(out, "Sec-WebSocket-Version", "13");
+  if (ok && config->protocol_count > 0) ok = write_protocols(out, config);
+  if (ok && config->extension_count > 0) ok = write_extensions(out, config);
+  if (ok && uri->userinfo && !gives_header(config, "Authorization"))
+    ok = write_authorization(out, uri->userinfo);
+  for (size_t i = 0; i < config->header_count && ok; i++)
+    ok = wsc_handshake_write_header(out, config->headers[i].name, config->headers[i].value);
+  return ok && wsc_buf_append_string(out, "\r\n");
+}
