@@ -95,7 +95,7 @@ end
 ---@param list any[][]
 ---@return scripted.Script
 function scripted.steps(list)
-  local unpack = table.unpack or unpack -- luacheck: ignore 143
+  local unpack = rawget(_G, "unpack") or table.unpack -- luacheck: ignore 143
   return function(connection)
     for _, step in ipairs(list) do
       connection[step[1]](connection, unpack(step, 2, step.n or #step))

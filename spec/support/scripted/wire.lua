@@ -6,7 +6,7 @@
 -- and specs of `wsclose.protocol` may.  The opening handshake is in handshake.lua.
 
 local byte, char, floor = string.byte, string.char, math.floor
-local unpack = table.unpack or unpack -- luacheck: ignore 143
+local unpack = rawget(_G, "unpack") or table.unpack -- luacheck: ignore 143
 
 local wire = {}
 

@@ -1,0 +1,69 @@
+--- The echo servers of peers/, as one table; peers/README.md tells what they understand.
+
+local process = require "support.process"
+
+local FOLDER = "spec/support/peers/"
+local LWS_SERVER = (os.getenv "WSCLOSE_BUILD" or "build") .. "/peers/lws_server"
+
+local function is_newer(path, than)
+  local lfs = require "lfs" -- busted brings it
+  local made, written = lfs.attributes(path, "modification"), lfs.attributes(than, "modification")
+  return made and made >= written
+end
+
+local function build_lws_server()
+  local source = FOLDER .. "lws_server.c"
+  if not is_newer(LWS_SERVER, source) then
+    process.run { "mkdir", "-p", (LWS_SERVER:gsub("/[^/]*$", "")) }
+    local cc = os.getenv "CC" or "cc"
+    assert(
+      process.run { cc, "-O2", "-D_GNU_SOURCE", "-o", LWS_SERVER, source, "-lwebsockets" },
+      "lws_server.c does not compile; it needs libwebsockets-dev"
+    )
+  end
+end
+
+local peers = {}
+
+---@class support.Peer
+---@field name string for titles of specs
+---@field command support.ProcessOptions
+---@field build? fun() what must be done once before it can be started
+
+---@type table<string, support.Peer>
+peers.all = {
+  websockets = {
+    name = "python-websockets",
+    command = { "/usr/bin/python3", FOLDER .. "websockets_server.py" },
+  },
+  ws = {
+    name = "npm's ws",
+    command = { "node", FOLDER .. "ws_server.js" },
+  },
+  lws = {
+    name = "libwebsockets",
+    command = { LWS_SERVER },
+    build = build_lws_server,
+  },
+  autobahn = {
+    name = "Autobahn",
+    command = { "/usr/bin/python3", FOLDER .. "autobahn_server.py" },
+  },
+  lws_test_server = {
+    name = "libwebsockets-test-server",
+    command = { "libwebsockets-test-server", "--port=0", find_port = true },
+  },
+}
+
+--- Starts one of them.
+---@param key string
+---@return support.Process
+function peers.start(key)
+  local peer = assert(peers.all[key], "no such peer")
+  if peer.build then
+    peer.build()
+  end
+  return process.start(peer.command)
+end
+
+return peers

@@ -1,0 +1,122 @@
+"""Echo server on python-websockets; see README.md for what it understands."""
+
+import asyncio
+import sys
+from urllib.parse import parse_qs, urlsplit
+
+import websockets
+from websockets.extensions.permessage_deflate import ServerPerMessageDeflateFactory
+
+PONG = 10
+SIZE_MAX = 64 * 1024 * 1024
+PARAMETERS = (
+    "server_no_context_takeover",
+    "client_no_context_takeover",
+    "server_max_window_bits",
+    "client_max_window_bits",
+)
+
+
+def say(*words):
+    print(*words, flush=True)
+
+
+def query_of(path):
+    return {name: values[0] for name, values in parse_qs(urlsplit(path).query, True).items()}
+
+
+def extensions_for(query):
+    wanted = {name: int(query[name]) if query[name] else True for name in PARAMETERS if name in query}
+    if "deflate" in query or wanted:
+        return [ServerPerMessageDeflateFactory(**wanted)]
+    return []
+
+
+class Protocol(websockets.WebSocketServerProtocol):
+    """Takes its extensions from the query: the library reads the list after process_request."""
+
+    def __init__(self, *args, **options):
+        self.chosen_extensions = []
+        options["extensions"] = self.chosen_extensions
+        super().__init__(*args, **options)
+
+    async def process_request(self, path, request_headers):
+        self.chosen_extensions[:] = extensions_for(query_of(path))
+
+    async def read_frame(self, max_size):
+        frame = await super().read_frame(max_size)
+        if frame.opcode == PONG:
+            say("PONG", frame.data.decode("utf-8", "replace"))
+        return frame
+
+
+async def pieces(connection, message, size, ping):
+    for start in range(0, max(len(message), 1), size):
+        yield message[start : start + size]
+        if ping and start == 0:
+            await connection.ping("between")
+
+
+async def echo(connection):
+    query = query_of(connection.path)
+    say("OPEN", connection.path)
+    try:
+        async for message in connection:
+            if "fragment" in query:
+                size = int(query["fragment"])
+                message = pieces(connection, message, size, "ping" in query)
+            await connection.send(message)
+    except websockets.ConnectionClosedError:
+        pass
+    came = connection.close_rcvd
+    say("CLOSED", came.code if came else 1006, came.reason if came else "")
+
+
+class Server:
+    """Listens, closes all connections with one word, listens again on the same port."""
+
+    def __init__(self):
+        self.port = 0
+        self.listener = None
+
+    async def listen(self):
+        self.listener = await websockets.serve(
+            echo,
+            "127.0.0.1",
+            self.port,
+            create_protocol=Protocol,
+            compression=None,
+            max_size=SIZE_MAX,
+            ping_interval=None,
+        )
+        self.port = self.listener.sockets[0].getsockname()[1]
+
+    async def close_connections(self, code, reason):
+        connections = list(self.listener.websockets)
+        await asyncio.gather(*(each.close(code, reason) for each in connections))
+
+    async def obey(self, line):
+        verb, _, rest = line.rstrip("\n").partition(" ")
+        if verb == "close":
+            code, _, reason = rest.partition(" ")
+            await self.close_connections(int(code), reason)
+        elif verb == "restart":
+            await self.close_connections(1001, rest)
+            self.listener.close()
+            await self.listener.wait_closed()
+            await self.listen()
+            say("RESTARTED")
+
+
+async def main():
+    server = Server()
+    await server.listen()
+    say("PORT", server.port)
+    commands = asyncio.StreamReader()
+    loop = asyncio.get_running_loop()
+    await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(commands), sys.stdin)
+    while line := await commands.readline():
+        await server.obey(line.decode())
+
+
+asyncio.run(main())
