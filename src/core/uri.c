@@ -232,8 +232,20 @@ static const char *split_port(url_slice port, url_parts *parts) {
   return value == 0 ? bad_port : NULL;
 }
 
+/* RFC 3986 3.2.1.  What else a browser may take, a backslash above all, moves the place where
+ * another reader sees the host begin. */
+static bool is_userinfo_char(char c) {
+  static const char marks[] = "-._~!$&'()*+,;=:%";
+  char lower = ascii_lower(c);
+  return is_decimal(c) || (lower >= 'a' && lower <= 'z') ||
+         memchr(marks, c, sizeof marks - 1) != NULL;
+}
+
 /* RFC 7617 2: the first colon ends the user's name, and neither half holds a control byte. */
 static const char *userinfo_fault(url_slice userinfo) {
+  for (size_t i = 0; i < userinfo.size; i++)
+    if (!is_userinfo_char(userinfo.data[i]))
+      return "the URL's user name or password holds a byte that must be percent-encoded";
   if (decodes_to_control(userinfo))
     return "the URL's user name or password decodes to a control byte";
   url_slice user = take_until(&userinfo, ":");
