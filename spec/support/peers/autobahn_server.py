@@ -47,7 +47,7 @@ class Protocol(WebSocketServerProtocol):
     def onConnect(self, request):
         self.query = query_of(self.http_request_uri)
         self.ended = asyncio.get_running_loop().create_future()
-        if self.query:
+        if "deflate" in self.query:
             self.perMessageCompressionAccept = acceptor(self.query)
         say("OPEN", self.http_request_uri)
 
