@@ -1,18 +1,14 @@
 /* ws, wss, ws+unix and wss+unix URLs, RFC 6455 3 and RFC 3986: see uri.h.
  *
  * `split_url` judges a URL without memory and leaves slices of it; `wsc_uri_parse` writes them out.
- * What a host may hold is stricter than RFC 3986: it goes into a DNS question and into the Host
- * header, so it must be a DNS name or an address in its one standard form. */
+ */
 #include "uri.h"
+#include "uri_host.h"
+#include "uri_slice.h"
 
 #include <assert.h>
 #include <stdio.h>
 #include <string.h>
-
-typedef struct url_slice {
-  const char *data; /* NULL: the URL has no such part */
-  size_t size;
-} url_slice;
 
 typedef struct url_parts {
   bool secure, on_socket, ipv6;
@@ -21,27 +17,10 @@ typedef struct url_parts {
   unsigned port;
 } url_parts;
 
-static const char bad_address[] = "the URL's host is neither a name nor a dotted IPv4 address";
 static const char bad_ipv6[] = "the URL's host is not an IPv6 address in brackets";
-static const char bad_name[] = "the URL's host is not a DNS name";
 static const char bad_port[] = "the URL's port is not a number from 1 to 65535";
 static const char bad_socket[] =
     "the URL names no socket path (expected ws+unix:///path.sock:/resource)";
-
-static bool is_decimal(char c) {
-  return c >= '0' && c <= '9';
-}
-
-static char ascii_lower(char c) {
-  return c >= 'A' && c <= 'Z' ? (char)(c - 'A' + 'a') : c;
-}
-
-/* The value of a hexadecimal digit, or -1. */
-static int hex_value(char c) {
-  c = ascii_lower(c);
-  if (is_decimal(c)) return c - '0';
-  return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
 
 /* ------------------------------------------------------------ bytes */
 
@@ -77,127 +56,7 @@ static bool decodes_to_control(url_slice slice) {
   return false;
 }
 
-/* ------------------------------------------------------------ slices */
-
-static void drop_front(url_slice *slice, size_t size) {
-  slice->data += size;
-  slice->size -= size;
-}
-
-static bool begins_with(url_slice slice, char c) {
-  return slice.size > 0 && *slice.data == c;
-}
-
-static bool slice_holds(url_slice slice, char c) {
-  return slice.size > 0 && memchr(slice.data, c, slice.size) != NULL;
-}
-
-/* Takes what stands before the first of `stops`, or everything. */
-static url_slice take_until(url_slice *rest, const char *stops) {
-  url_slice taken = {rest->data, 0};
-  while (rest->size > 0 && memchr(stops, *rest->data, strlen(stops)) == NULL) {
-    drop_front(rest, 1);
-    taken.size++;
-  }
-  return taken;
-}
-
-/* Drops `prefix` (lower case) from the front, if it stands there in any case. */
-static bool drop_prefix(url_slice *rest, const char *prefix) {
-  size_t size = strlen(prefix);
-  if (rest->size < size) return false;
-  for (size_t i = 0; i < size; i++)
-    if (ascii_lower(rest->data[i]) != prefix[i]) return false;
-  drop_front(rest, size);
-  return true;
-}
-
-/* ------------------------------------------------------------ host */
-
-/* Takes a number without leading zeros from 0 to 255. */
-static bool take_octet(url_slice *rest) {
-  unsigned value = 0;
-  size_t digits = 0;
-  for (; rest->size > 0 && is_decimal(*rest->data) && digits < 3; digits++) {
-    if (digits == 1 && value == 0) return false;
-    value = value * 10 + (unsigned)(*rest->data - '0');
-    drop_front(rest, 1);
-  }
-  return digits > 0 && value <= 255;
-}
-
-static bool is_ipv4(url_slice host) {
-  for (int octet = 0; octet < 4; octet++) {
-    if (octet > 0 && !begins_with(host, '.')) return false;
-    if (octet > 0) drop_front(&host, 1);
-    if (!take_octet(&host)) return false;
-  }
-  return host.size == 0;
-}
-
-/* Takes up to four hexadecimal digits; returns how many. */
-static size_t take_hex_group(url_slice *rest) {
-  size_t digits = 0;
-  for (; digits < 4 && rest->size > 0 && hex_value(*rest->data) >= 0; digits++) drop_front(rest, 1);
-  return digits;
-}
-
-/* RFC 4291 2.2: eight groups, or fewer with one "::"; the last two may be written as IPv4. */
-static bool is_ipv6(url_slice host) {
-  int groups = 0;
-  bool gap = drop_prefix(&host, "::");
-  while (host.size > 0) {
-    url_slice group = host;
-    if (take_hex_group(&host) == 0) return false;
-    groups++;
-    if (host.size == 0) break;
-    if (begins_with(host, '.')) {
-      if (!is_ipv4(group)) return false;
-      groups++;
-      break;
-    }
-    if (drop_prefix(&host, "::")) {
-      if (gap) return false;
-      gap = true;
-    } else if (!drop_prefix(&host, ":") || host.size == 0) {
-      return false;
-    }
-  }
-  return gap ? groups <= 7 : groups == 8;
-}
-
-/* RFC 1035 2.3.4; underscores are not for host names, but stand in some. */
-static bool is_dns_label(url_slice label) {
-  if (label.size == 0 || label.size > 63) return false;
-  for (size_t i = 0; i < label.size; i++) {
-    char c = ascii_lower(label.data[i]);
-    if (!is_decimal(c) && (c < 'a' || c > 'z') && c != '-' && c != '_') return false;
-  }
-  return true;
-}
-
-/* Some resolvers take "127.1", "0177.0.0.1" or "0x7f000001" for an address.  No top-level domain
- * looks like that (RFC 3696 2), so such a host is refused unless it is a plain dotted address. */
-static bool is_number_label(url_slice label) {
-  bool hex = drop_prefix(&label, "0x");
-  for (size_t i = 0; i < label.size; i++)
-    if (hex ? hex_value(label.data[i]) < 0 : !is_decimal(label.data[i])) return false;
-  return true;
-}
-
-static const char *name_fault(url_slice host) {
-  url_slice rest = host, label;
-  if (host.data[host.size - 1] == '.') rest.size--; /* the root's dot */
-  if (rest.size > 253) return bad_name;
-  for (;;) {
-    label = take_until(&rest, ".");
-    if (!is_dns_label(label)) return bad_name;
-    if (rest.size == 0) break;
-    drop_front(&rest, 1);
-    if (rest.size == 0) return bad_name;
-  }
-  return is_number_label(label) && !is_ipv4(host) ? bad_address : NULL;
-}
+/* ------------------------------------------------------------ authority */
 
 /* Takes "[…]"; leaves what follows. */
 static const char *split_ipv6(url_slice *rest, url_parts *parts) {
@@ -205,17 +64,17 @@ static const char *split_ipv6(url_slice *rest, url_parts *parts) {
   parts->ipv6 = true;
   parts->host = take_until(rest, "]");
   if (slice_holds(parts->host, '%')) return "the URL's host has an IPv6 zone id";
-  if (rest->size == 0 || !is_ipv6(parts->host)) return bad_ipv6;
+  if (rest->size == 0 || !wsc_uri_is_ipv6(parts->host)) return bad_ipv6;
   drop_front(rest, 1);
-  return rest->size > 0 && !begins_with(*rest, ':') ? bad_port : NULL;
+  return rest->size > 0 && !begins_with(*rest, ':') ? bad_ipv6 : NULL;
 }
 
 static const char *split_name(url_slice *rest, url_parts *parts) {
   parts->host = take_until(rest, ":");
-  if (parts->host.size == 0) return "the URL has no host";
   if (rest->size > 1 && slice_holds((url_slice){rest->data + 1, rest->size - 1}, ':'))
     return "the URL's host has colons (an IPv6 address stands in brackets)";
-  return name_fault(parts->host);
+  if (parts->host.size == 0) return "the URL has no host";
+  return wsc_uri_name_fault(parts->host);
 }
 
 /* RFC 3986 3.2.3: nothing behind the colon means the default. */
