@@ -104,7 +104,7 @@ LUA_BIN ?= $(shell $(find) interpreter $(LUA))
 unexport LUA_PATH_5_2 LUA_PATH_5_3 LUA_PATH_5_4 LUA_CPATH_5_2 LUA_CPATH_5_3 LUA_CPATH_5_4
 suite demonstration: export LUA_PATH := ./lua/?.lua;./lua/?/init.lua;./?.lua;./spec/?.lua;;
 suite demonstration: export LUA_CPATH := ./$(OUT)/?.so;;
-suite: export NODE_PATH := $(CURDIR)/build/npm/node_modules
+suite: export NODE_PATH := $(CURDIR)/build/npm/node_modules:/usr/share/nodejs
 suite: export WSCLOSE_BUILD := $(BUILD)
 
 .PHONY: demo demonstration test suite test-all test-asan test-valgrind
