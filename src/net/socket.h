@@ -26,6 +26,12 @@ wsc_stream *wsc_socket_new(const wsc_platform *platform, const wsc_address *addr
 #define WSC_ADDRESS_TEXT 112
 void wsc_address_format(const wsc_address *address, char *text, int *port);
 
+/* The same as one word group, "192.0.2.1 port 80" or a path.  text has WSC_PEER_TEXT bytes. */
+#define WSC_PEER_TEXT (WSC_ADDRESS_TEXT + 16)
+void wsc_address_peer(const wsc_address *address, char *text);
+
+int wsc_address_family(const wsc_address *address); /* 4, 6, or 0 for a path */
+
 /* A numeric address without brackets; false: it is a name. */
 bool wsc_address_parse(wsc_address *address, const char *text, uint16_t port);
 bool wsc_address_unix(wsc_address *address, const char *path); /* false: the path is too long */

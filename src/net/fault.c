@@ -1,0 +1,78 @@
+/* Error numbers as sentences: see fault.h. */
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE /* strerror_r under -std=c11 */
+#endif
+#include "fault.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+typedef struct meaning {
+  int number;
+  int error;
+  const char *words; /* %s is the peer */
+} meaning;
+
+static const meaning connect_meanings[] = {
+    {ECONNREFUSED, WSC_ERR_REFUSED, "connection refused by %s"},
+    {EAGAIN, WSC_ERR_REFUSED, "connection refused by %s: its queue is full"}, /* unix sockets */
+    {ENOENT, WSC_ERR_UNREACHABLE, "there is no socket at %s"},
+    {ECONNRESET, WSC_ERR_RESET, "connection reset by %s"},
+    {ECONNABORTED, WSC_ERR_RESET, "connection to %s was aborted"},
+    {ETIMEDOUT, WSC_ERR_TIMEOUT, "no answer from %s"},
+    {ENETUNREACH, WSC_ERR_UNREACHABLE, "no route to %s"},
+    {EHOSTUNREACH, WSC_ERR_UNREACHABLE, "no route to %s"},
+    {ENETDOWN, WSC_ERR_UNREACHABLE, "the network to %s is down"},
+    {EHOSTDOWN, WSC_ERR_UNREACHABLE, "%s is down"},
+    {EADDRNOTAVAIL, WSC_ERR_UNREACHABLE, "no local address to reach %s from"},
+    {EAFNOSUPPORT, WSC_ERR_UNREACHABLE, "this system has no route to %s"},
+    {EACCES, WSC_ERR_UNREACHABLE, "not permitted to connect to %s"},
+    {EPERM, WSC_ERR_UNREACHABLE, "not permitted to connect to %s"},
+    {ENOMEM, WSC_ERR_MEMORY, "no memory to connect to %s"},
+    {ENOBUFS, WSC_ERR_MEMORY, "no memory to connect to %s"},
+    {0, WSC_ERR_UNREACHABLE, "cannot connect to %s"},
+};
+
+static const meaning transfer_meanings[] = {
+    {ECONNRESET, WSC_ERR_RESET, "connection reset by %s"},
+    {EPIPE, WSC_ERR_RESET, "connection reset by %s"},
+    {ETIMEDOUT, WSC_ERR_TIMEOUT, "the connection to %s timed out"},
+    {ENETUNREACH, WSC_ERR_UNREACHABLE, "the route to %s was lost"},
+    {EHOSTUNREACH, WSC_ERR_UNREACHABLE, "the route to %s was lost"},
+    {ENETDOWN, WSC_ERR_UNREACHABLE, "the network to %s went down"},
+    {ENOMEM, WSC_ERR_MEMORY, "no memory for the connection to %s"},
+    {ENOBUFS, WSC_ERR_MEMORY, "no memory for the connection to %s"},
+    {0, WSC_ERR_RESET, "the connection to %s failed"},
+};
+
+/* The table's last entry has number 0 and fits every number. */
+static const meaning *find_meaning(const meaning *table, int number) {
+  while (table->number != 0 && table->number != number) table++;
+  return table;
+}
+
+int wsc_fault_of_errno(char *text, size_t size, int number, wsc_deed deed, const char *peer) {
+  const meaning *found =
+      find_meaning(deed == WSC_DEED_CONNECT ? connect_meanings : transfer_meanings, number);
+  int length = snprintf(text, size, found->words, peer);
+  if (found->number == 0 && length > 0 && (size_t)length + 2 < size) {
+    memcpy(text + length, ": ", 3);
+    wsc_errno_words(text + length + 2, size - (size_t)length - 2, number);
+  }
+  return found->error;
+}
+
+/* strerror_r comes in two shapes: POSIX's fills the buffer, GNU's gives text of its own. */
+static void words_from_posix(int result, char *text, size_t size, int number) {
+  if (result != 0) snprintf(text, size, "system error %d", number);
+}
+static void words_from_gnu(const char *words, char *text, size_t size, int number) {
+  (void)number;
+  if (words != text) snprintf(text, size, "%s", words);
+}
+
+void wsc_errno_words(char *text, size_t size, int number) {
+  _Generic(strerror_r(number, text, size), int: words_from_posix, char *: words_from_gnu)(
+      strerror_r(number, text, size), text, size, number);
+}

@@ -1,0 +1,16 @@
+/* What the system's error numbers mean to a connection: a wsc_error and a sentence. */
+#ifndef WSC_NET_FAULT_H
+#define WSC_NET_FAULT_H
+
+#include "wsclose.h"
+
+/* What was being done when the fault came. */
+typedef enum wsc_deed { WSC_DEED_CONNECT, WSC_DEED_TRANSFER } wsc_deed;
+
+/* The error for `number`; a sentence that names `peer` ("192.0.2.1 port 80") goes into text. */
+int wsc_fault_of_errno(char *text, size_t size, int number, wsc_deed deed, const char *peer);
+
+/* The system's words for an error number. */
+void wsc_errno_words(char *text, size_t size, int number);
+
+#endif
