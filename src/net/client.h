@@ -1,0 +1,69 @@
+/* Inside of wsc_client: what client.c, transfer.c and wait.c share.
+ *
+ *   client.c    making, starting an attempt, stepping, the deadline, the end
+ *   transfer.c  bytes between the stream and the connection
+ *   wait.c      waiting for one or many clients, the descriptor for foreign loops
+ *
+ * An attempt is in one of three conditions: `setup` leads the way to the server; then `stream`
+ * carries bytes; then neither is there and the connection object only tells how it ended. */
+#ifndef WSC_NET_CLIENT_H
+#define WSC_NET_CLIENT_H
+
+#include "setup.h"
+
+#include <sys/types.h>
+
+struct wsc_client {
+  const wsc_platform *platform; /* borrowed */
+  wsc_conn *conn;               /* owned; NULL before the first attempt */
+  wsc_setup *setup;             /* owned; until the stream is open */
+  wsc_stream *stream;           /* owned; from then until the transport is closed */
+  wsc_pollset *set;             /* owned; NULL unless wsc_client_pollfd was called */
+  pid_t pid;                    /* the process that owns the connection */
+
+  /* lasts over attempts */
+  wsc_tls_context *tls, *proxy_tls; /* owned */
+  wsc_lookup_fn lookup;             /* NULL: getaddrinfo */
+  void *lookup_user;
+  char *address; /* owned; of the latest peer, NULL before there was one */
+  int port, family;
+  bool paused;
+
+  /* of the attempt */
+  uint64_t now_us; /* the latest time told */
+  uint64_t connect_at_us;
+  uint32_t connect_timeout_ms;
+  wsc_phase phase;      /* of the setup */
+  bool address_current; /* `address` is this attempt's peer */
+  bool tls_on_top;      /* the stream's top is TLS to the server */
+
+  /* of the stream */
+  int write_error; /* a write failed; what the peer had sent before is still read, then told */
+  bool eof;        /* nothing more can be read */
+  bool broken;     /* the transport failed and the connection was told */
+  bool blocked;    /* the latest write was not taken whole */
+  bool quiet;      /* the latest read found nothing */
+  bool overdue;    /* the handshake's deadline passed while bytes were coming in */
+
+  /* what the latest wait found, valid for one step */
+  bool ready_known;
+  uint8_t ready[WSC_WATCH_MAX];
+};
+
+/* transfer.c; client->stream is there */
+bool wsc_client_read(wsc_client *client); /* true: more can be read at once */
+void wsc_client_write(wsc_client *client);
+bool wsc_client_reads(const wsc_client *client);     /* is the connection to be fed? */
+unsigned wsc_client_wants(const wsc_client *client); /* from the descriptor */
+
+/* The transport failed: the connection is told, in the phase it is in. */
+void wsc_client_abort_stream(wsc_client *client, int error, const char *text);
+
+/* wait.c */
+size_t wsc_client_watches(const wsc_client *client, wsc_watch *watches);
+void wsc_client_register(wsc_client *client); /* brings the pollset up to date */
+
+/* For specs: looks names up with `function` (resolve.h) from the next attempt on. */
+void wsc_client_set_lookup(wsc_client *client, wsc_lookup_fn function, void *user);
+
+#endif

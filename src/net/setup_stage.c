@@ -1,0 +1,156 @@
+/* What happens in each stage on the way to the server: see setup_stage.h. */
+#include "setup_stage.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static bool is_always_needed(const wsc_setup *setup) {
+  (void)setup;
+  return true;
+}
+
+static int begin_nothing(wsc_setup *setup) {
+  (void)setup;
+  return WSC_OK;
+}
+
+/* ---------------------------------------------------------------- names */
+
+static bool needs_far_name(const wsc_setup *setup) {
+  return setup->far.host != NULL;
+}
+
+static bool needs_near_name(const wsc_setup *setup) {
+  return setup->near.host != NULL;
+}
+
+static int find_name(wsc_setup *setup, wsc_name *name) {
+  return wsc_name_step(name, setup->lookup, setup->lookup_user, setup->fault, sizeof setup->fault);
+}
+
+static int find_far_name(wsc_setup *setup, const wsc_turn *turn) {
+  (void)turn;
+  return find_name(setup, &setup->far);
+}
+
+static int find_near_name(wsc_setup *setup, const wsc_turn *turn) {
+  (void)turn;
+  return find_name(setup, &setup->near);
+}
+
+static void tell_far_name(const wsc_setup *setup, char *text, size_t size) {
+  snprintf(text, size, "no address for %s", setup->far.host);
+}
+
+static void tell_near_name(const wsc_setup *setup, char *text, size_t size) {
+  snprintf(text, size, "no address for %s", setup->near.host);
+}
+
+/* ---------------------------------------------------------------- dialling */
+
+static void write_label(const wsc_setup *setup, char *label, size_t size) {
+  const char *host = wsc_setup_on_unix(setup) ? setup->uri.path : setup->near.host;
+  snprintf(label, size, "%s%s", wsc_setup_by_proxy(setup) ? "the proxy " : "", host);
+}
+
+static int begin_dial(wsc_setup *setup) {
+  bool path = wsc_setup_on_unix(setup);
+  char label[300];
+  write_label(setup, label, sizeof label);
+  wsc_dial_options options = {.label = label,
+                              .family = path ? 0 : setup->family,
+                              .bind = setup->has_bind ? &setup->bind : NULL,
+                              .nodelay = setup->nodelay,
+                              .avoid = setup->avoid};
+  setup->dial = wsc_dial_new(setup->platform, path ? &setup->peer : setup->near.addresses,
+                             path ? 1 : setup->near.count, &options);
+  return setup->dial ? WSC_OK : WSC_ERR_MEMORY;
+}
+
+static int go_on_dial(wsc_setup *setup, const wsc_turn *turn) {
+  int result = wsc_dial_step(setup->dial, turn);
+  if (result == WSC_AGAIN) return result;
+  if (result != WSC_OK) {
+    wsc_dial_report(setup->dial, setup->fault, sizeof setup->fault);
+    return result;
+  }
+  setup->stream = wsc_dial_take(setup->dial, &setup->peer);
+  wsc_dial_free(setup->dial, turn->set);
+  setup->dial = NULL;
+  return WSC_OK;
+}
+
+static void tell_dial(const wsc_setup *setup, char *text, size_t size) {
+  wsc_dial_report(setup->dial, text, size);
+}
+
+/* ---------------------------------------------------------------- layers on the socket */
+
+static int begin_tls_layer(wsc_setup *setup, wsc_tls_context *context, const char *name,
+                           const char *host, uint16_t port) {
+  char origin[300];
+  snprintf(origin, sizeof origin, "%s:%u", host, (unsigned)port);
+  setup->stream = wsc_tls_new(context, setup->stream, name, origin);
+  return setup->stream ? WSC_OK : WSC_ERR_MEMORY;
+}
+
+static int begin_proxy_tls(wsc_setup *setup) {
+  const wsc_proxy *proxy = &setup->proxy;
+  return begin_tls_layer(setup, setup->proxy_tls, proxy->host, proxy->host, proxy->port);
+}
+
+static int begin_tls(wsc_setup *setup) {
+  const wsc_uri *uri = &setup->uri;
+  return begin_tls_layer(setup, setup->tls, setup->server_name, uri->host, uri->port);
+}
+
+static int begin_tunnel(wsc_setup *setup) {
+  char text[WSC_ADDRESS_TEXT];
+  int port;
+  const char *host = setup->uri.host;
+  if (setup->far.count > 0) {
+    wsc_address_format(&setup->far.addresses[0], text, &port);
+    host = text;
+  }
+  setup->stream =
+      wsc_tunnel_new(setup->platform, setup->stream, &setup->proxy, host, setup->uri.port);
+  return setup->stream ? WSC_OK : WSC_ERR_MEMORY;
+}
+
+static int open_layer(wsc_setup *setup, const wsc_turn *turn) {
+  wsc_stream *stream = setup->stream;
+  if (turn->ready && !turn->ready[0] && !stream->ops->pending(stream)) return WSC_AGAIN;
+  int result = stream->ops->open(stream);
+  if (result != WSC_OK && result != WSC_AGAIN)
+    snprintf(setup->fault, sizeof setup->fault, "%s", stream->fault);
+  return result;
+}
+
+static void tell_proxy_tls(const wsc_setup *setup, char *text, size_t size) {
+  snprintf(text, size, "no TLS handshake with the proxy %s", setup->proxy.host);
+}
+
+static void tell_tunnel(const wsc_setup *setup, char *text, size_t size) {
+  snprintf(text, size, "the proxy %s opened no way to %s", setup->proxy.host, setup->uri.host);
+}
+
+static void tell_tls(const wsc_setup *setup, char *text, size_t size) {
+  snprintf(text, size, "no TLS handshake with %s", setup->uri.host);
+}
+
+/* ---------------------------------------------------------------- the table */
+
+const wsc_stage_rules wsc_stages[WSC_STAGE_READY] = {
+    [WSC_STAGE_FAR_NAME] = {WSC_PHASE_DNS, WSC_LIMIT_DNS, needs_far_name, begin_nothing,
+                            find_far_name, tell_far_name},
+    [WSC_STAGE_NEAR_NAME] = {WSC_PHASE_DNS, WSC_LIMIT_DNS, needs_near_name, begin_nothing,
+                             find_near_name, tell_near_name},
+    [WSC_STAGE_DIAL] = {WSC_PHASE_TCP, WSC_LIMIT_CONNECT, is_always_needed, begin_dial, go_on_dial,
+                        tell_dial},
+    [WSC_STAGE_PROXY_TLS] = {WSC_PHASE_PROXY, WSC_LIMIT_TLS, wsc_setup_uses_proxy_tls,
+                             begin_proxy_tls, open_layer, tell_proxy_tls},
+    [WSC_STAGE_TUNNEL] = {WSC_PHASE_PROXY, WSC_LIMIT_CONNECT, wsc_setup_by_proxy, begin_tunnel,
+                          open_layer, tell_tunnel},
+    [WSC_STAGE_TLS] = {WSC_PHASE_TLS, WSC_LIMIT_TLS, wsc_setup_uses_tls, begin_tls, open_layer,
+                       tell_tls},
+};

@@ -1,0 +1,140 @@
+/* Bytes between stream and connection.
+ *
+ * One read a step, one write for all that waits: a second recv that only says EAGAIN costs a tenth
+ * of a round trip.  So what a wait found out is used, and where nothing is known and the last read
+ * came back empty, a look with poll comes first: it needs no buffer to read into, and an idle
+ * connection holds none. */
+#include "client.h"
+
+static bool is_open(const wsc_client *client) {
+  return wsc_conn_state(client->conn) == WSC_OPEN;
+}
+
+static wsc_phase transfer_phase(const wsc_client *client) {
+  switch (wsc_conn_state(client->conn)) {
+  case WSC_CONNECTING:
+    return WSC_PHASE_HANDSHAKE;
+  case WSC_OPEN:
+    return WSC_PHASE_OPEN;
+  case WSC_CLOSING:
+  case WSC_CLOSED:
+    break;
+  }
+  return WSC_PHASE_CLOSE;
+}
+
+void wsc_client_abort_stream(wsc_client *client, int error, const char *text) {
+  wsc_conn_abort(client->conn, error, transfer_phase(client), text);
+  client->broken = true;
+}
+
+/* A pause holds messages back.  It does not hold up the handshake, nor the peer's Close once the
+ * connection is closing. */
+bool wsc_client_reads(const wsc_client *client) {
+  if (client->eof || !wsc_conn_wants_input(client->conn)) return false;
+  return !client->paused || !is_open(client);
+}
+
+unsigned wsc_client_wants(const wsc_client *client) {
+  unsigned wishes = 0;
+  if (wsc_client_reads(client)) wishes |= WSC_WANT_READ;
+  if (client->write_error == WSC_OK && (client->blocked || wsc_conn_output_size(client->conn) > 0))
+    wishes |= WSC_WANT_WRITE;
+  return client->stream->ops->want(client->stream, wishes);
+}
+
+/* ---------------------------------------------------------------- reading */
+
+static void look_if_quiet(wsc_client *client) {
+  wsc_watch watch = {.fd = client->stream->ops->fd(client->stream),
+                     .want = wsc_client_wants(client)};
+  if (client->ready_known || !client->quiet) return;
+  wsc_watch_look(&watch, 1, client->ready);
+  client->ready_known = true;
+}
+
+/* TLS may have to write in order to read: above a bare socket any readiness will do. */
+static bool may_read(wsc_client *client) {
+  const wsc_stream *stream = client->stream;
+  if (client->write_error != WSC_OK || stream->ops->pending(stream)) return true;
+  look_if_quiet(client);
+  if (!client->ready_known) return true;
+  return client->ready[0] & (stream->lower ? WSC_WANT_READ | WSC_WANT_WRITE : WSC_WANT_READ);
+}
+
+/* Nothing came, the end, or a fault.  After a failed write nothing more will come than what was
+ * there before: some servers answer a Close and reset the connection at once, and what they said
+ * first is to be heard. */
+static void reading_stopped(wsc_client *client, int64_t result) {
+  wsc_stream *stream = client->stream;
+  client->quiet = result == WSC_AGAIN;
+  if (result == WSC_AGAIN && (client->write_error == WSC_OK || stream->ops->pending(stream)))
+    return;
+  client->eof = result != WSC_AGAIN;
+  if (client->write_error != WSC_OK)
+    wsc_client_abort_stream(client, client->write_error, stream->fault);
+  else if (result == 0)
+    wsc_conn_input_eof(client->conn);
+  else
+    wsc_client_abort_stream(client, (int)result, stream->fault);
+}
+
+bool wsc_client_read(wsc_client *client) {
+  wsc_stream *stream = client->stream;
+  size_t room;
+  if (!wsc_client_reads(client) || !may_read(client)) return false;
+  uint8_t *data = wsc_conn_input(client->conn, &room);
+  if (!data) return false;
+  int64_t n = stream->ops->read(stream, data, room);
+  wsc_conn_input_done(client->conn, n > 0 ? (size_t)n : 0);
+  if (n <= 0) {
+    reading_stopped(client, n);
+    return n == WSC_AGAIN && stream->ops->pending(stream);
+  }
+  client->quiet = false;
+  return (size_t)n == room || client->write_error != WSC_OK || stream->ops->pending(stream);
+}
+
+/* ---------------------------------------------------------------- writing */
+
+/* A bare socket that takes less than it was offered is full; asking again would only tell so. */
+static bool is_full(const wsc_stream *stream, int64_t taken, size_t offered) {
+  return taken <= 0 || (!stream->lower && (size_t)taken < offered);
+}
+
+static bool holds_output(const wsc_stream *stream) {
+  return (stream->ops->want(stream, 0) & WSC_WANT_WRITE) != 0;
+}
+
+/* Bytes that the stream took and could not pass on. */
+static int write_held(wsc_stream *stream) {
+  if (!holds_output(stream)) return WSC_OK;
+  int64_t n = stream->ops->write(stream, "", 0);
+  if (n < 0) return (int)n;
+  return holds_output(stream) ? WSC_AGAIN : WSC_OK;
+}
+
+/* WSC_OK: all that waited was taken and passed on. */
+static int write_all(wsc_client *client) {
+  wsc_stream *stream = client->stream;
+  size_t size;
+  const uint8_t *data = wsc_conn_output(client->conn, &size);
+  while (size > 0) {
+    int64_t n = stream->ops->write(stream, data, size);
+    if (n > 0) wsc_conn_output_done(client->conn, (size_t)n);
+    if (n < 0 && n != WSC_AGAIN) return (int)n;
+    if (is_full(stream, n, size)) return WSC_AGAIN;
+    data = wsc_conn_output(client->conn, &size);
+  }
+  return write_held(stream);
+}
+
+void wsc_client_write(wsc_client *client) {
+  if (client->write_error != WSC_OK) return;
+  int result = write_all(client);
+  client->blocked = result == WSC_AGAIN;
+  if (result == WSC_OK || result == WSC_AGAIN) return;
+  client->write_error = result;
+  /* nothing is left to be read first: the peer had ended its side before */
+  if (client->eof) wsc_client_abort_stream(client, result, client->stream->fault);
+}
