@@ -138,12 +138,16 @@ static void free_idle(wsc_conn *conn) {
   wsc_buf_free(&conn->scratch);
 }
 
-static uint64_t earliest(const wsc_conn *conn) {
+uint64_t wsc_conn_deadline(const wsc_conn *conn) {
   const wsc_timer *timers[] = {&conn->handshake_timer, &conn->close_timer, &conn->linger_timer,
                                &conn->ping_timer,      &conn->pong_timer,  &conn->idle_timer};
   uint64_t at_us = WSC_NEVER;
-  for (size_t i = 0; i < sizeof timers / sizeof *timers; i++)
+  if (conn->finished) return at_us;
+  if (conn->ping_unsent_clock) return 0;
+  for (size_t i = 0; i < sizeof timers / sizeof *timers; i++) {
+    if (timers[i]->wanted) return 0;
     if (timers[i]->at_us < at_us) at_us = timers[i]->at_us;
+  }
   return at_us;
 }
 
@@ -160,5 +164,5 @@ uint64_t wsc_conn_tick(wsc_conn *conn, uint64_t now_us) {
   conn->expiry_due = true;
   if (conn->parsed) wsc_conn_expire(conn);
   free_idle(conn);
-  return conn->finished ? WSC_NEVER : earliest(conn);
+  return wsc_conn_deadline(conn);
 }

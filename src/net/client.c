@@ -281,8 +281,7 @@ uint64_t wsc_client_deadline(const wsc_client *client) {
   if (client->setup) return wsc_setup_deadline(client->setup);
   bool held = client->write_error != WSC_OK || client->stream->ops->pending(client->stream);
   if (held && wsc_client_reads(client)) return 0;
-  /* what was asked for since the last step starts its timer now */
-  uint64_t at_us = wsc_conn_tick(client->conn, client->now_us);
+  uint64_t at_us = wsc_conn_deadline(client->conn);
   bool connecting = wsc_conn_state(client->conn) == WSC_CONNECTING;
   return connecting && client->connect_at_us < at_us ? client->connect_at_us : at_us;
 }
