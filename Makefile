@@ -4,6 +4,7 @@
 #   CC, CFLAGS, LDFLAGS, PREFIX, DESTDIR     as everywhere
 #   LUA_INCDIR, OPENSSL_DIR, ZLIB_DIR        where a library is kept in no usual place
 #   SANITIZE=1                               with AddressSanitizer and UBSan, in build/asan
+#   V=1                                      show the commands
 
 LUA     ?= lua5.4
 CFLAGS  ?= -O2 -g
@@ -34,6 +35,7 @@ sanitize := -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-fra
 compile   = $(CC) -std=c11 -Isrc -fPIC -fvisibility=hidden -pthread $(warnings) \
             $(if $(SANITIZE),$(sanitize)) $(CPPFLAGS) $(CFLAGS)
 find     := CC="$(CC)" scripts/find
+Q        := $(if $(V),,@)
 
 .PHONY: all
 all: $(MODULE)
@@ -42,19 +44,23 @@ $(MODULE): $(binding_objects) $(common_objects)
 $(TESTING): $(binding_objects) $(testing_objects) $(common_objects)
 $(MODULE) $(TESTING): $(BUILD)/ldflags
 	@mkdir -p $(@D)
-	$(CC) $(if $(SANITIZE),$(sanitize)) $(CFLAGS) $(LDFLAGS) -o $@ $(filter %.o,$^) @$(BUILD)/ldflags
+	@echo "  LINK  $@"
+	$(Q)$(CC) $(if $(SANITIZE),$(sanitize)) $(CFLAGS) $(LDFLAGS) -o $@ $(filter %.o,$^) @$(BUILD)/ldflags
 
 $(BUILD)/obj/core/%.o: src/core/%.c $(BUILD)/cflags $(BUILD)/command
 	@mkdir -p $(@D)
-	$(compile) @$(BUILD)/cflags -MMD -MP -c -o $@ $<
+	@echo "  CC    $<"
+	$(Q)$(compile) @$(BUILD)/cflags -MMD -MP -c -o $@ $<
 
 $(BUILD)/obj/net/%.o: src/net/%.c $(BUILD)/cflags $(BUILD)/command
 	@mkdir -p $(@D)
-	$(compile) -D_GNU_SOURCE @$(BUILD)/cflags -MMD -MP -c -o $@ $<
+	@echo "  CC    $<"
+	$(Q)$(compile) -D_GNU_SOURCE @$(BUILD)/cflags -MMD -MP -c -o $@ $<
 
 $(OUT)/obj/%.o: src/binding/%.c $(OUT)/cflags $(BUILD)/command
 	@mkdir -p $(@D)
-	$(compile) -D_GNU_SOURCE @$(OUT)/cflags -MMD -MP -c -o $@ $<
+	@echo "  CC    $<"
+	$(Q)$(compile) -D_GNU_SOURCE @$(OUT)/cflags -MMD -MP -c -o $@ $<
 
 # Where headers and libraries are, found once; `make clean` forgets it.
 .DELETE_ON_ERROR:
@@ -134,7 +140,8 @@ test-asan:
 	@$(MAKE) --no-print-directory SANITIZE=1 CFLAGS="-O1 -g" LUA_BIN=$(asan_lua) suite
 $(asan_lua): spec/support/interpreter.c $(OUT)/cflags $(BUILD)/command
 	@mkdir -p $(@D)
-	$(compile) -rdynamic @$(OUT)/cflags -o $@ $< $$($(find) library $(LUA))
+	@echo "  LINK  $@"
+	$(Q)$(compile) -rdynamic @$(OUT)/cflags -o $@ $< $$($(find) library $(LUA))
 
 # The C side: every spec of core and net.
 valgrind := valgrind -q --error-exitcode=99 --leak-check=full --errors-for-leak-kinds=definite \
@@ -170,4 +177,4 @@ help:
 	@echo "make lint         compilers, clang-tidy, cppcheck, luacheck, clang-format, shellcheck"
 	@echo "make fuzz         each fuzz target for FUZZ_SECONDS ($(FUZZ_SECONDS))"
 	@echo "make clean        forget everything built"
-	@echo "Variables: LUA CC CFLAGS LDFLAGS PREFIX DESTDIR LUA_INCDIR OPENSSL_DIR ZLIB_DIR SANITIZE"
+	@echo "Variables: LUA CC CFLAGS LDFLAGS PREFIX DESTDIR LUA_INCDIR OPENSSL_DIR ZLIB_DIR SANITIZE V"
