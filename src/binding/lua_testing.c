@@ -37,10 +37,12 @@ static const char state_key = 's'; /* its address is the registry's key */
 
 /* ------------------------------------------------------------ memory */
 
-/* Before each block; as large as the strictest alignment. */
-typedef union block_head {
-  size_t size;
-  max_align_t align;
+/* No spec needs a larger block; sanitizers end the program over absurd ones. */
+#define BLOCK_SIZE_MAX ((size_t)1 << 31)
+
+/* Before each block, which is then aligned as strictly as malloc's. */
+typedef struct block_head {
+  _Alignas(max_align_t) size_t size;
 } block_head;
 
 static bool attempt_fails(testing_state *state) {
@@ -70,7 +72,7 @@ static void *testing_resize(void *user, void *block, size_t size) {
     if (old != NULL) drop_block(state, old);
     return NULL;
   }
-  if (attempt_fails(state) || size > SIZE_MAX - sizeof(block_head)) return NULL;
+  if (attempt_fails(state) || size > BLOCK_SIZE_MAX) return NULL;
   block_head *head = malloc(sizeof(block_head) + size);
   if (head == NULL) return NULL;
   head->size = size;
@@ -119,7 +121,7 @@ static testing_state *new_state(lua_State *L) {
   lua_setmetatable(L, -2);
   state->real = wsc_platform_new();
   if (state->real == NULL) luaL_error(L, "no memory for a platform");
-  lua_pushlightuserdata(L, (void *)(uintptr_t)&state_key);
+  lua_pushlightuserdata(L, (void *)&state_key);
   lua_insert(L, -2);
   lua_rawset(L, LUA_REGISTRYINDEX);
   state->platform = (wsc_platform){
@@ -128,7 +130,7 @@ static testing_state *new_state(lua_State *L) {
 }
 
 static testing_state *get_state(lua_State *L) {
-  lua_pushlightuserdata(L, (void *)(uintptr_t)&state_key);
+  lua_pushlightuserdata(L, (void *)&state_key);
   lua_rawget(L, LUA_REGISTRYINDEX);
   testing_state *state = lua_touserdata(L, -1);
   lua_pop(L, 1);

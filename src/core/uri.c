@@ -41,10 +41,10 @@ static const char *url_bytes_fault(const char *text) {
 
 /* The byte at the front of a slice, percent-decoded; moves on. */
 static unsigned char take_decoded(url_slice *slice) {
-  size_t size = *slice->data == '%' ? 3 : 1;
-  int value = size == 3 ? hex_value(slice->data[1]) << 4 | hex_value(slice->data[2]) : *slice->data;
-  slice->data += size;
-  slice->size -= size;
+  const char *data = slice->data;
+  bool escaped = *data == '%';
+  int value = escaped ? hex_value(data[1]) * 16 + hex_value(data[2]) : *data;
+  drop_front(slice, escaped ? 3 : 1);
   return (unsigned char)value;
 }
 
