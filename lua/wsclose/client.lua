@@ -1,0 +1,791 @@
+--- The client: attempts, callbacks, receive and reconnection.  Everything that calls a callback
+-- stands here; the core is asked for events and calls nothing back.
+--
+-- Two rules hold throughout.  State is changed before a callback is called: it may raise, yield,
+-- send, close, drop the last reference or call update again, and the next call goes on where this
+-- one stood.  No callback is called from inside anything but the calls that say so: update, run,
+-- receive, messages, connect and leave.
+
+local core = require "wsclose.core"
+local close_info = require "wsclose.close_info"
+local options = require "wsclose.options"
+local outbox = require "wsclose.outbox"
+local writer = require "wsclose.writer"
+
+local methods = core.client_methods
+local next_event, take_event, step = methods.next, methods.take, methods.step
+local core_send, core_flush, core_state = methods.send, methods.flush, methods.state
+local core_now = core.now
+
+local FOREVER = math.huge
+
+-- What receive keeps of messages that update met while nobody took them; counted with this much
+-- for each message besides its bytes.
+local INBOX_BYTES = 16777216
+local INBOX_MESSAGE = 64
+
+---@class wsclose.Frame
+---@field opcode integer
+---@field name string "text", "binary", "continuation", "close", "ping", "pong"
+---@field fin boolean
+---@field rsv1 boolean
+---@field masked boolean
+---@field size integer payload bytes on the wire
+---@field payload? string of control frames
+
+---@class wsclose.Info
+---@field url string
+---@field state string
+---@field attempt integer
+---@field protocol? string the subprotocol chosen
+---@field extensions table list of {name=, params=}, and by name
+---@field headers table of the answer: list of {name, value}, and values by lower-case name
+---@field status? integer of the handshake's answer
+---@field address? string the peer's
+---@field port? integer
+---@field family? integer 4, 6, or 0 for a unix socket
+---@field phase string
+---@field tls? {version: string, cipher: string, resumed: boolean}
+
+---@class wsclose.Client
+---@field url string where the next attempt leads to; may be changed
+---@field headers? table as the option; may be changed
+---@field close_code? integer of the last attempt that ended
+---@field close_reason? string
+---@field close_info? wsclose.CloseInfo
+---@field on_open? fun(ws: wsclose.Client, info: wsclose.Info)
+---@field on_message? fun(ws: wsclose.Client, data: string, kind: "text"|"binary")
+---@field on_close? fun(ws: wsclose.Client, code: integer, reason: string, info: wsclose.CloseInfo)
+---@field on_retry? fun(ws: wsclose.Client, delay: number, info: wsclose.CloseInfo)
+---@field before_connect? fun(ws: wsclose.Client, attempt: integer): table?, string?
+---@field on_ping? fun(ws: wsclose.Client, data: string)
+---@field on_pong? fun(ws: wsclose.Client, data: string, rtt?: number)
+---@field on_drain? fun(ws: wsclose.Client)
+---@field on_frame? fun(ws: wsclose.Client, direction: "in"|"out", frame: wsclose.Frame)
+---@field package _state "idle"|"starting"|"running"|"waiting"|"closed"
+---@field package _handle userdata the core's client
+---@field package _settings wsclose.Settings
+---@field package _attempt integer
+---@field package _began number when the attempt began
+---@field package _due number when the next one does, while waiting
+---@field package _more boolean there is more to read at once
+---@field package _unread boolean there may be events not yet taken
+---@field package _hold boolean no events are taken
+---@field package _notices table callbacks that are still to be called, a linked list
+local Client = {}
+Client.__index = Client
+Client.__name = "wsclose.Client"
+
+local client = { Client = Client }
+
+--- A client that has not touched the network.
+---@param url string a checked URL
+---@param settings wsclose.Settings
+---@param headers? table the option, as given
+---@return wsclose.Client? client nil: no memory
+---@return string? sentence
+---@return string? name
+function client.new(url, settings, headers)
+  local handle, sentence, name = core.client(settings.random_bytes)
+  if not handle then return nil, sentence, name end
+  local self = {
+    url = url, headers = headers,
+    _handle = handle, _settings = settings, _state = "idle", _attempt = 0,
+  }
+  for event, callback in pairs(settings.callbacks) do self[event] = callback end
+  if settings.outbox then self._outbox = outbox.new(settings.outbox) end
+  return setmetatable(self, Client)
+end
+
+local function now(self)
+  local clock = self._settings.clock
+  return clock and clock() or core_now()
+end
+
+-- ---------------------------------------------------------------- the end of an attempt
+
+-- Calls what is left to be called of the callbacks about attempts.  An error leaves the rest for
+-- the next call.
+local function notify(self)
+  local notice = self._notices
+  while notice do
+    self._notices = notice.next
+    local callback = self[notice.name]
+    -- a retry that on_close has stopped is not announced
+    if callback and (notice.name ~= "on_retry" or self._state == "waiting") then
+      callback(self, notice[1], notice[2], notice[3])
+    end
+    notice = self._notices
+  end
+end
+
+local function add_notice(self, notice)
+  local last = self._notices
+  if not last then
+    self._notices = notice
+    return
+  end
+  while last.next do last = last.next end
+  last.next = notice
+end
+
+local CLOSED_BY_PROGRAM = "the program closed it; ws:reconnect() connects anew"
+
+-- Seconds until the next attempt, or nil and why there is none.
+local function decide(self, info, frames_in)
+  if self._reconnecting then return 0 end
+  if self._stopping then return nil, close_info.not_retried(info, CLOSED_BY_PROGRAM) end
+  local policy = self._settings.retry
+  if not policy then return nil, close_info.not_retried(info, "the option retry is not set") end
+  policy:closed(frames_in > (info.received and 1 or 0))
+  return policy:next(info.code, info)
+end
+
+-- An attempt has ended: what the client knows is written down, then the program is told.
+local function ended(self, info)
+  local time = now(self)
+  local _, _, frames_in = self._handle:progress()
+  self._state, self._hold, self._unread, self._more = "closed", nil, nil, nil
+  self.close_code, self.close_reason, self.close_info = info.code, info.reason, info
+  info.url, info.attempt = self._url, self._attempt
+  info.duration = time - self._began
+  local box = self._outbox
+  if box then info.undelivered = box:ended(self._handle, info.undelivered, time) end
+  local notice = { name = "on_close", info.code, info.reason, info }
+  add_notice(self, notice)
+  info.retry_refused = close_info.not_retried(info, "the retry policy raised an error")
+  local delay, refused = decide(self, info, frames_in or 0)
+  info.retry_in, info.retry_refused = delay, not delay and refused or nil
+  self._reconnecting = nil
+  if delay then
+    self._state, self._due = "waiting", time + delay
+    notice.next = { name = "on_retry", delay, info }
+  elseif box then
+    info.undelivered = info.undelivered + box:clear()
+  end
+end
+
+-- An attempt that ended without the core's help.
+local function ended_early(self, name, message, by)
+  self._handle:forget()
+  local fault = name and { name = name, message = message, phase = "dns" }
+  ended(self, close_info.new { error = fault, by = by })
+end
+
+-- ---------------------------------------------------------------- the beginning of an attempt
+
+-- What before_connect gave, laid over the client's own; raises for what may not be sent.
+local function read_attempt(self, changed)
+  local url, headers, protocols = changed.url or self.url, changed.headers or self.headers, nil
+  local sentence
+  if type(url) ~= "string" then error("before_connect: expected a string as url", 0) end
+  if headers then
+    headers, sentence = options.read_headers(headers)
+    if not headers then error(sentence, 0) end
+  end
+  if changed.protocols then
+    protocols, sentence = options.read_protocols(changed.protocols)
+    if not protocols then error(sentence, 0) end
+  end
+  return url, headers, protocols
+end
+
+local function start(self, changed)
+  local url, headers, protocols = read_attempt(self, changed)
+  self._url = url
+  local settings = self._settings
+  local ok, sentence, name = options.check_url(url)
+  if ok then
+    ok, sentence, name = self._handle:start(
+      settings.config, url, headers, protocols, self.close_code == 1013, settings.clock)
+  end
+  if ok then
+    self._state = "running"
+  else
+    ended_early(self, name, sentence, "client")
+  end
+end
+
+-- Asks the program for what this attempt is to use.  It may yield; meanwhile the state is
+-- "starting", and close() may have ended the attempt when it comes back.
+local function ask_program(self)
+  local attempt = self._attempt
+  self._asking = coroutine.running() or "main"
+  local changed, why = self:before_connect(attempt)
+  if self._state ~= "starting" or self._attempt ~= attempt then return end
+  self._asking = nil
+  if why ~= nil and not changed then
+    ended_early(self, "state", "before_connect gave up: " .. tostring(why), "client")
+  else
+    if changed ~= nil and type(changed) ~= "table" then
+      error("before_connect: expected a table or nothing, got " .. type(changed), 0)
+    end
+    start(self, changed or {})
+  end
+end
+
+-- An error leaves the state at "starting": see resume.
+local function begin(self)
+  self._attempt = self._attempt + 1
+  self._state, self._began, self._url = "starting", now(self), self.url
+  self._stopping, self._asking = nil, nil
+  if self.before_connect then
+    ask_program(self)
+  else
+    start(self, self)
+  end
+  notify(self)
+end
+
+-- Something raised while the attempt was being prepared, or before_connect yielded in a coroutine
+-- that goes on elsewhere.
+local function resume(self)
+  local thread = self._asking
+  local here = coroutine.running() or "main"
+  if type(thread) == "thread" and thread ~= here and coroutine.status(thread) ~= "dead" then
+    return
+  end
+  ended_early(self, "state", "preparing the attempt raised an error", "client")
+  notify(self)
+end
+
+-- ---------------------------------------------------------------- events
+
+-- Is the program holding messages back, so that no event may be taken?
+local function set_hold(self)
+  local hold = self._paused or self._full or nil
+  self._hold = hold
+  self._handle:pause(hold)
+end
+
+-- For receive: there is no on_message.  A program that has never called receive may never do so:
+-- then the oldest messages give way.  One that has, gets them all: the server has to wait.
+local function keep_message(self, data, kind)
+  local inbox = self._inbox
+  if not inbox then
+    inbox = { first = 1, last = 0, bytes = 0 }
+    self._inbox = inbox
+  end
+  inbox.last = inbox.last + 1
+  inbox[inbox.last] = { data, kind }
+  inbox.bytes = inbox.bytes + #data + INBOX_MESSAGE
+  if inbox.bytes < INBOX_BYTES then return end
+  if self._pulls then
+    self._full = true
+    set_hold(self)
+    return
+  end
+  while inbox.bytes >= INBOX_BYTES do
+    local oldest = inbox[inbox.first]
+    inbox[inbox.first] = nil
+    inbox.first = inbox.first + 1
+    inbox.bytes = inbox.bytes - #oldest[1] - INBOX_MESSAGE
+    self._dropped = (self._dropped or 0) + 1
+  end
+end
+
+local function from_inbox(self)
+  local inbox = self._inbox
+  local message = inbox and inbox[inbox.first]
+  if not message then return nil end
+  inbox[inbox.first] = nil
+  inbox.first = inbox.first + 1
+  inbox.bytes = inbox.bytes - #message[1] - INBOX_MESSAGE
+  if self._full and inbox.first > inbox.last then
+    self._full, self._unread = nil, true
+    set_hold(self)
+  end
+  return message[1], message[2]
+end
+
+local function drain_outbox(self)
+  local box = self._outbox
+  if box and self._state == "running" and core_state(self._handle) == "open" then
+    box:drain(self._handle, now(self))
+    core_flush(self._handle)
+  end
+end
+
+-- on_open may send what must come first, a login for instance; then comes what was kept meanwhile.
+local function opened(self)
+  self.close_code, self.close_reason, self.close_info = nil, nil, nil
+  if self._paused then set_hold(self) end
+  local policy = self._settings.retry
+  if policy then policy:opened() end
+  self._drain_due = self._outbox and true or nil
+  local on_open = self.on_open
+  if on_open then on_open(self, self:info()) end
+end
+
+local RARE = {
+  open = opened,
+  close = function(self, _, _, info)
+    ended(self, info)
+    notify(self)
+  end,
+  ping = function(self, data)
+    local on_ping = self.on_ping
+    if on_ping then on_ping(self, data) end
+  end,
+  pong = function(self, data, rtt)
+    local on_pong = self.on_pong
+    if on_pong then on_pong(self, data, rtt) end
+  end,
+  frame = function(self, direction, frame)
+    local on_frame = self.on_frame
+    if on_frame then on_frame(self, direction, frame) end
+  end,
+  drain = function(self)
+    drain_outbox(self)
+    local on_drain = self.on_drain
+    if on_drain then on_drain(self) end
+  end,
+}
+
+-- Takes all events there are.
+local function dispatch(self)
+  local handle = self._handle
+  self._unread = true
+  while not self._hold do
+    local event, a, b, c = next_event(handle)
+    if event == "message" then
+      local on_message = self.on_message
+      if on_message then
+        on_message(self, a, b)
+      else
+        keep_message(self, a, b)
+      end
+    elseif event then
+      RARE[event](self, a, b, c)
+    else
+      self._unread = nil
+      break
+    end
+  end
+  if self._drain_due then
+    self._drain_due = nil
+    drain_outbox(self)
+  end
+  if self._hold then core_flush(handle) end
+end
+
+-- Takes events up to the first message, which is the caller's.
+local function take_message(self)
+  local handle = self._handle
+  self._unread = true
+  while not self._hold do
+    local event, a, b, c = take_event(handle)
+    if event == "message" then
+      return a, b
+    elseif event then
+      RARE[event](self, a, b, c)
+    else
+      self._unread = nil
+      break
+    end
+  end
+  if self._drain_due then
+    self._drain_due = nil
+    drain_outbox(self)
+  end
+end
+
+-- ---------------------------------------------------------------- one round of work
+
+-- Moves the connection on, waiting at most `seconds`, and leaves the events for the caller to take.
+local function advance_connection(self, seconds)
+  if self._more or self._unread and not self._hold then seconds = 0 end
+  self._more = step(self._handle, self._settings.clock, seconds)
+end
+
+-- The state is not "running".
+local function advance_to_attempt(self, seconds)
+  if self._state == "waiting" then
+    local left = self._due - now(self)
+    if left > 0 and seconds > 0 then
+      core.wait({}, math.min(left, seconds))
+      left = self._due - now(self)
+    end
+    if left <= 0 then begin(self) end
+  elseif self._state == "idle" then
+    begin(self)
+  elseif self._state == "starting" then
+    resume(self)
+    if self._state == "starting" and seconds > 0 then core.wait({}, math.min(seconds, 0.01)) end
+  end
+end
+
+local function advance(self, seconds)
+  if self._notices then notify(self) end
+  if self._state ~= "running" then
+    advance_to_attempt(self, seconds)
+    if self._state ~= "running" then return end
+    seconds = 0
+  end
+  advance_connection(self, seconds)
+end
+
+local function is_closed(self)
+  return self._state == "closed" and not self._notices
+end
+
+local function check_seconds(seconds, level)
+  if seconds == nil or type(seconds) == "number" and seconds == seconds then return seconds end
+  error("expected seconds, got " .. type(seconds), level + 1)
+end
+
+--- Does the work that is ready, waiting for some at most `seconds`; calls callbacks.
+---@param seconds? number default 0: never waits
+---@return boolean alive is there anything left to do?
+---@return integer? code once closed for good
+---@return string? reason
+function Client:update(seconds)
+  advance(self, check_seconds(seconds, 2) or 0)
+  if self._state == "running" then dispatch(self) end
+  if is_closed(self) then return false, self.close_code, self.close_reason end
+  return true
+end
+
+-- Seconds left; never less than 0.
+local function left_until(self, give_up_at)
+  return give_up_at and math.max(0, give_up_at - now(self)) or FOREVER
+end
+
+--- Calls update until the client is closed for good.
+---@param seconds? number at most; default: as long as it takes
+---@return integer? code nil: time is up
+---@return string reason or "timeout"
+---@return wsclose.CloseInfo? info
+function Client:run(seconds)
+  local give_up_at = check_seconds(seconds, 2) and now(self) + seconds
+  local left = left_until(self, give_up_at)
+  while self:update(left) do
+    left = left_until(self, give_up_at)
+    if left <= 0 then return nil, "timeout" end
+  end
+  return self.close_code, self.close_reason, self.close_info
+end
+
+--- Waits for the next message.  A message goes to one taker: to receive while that is what the
+-- program waits in, else to on_message; without on_message it is kept for receive.
+---@param seconds? number at most; default: as long as it takes
+---@return string? data nil: none came
+---@return string kind "text" or "binary"; without data "timeout", or once closed the reason
+---@return integer? code once closed for good
+function Client:receive(seconds)
+  self._pulls = true
+  local data, kind = from_inbox(self)
+  if data then return data, kind end
+  local give_up_at = check_seconds(seconds, 2) and now(self) + seconds
+  local left = seconds or FOREVER
+  if self._unread then
+    data, kind = take_message(self)
+    if data then return data, kind end
+  end
+  repeat
+    advance(self, left)
+    if self._state == "running" then
+      data, kind = take_message(self)
+    else
+      data, kind = from_inbox(self) -- a callback may have called update
+    end
+    if data then return data, kind end
+    if is_closed(self) then return nil, self.close_reason, self.close_code end
+    left = left_until(self, give_up_at)
+  until left <= 0
+  return nil, "timeout"
+end
+
+--- Iterates over messages until the client is closed for good.
+---@return fun(): string?, string? iterator data and kind
+function Client:messages()
+  return function()
+    local data, kind = self:receive()
+    if data then return data, kind end
+  end
+end
+
+--- Waits until open, or closed for good.
+---@return boolean open
+function Client:wait_open()
+  repeat
+    advance(self, FOREVER)
+    while self._state == "running" and not self._hold do
+      self._unread = true
+      local event, a, b, c = take_event(self._handle)
+      if not event then
+        self._unread = nil
+        break
+      end
+      if event == "message" then
+        keep_message(self, a, b)
+      else
+        RARE[event](self, a, b, c)
+      end
+      if event == "open" and self:state() == "open" then
+        drain_outbox(self)
+        self._drain_due = nil
+        return true
+      end
+    end
+  until is_closed(self)
+  return false
+end
+
+-- ---------------------------------------------------------------- sending
+
+-- Will there be a connection that a message may wait for?
+local function may_keep(self)
+  local state = self._state
+  if state == "closed" or self._stopping then return false end
+  if state ~= "running" or core_state(self._handle) == "connecting" then return true end
+  return self._settings.retry ~= nil or self._reconnecting ~= nil
+end
+
+local function send_with_outbox(self, data, kind, send_options)
+  local box, handle = self._outbox, self._handle
+  if self._state == "running" and core_state(handle) == "open" then
+    return box:send(handle, data, kind, send_options, now(self))
+  end
+  local ok, sentence, name = core_send(handle, data, kind, send_options) -- wrong arguments raise
+  if ok or name ~= "state" or not may_keep(self) then return ok, sentence, name end
+  return box:keep(data, kind, send_options, now(self))
+end
+
+--- Queues a message.  Outside of callbacks it leaves at once, as far as the network takes it.
+---@param data string
+---@param kind? "text"|"binary"|1|2 default "text", which must be UTF-8
+---@param send_options? {compress: boolean} compress=false: not compressed
+---@return boolean? ok
+---@return string? sentence
+---@return string? name "state": not open; "busy": the queue is full, on_drain will tell; "utf8"
+function Client:send(data, kind, send_options)
+  local ok, sentence, name
+  if self._outbox then
+    ok, sentence, name = send_with_outbox(self, data, kind, send_options)
+  else
+    ok, sentence, name = core_send(self._handle, data, kind, send_options)
+  end
+  return ok, sentence, name
+end
+
+--- Begins a message that is sent in pieces; meanwhile no other message can be sent.
+---@param kind? "text"|"binary"|1|2
+---@return wsclose.Writer
+function Client:send_fragments(kind)
+  local attempt = self._attempt
+  local function is_stale() return self._attempt ~= attempt end
+  local made = writer.new(methods.send_fragment, self._handle, kind, is_stale)
+  return made
+end
+
+--- Sends a ping; the answer comes to on_pong, with the round-trip time if no other ping followed.
+---@param data? string at most 125 bytes
+---@return boolean? ok
+---@return string? sentence
+---@return string? name
+function Client:ping(data)
+  local ok, sentence, name = methods.ping(self._handle, data)
+  return ok, sentence, name
+end
+
+-- ---------------------------------------------------------------- closing and connecting anew
+
+-- There is no attempt under way, and will be none.
+local function stop(self)
+  local info = self.close_info or close_info.new { by = "client", url = self.url, attempt = 0 }
+  local lost = self._outbox and self._outbox:clear() or 0
+  self.close_info = close_info.changed(info, {
+    retry_refused = close_info.not_retried(info, CLOSED_BY_PROGRAM),
+    undelivered = info.undelivered + lost,
+  }, "retry_in")
+  self.close_code, self.close_reason = info.code, info.reason
+  self._state = "closed"
+end
+
+--- Starts the closing handshake and returns at once; on_close tells when it is over.  While
+-- connecting it cancels; while waiting for the next attempt there will be none.  Safe to repeat.
+---@param code? integer 1000-1003, 1007-1014, 3000-4999; default 1000; others raise
+---@param reason? string at most 123 bytes of UTF-8, else it raises
+---@return true
+function Client:close(code, reason)
+  methods.close(self._handle, code, reason)
+  self._stopping, self._reconnecting = true, nil
+  if self._state == "idle" or self._state == "waiting" then
+    stop(self)
+  elseif self._state == "starting" then
+    ended_early(self, nil, nil, "client")
+  elseif self._state == "running" and (self._paused or self._full) then
+    self:resume() -- the peer's answer has to be read
+  end
+  return true
+end
+
+--- Closes the connection and connects anew at once, whatever the retry policy says; it is not asked
+-- and its count stays.  Before the first attempt, while waiting and when closed for good too.
+---@param code? integer of the Close frame, as in close
+---@param reason? string
+---@return true
+function Client:reconnect(code, reason)
+  methods.close(self._handle, code, reason)
+  if self._state == "running" then
+    self._stopping, self._reconnecting = nil, true
+    if self._paused or self._full then self:resume() end
+  elseif self._state == "waiting" or self._state == "closed" then
+    self._stopping, self._state, self._due = nil, "waiting", now(self)
+  end
+  return true
+end
+
+--- The network is back: a client that waits for its next attempt makes it now.
+---@return boolean kicked was it waiting?
+function Client:kick()
+  if self._state ~= "waiting" then return false end
+  self._due = now(self)
+  return true
+end
+
+--- Says goodbye with Close 1001 and ends at once, without waiting for the answer: for a host that
+-- goes away.  on_close is called.  What collecting an open client does, and `local ws <close>`.
+function Client:leave()
+  local handle = self._handle
+  local state = self:state()
+  self._stopping, self._reconnecting, self._paused, self._full = true, nil, nil, nil
+  local fields = { by = "client" }
+  if state == "open" then
+    fields.code, fields.opened, fields.sent = 1001, true, { code = 1001, reason = "" }
+  end
+  if self._state == "running" or self._state == "starting" then
+    ended(self, close_info.new(fields))
+  elseif self._state ~= "closed" then
+    stop(self)
+  end
+  handle:leave()
+  notify(self)
+end
+
+Client.__close = Client.leave
+
+--- Stops reading, so that the server has to wait; messages already here wait too.
+function Client:pause()
+  self._paused = true
+  if self._state == "running" and core_state(self._handle) ~= "connecting" then set_hold(self) end
+end
+
+--- Goes on reading.
+function Client:resume()
+  self._paused, self._full, self._unread = nil, nil, true
+  if self._state == "running" then set_hold(self) end
+end
+
+-- ---------------------------------------------------------------- for a foreign event loop
+
+--- A descriptor that turns readable when update has work, the same over reconnections; or nil
+-- where the system has none.
+---@return integer?
+function Client:pollfd()
+  return self._handle:pollfd()
+end
+
+--- What the descriptor is to be polled for.
+---@return string events always "r": writing is watched behind the same descriptor
+function Client:events() -- luacheck: ignore 212
+  return "r"
+end
+
+--- Seconds until update has work though the descriptor is not ready.
+---@return number? seconds 0: at once; nil: no deadline
+function Client:timeout()
+  local state = self._state
+  if self._notices or state == "idle" then return 0 end
+  if state == "closed" then return nil end
+  if state == "waiting" then return math.max(0, self._due - now(self)) end
+  if state == "starting" then return nil end
+  if self._more or self._unread and not self._hold then return 0 end
+  local deadline = self._handle:deadline()
+  return deadline and math.max(0, deadline - now(self))
+end
+
+-- ---------------------------------------------------------------- looking on
+
+--- Bytes that wait: in the outbox, and for the network to take them.
+---@return integer
+function Client:buffered()
+  local bytes = methods.buffered(self._handle)
+  return self._outbox and bytes + self._outbox.bytes or bytes
+end
+
+--- "idle" before the first update, then "connecting", "open", "closing", "waiting" for the next
+-- attempt, "closed" for good.
+---@return "idle"|"connecting"|"open"|"closing"|"waiting"|"closed"
+function Client:state()
+  local state = self._state
+  if state == "starting" then return "connecting" end
+  if state ~= "running" then return state end
+  state = core_state(self._handle)
+  return state == "closed" and "closing" or state -- its end has not been told yet
+end
+
+--- What is known of the connection.
+---@return wsclose.Info
+function Client:info()
+  local info = self._handle:info()
+  info.url, info.state, info.attempt = self._url or self.url, self:state(), self._attempt
+  for name, value in pairs(self._handle:peer()) do info[name] = value end
+  return info
+end
+
+--- Counters of this connection, or of the last one: bytes, frames and messages each way, payload
+-- before and wire after compression, rtt in seconds, attempts, messages that nobody took.
+---@return table<string, number>
+function Client:stats()
+  local stats = self._handle:stats()
+  stats.attempts, stats.messages_dropped = self._attempt, self._dropped or 0
+  return stats
+end
+
+function Client:__tostring()
+  return ("wsclose client for %s (%s)"):format(self._url or self.url, self:state())
+end
+
+-- ---------------------------------------------------------------- many clients, one wait
+
+-- Seconds that may be waited on behalf of this client; nil: it is closed for good.
+local function may_wait(self)
+  if self._notices then return 0 end
+  local state = self._state
+  if state == "running" then
+    if self._more or self._unread and not self._hold then return 0 end
+    local deadline = self._handle:deadline()
+    return deadline and math.max(0, deadline - now(self)) or FOREVER
+  elseif state == "waiting" then
+    return math.max(0, self._due - now(self))
+  elseif state == "closed" then
+    return nil
+  end
+  return state == "idle" and 0 or 0.01
+end
+
+--- One round for many: one wait, then update for each.
+---@param seconds number at most
+---@param clients wsclose.Client[]
+---@return boolean alive is there anything left to do for one of them?
+function client.update(seconds, clients)
+  local handles = {}
+  for i = 1, #clients do
+    local self = clients[i]
+    local wait = may_wait(self)
+    if wait then seconds = math.min(seconds, wait) end
+    if self._state == "running" then handles[#handles + 1] = self._handle end
+  end
+  if seconds > 0 and seconds < FOREVER or #handles > 0 and seconds > 0 then
+    core.wait(handles, seconds)
+  end
+  local alive = false
+  for i = 1, #clients do
+    alive = clients[i]:update() or alive
+  end
+  return alive
+end
+
+return client

@@ -1,0 +1,128 @@
+--- What on_close is told: the names of codes, one sentence for a log, and the report of an attempt
+-- that ended before the core saw it.
+
+local close_codes = require "wsclose.close_codes"
+
+local close_info = {}
+
+---@class wsclose.CloseFrame
+---@field code integer
+---@field reason string
+
+---@class wsclose.CloseError
+---@field name string "timeout", "dns", "refused", … as in docs
+---@field message string a sentence
+---@field phase string "dns", "tcp", "proxy", "tls", "handshake", "open" or "close"
+---@field certificate? boolean the fault is the certificate's, or the host name's in it
+
+---@class wsclose.Refusal
+---@field status integer
+---@field headers table list of {name, value}, and values by lower-case name
+---@field body string its first 4096 bytes
+
+---@class wsclose.CloseInfo
+---@field code integer
+---@field reason string
+---@field name string "GOING_AWAY"
+---@field clean boolean both Close frames went their way
+---@field opened boolean did on_open fire
+---@field by "peer"|"client"|"network"
+---@field sent? wsclose.CloseFrame
+---@field received? wsclose.CloseFrame
+---@field error? wsclose.CloseError
+---@field http? wsclose.Refusal
+---@field undelivered integer bytes of messages that were not wholly written and never will be
+---@field url? string
+---@field attempt? integer counts from 1 over the client's life
+---@field duration? number seconds from the attempt's begin
+---@field retry_in? number seconds until the next attempt
+---@field retry_refused? string a sentence, when there will be none
+local Info = {}
+Info.__index = Info
+Info.__name = "wsclose.CloseInfo"
+
+local function name_of(code)
+  return close_codes.codes[code] or close_codes.explain(code).name
+end
+
+local function what_happened(info)
+  if info.by == "peer" and info.opened then return "closed by the peer" end
+  if info.by == "client" and info.opened then return "closed by this client" end
+  if info.by == "client" and not info.error then return "cancelled" end
+  return info.opened and "lost" or "failed"
+end
+
+local function quoted(reason)
+  return (('"%s"'):format(reason:gsub("%c", "?")))
+end
+
+--- `connection to wss://feed.example/v1 closed by the peer: 1001 GOING_AWAY "restart" after 12.3 s;
+-- next attempt in 2.1 s`
+function Info:__tostring()
+  local parts = { "connection" }
+  local function add(format, ...) parts[#parts + 1] = format:format(...) end
+  if self.url then add(" to %s", self.url) end
+  add(" %s: %d %s", what_happened(self), self.code, self.name)
+  if self.reason ~= "" then add(" %s", quoted(self.reason)) end
+  local fault = self.error
+  if fault then add(", %s (%s in phase %s)", fault.message, fault.name, fault.phase) end
+  if self.duration then add(" after %.3g s", self.duration) end
+  if self.undelivered > 0 then add("; %d bytes were not delivered", self.undelivered) end
+  if self.retry_in then
+    add("; next attempt in %.3g s", self.retry_in)
+  elseif self.retry_refused then
+    add("; %s", self.retry_refused)
+  end
+  return table.concat(parts)
+end
+
+--- The form of every retry_refused, the policy's too.
+---@param info wsclose.CloseInfo
+---@param why string
+---@return string sentence
+function close_info.not_retried(info, why)
+  return ("%d %s is not retried: %s"):format(info.code, info.name, why)
+end
+
+--- Why no connection came about.
+---@param info wsclose.CloseInfo
+---@return string sentence
+function close_info.why_not_open(info)
+  local why = info.error and info.error.message
+    or ("%d %s %s"):format(info.code, info.name, info.reason):gsub("%s+$", "")
+  return ("cannot connect to %s: %s"):format(info.url, why)
+end
+
+--- Completes a table made by the core.
+---@param info table
+---@return wsclose.CloseInfo
+function close_info.finish(info)
+  info.name = name_of(info.code)
+  return setmetatable(info, Info)
+end
+
+--- Of an attempt that ended before a connection existed, or without its help.
+---@param fields table
+---@return wsclose.CloseInfo
+function close_info.new(fields)
+  local info = {
+    code = 1006, reason = "", clean = false, opened = false, by = "network", undelivered = 0,
+  }
+  for name, value in pairs(fields) do info[name] = value end
+  return close_info.finish(info)
+end
+
+--- A copy with other fields: what was handed out stays as it was.
+---@param info wsclose.CloseInfo
+---@param fields table
+---@param without? string a field that the copy does not have
+---@return wsclose.CloseInfo
+function close_info.changed(info, fields, without)
+  local copy = {}
+  for name, value in pairs(info) do copy[name] = value end
+  for name, value in pairs(fields) do copy[name] = value end
+  if without then copy[without] = nil end
+  return setmetatable(copy, Info)
+end
+
+return close_info

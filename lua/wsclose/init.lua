@@ -1,0 +1,123 @@
+--- wsclose: the WebSocket client that always knows why a connection closed and what to do next.
+--
+--     local wsclose = require "wsclose"
+--     local ws = assert(wsclose.connect("wss://feed.example/v1"))
+--     ws:send("hello")
+--     for data, kind in ws:messages() do print(kind, data) end
+--     print(ws.close_code, ws.close_reason)
+
+local core = require "wsclose.core"
+local client = require "wsclose.client"
+local close_codes = require "wsclose.close_codes"
+local close_info = require "wsclose.close_info"
+local options = require "wsclose.options"
+local retry = require "wsclose.retry"
+local writer = require "wsclose.writer"
+
+local wsclose = { _VERSION = "wsclose " .. core.version }
+
+core.finish_close_info = close_info.finish
+
+wsclose.codes = close_codes.codes
+wsclose.explain = close_codes.explain
+wsclose.compare = close_codes.compare
+
+--- A backoff policy, usable without a socket.
+---@param given? wsclose.RetryOptions|true
+---@return wsclose.RetryPolicy
+function wsclose.retry(given)
+  return retry.new(given, { clock = core.now })
+end
+
+-- Raises for a wrong argument, at the caller of the caller.
+local function checked(url, given, need_url)
+  if type(url) ~= "string" and (need_url or url ~= nil) then
+    error("url: expected a string, got " .. type(url), 3)
+  end
+  local settings, sentence = options.read(given)
+  if not settings then error(sentence, 3) end
+  return settings
+end
+
+local function new(url, settings, given)
+  local ok, sentence, name = options.check_url(url)
+  if not ok then return nil, sentence, name end
+  return client.new(url, settings, given and given.headers)
+end
+
+--- A client; nothing is connected before its first update, run or receive.
+---@param url string ws://, wss://, ws+unix:// or wss+unix://
+---@param given? wsclose.Options unknown names and wrong values raise
+---@return wsclose.Client?
+---@return string? sentence when the URL is faulty
+---@return string? name "url"
+function wsclose.new(url, given)
+  local settings = checked(url, given, true)
+  return new(url, settings, given)
+end
+
+--- A client that is open: connects and waits, each attempt limited by timeouts.connect; with the
+-- option retry it goes on as the policy says.
+---@param url string
+---@param given? wsclose.Options
+---@return wsclose.Client?
+---@return string? sentence why not
+---@return string? name "timeout", "dns", "refused", "http", "tls", …, "url"
+---@return wsclose.CloseInfo? info
+function wsclose.connect(url, given)
+  local settings = checked(url, given, true)
+  local ws, sentence, name = new(url, settings, given)
+  if not ws then return nil, sentence, name end
+  if ws:wait_open() then return ws end
+  local info = ws.close_info
+  local fault = info.error
+  return nil, close_info.why_not_open(info), fault and fault.name or "state", info
+end
+
+--- One round of work for many clients, with one wait.
+---@param seconds? number at most; default 0
+---@param ... wsclose.Client
+---@return boolean alive false once all are closed for good
+function wsclose.update(seconds, ...)
+  return client.update(seconds or 0, { ... })
+end
+
+--- Runs many clients until all are closed for good.
+---@param ... wsclose.Client
+function wsclose.run(...)
+  local clients = { ... }
+  while client.update(math.huge, clients) do end -- luacheck: ignore 542
+end
+
+-- ---------------------------------------------------------------- without a socket
+
+core.protocol_methods.send_fragments = function(p, kind)
+  local made = writer.new(core.protocol_methods.send_fragment, p, kind)
+  return made
+end
+
+--- The connection without a socket: the program carries the bytes.  In a loop: p:input(bytes) what
+-- came (p:eof() at the end), p:tick(now), take p:next() until nil, send p:output().
+---
+--- p:next() gives "open" | "message", data, kind | "ping", data | "pong", data, rtt |
+--- "frame", direction, frame | "close", code, reason, info | nil.
+--- p:tick(now) takes seconds on any monotonic clock and gives the next deadline on it, or nil.
+---@param url? string nil with role = "server"
+---@param given? wsclose.Options what is about the network is ignored; role = "server": the other
+---  side of a connection
+---@return wsclose.Protocol?
+---@return string? sentence
+---@return string? name "url"
+function wsclose.protocol(url, given)
+  local settings = checked(url, given, not (type(given) == "table" and given.role == "server"))
+  local config = {}
+  for name, value in pairs(settings.config) do config[name] = value end
+  if not config.server then
+    local ok, sentence, name = options.check_url(url)
+    if not ok then return nil, sentence, name end
+    config.url, config.headers = url, settings.headers
+  end
+  return core.protocol(config, settings.random_bytes)
+end
+
+return wsclose

@@ -1,0 +1,66 @@
+/* The userdata behind every object of the binding, and the platform that they share. */
+#ifndef WSC_BINDING_LUA_BOX_H
+#define WSC_BINDING_LUA_BOX_H
+
+#include "wsclose.h"
+#include "compat.h"
+
+/* The platform of one Lua state.  Counted: which object is collected last is for Lua to choose. */
+typedef struct wsc_lua_shared {
+  const wsc_platform *platform;
+  wsc_platform *owned; /* NULL: the platform was handed in */
+  size_t users;
+} wsc_lua_shared;
+
+/* NULL: no memory. */
+wsc_lua_shared *wsc_lua_shared_new(const wsc_platform *platform);
+void wsc_lua_shared_drop(wsc_lua_shared *shared);
+
+/* The userdata of both kinds of object. */
+typedef struct wsc_lua_box {
+  wsc_lua_shared *shared; /* counted; NULL once the object was closed */
+  wsc_client *client;     /* owned; NULL in a protocol object */
+  wsc_conn *conn;        /* owned by a protocol object; lent by the client, NULL before the first */
+  wsc_platform platform; /* the shared one, but for the randomness of a Lua function */
+  lua_State *L;          /* of the call under way: where that function is to be called */
+  int random_ref;        /* in the registry; LUA_NOREF without one */
+  bool random_failed;    /* what it raised lies on the stack */
+  bool corked;           /* sends wait for the end of the step */
+  bool watched;          /* the program saw bytes waiting: tell it when they are gone */
+  bool look;             /* a flush may have brought the end: no waiting before looking */
+  bool close_taken;      /* the core gave the end and it is not yet handed to Lua */
+} wsc_lua_box;
+
+/* The first upvalues of every method. */
+enum {
+  WSC_UP_METATABLE = 1, /* of the object's kind: cheaper to compare than a name in the registry */
+  WSC_UP_CORE,          /* the module's table */
+  WSC_UP_MESSAGE,       /* ready-made strings */
+  WSC_UP_TEXT,
+  WSC_UP_BINARY,
+  WSC_UP_ANCHOR, /* userdata, a wsc_lua_shared *: the platform */
+  WSC_UP_COUNT = WSC_UP_ANCHOR
+};
+
+/* The box that a method was called with; raises for anything else. */
+wsc_lua_box *wsc_lua_check_box(lua_State *L);
+
+/* Pushes an empty box of the kind and platform that the upvalues tell.  `random`: stack index of a
+ * function or of nil. */
+wsc_lua_box *wsc_lua_push_box(lua_State *L, int random);
+
+/* Gives everything back; safe to repeat. */
+void wsc_lua_free_box(lua_State *L, wsc_lua_box *box);
+
+/* The platform to hand to the core. */
+const wsc_platform *wsc_lua_platform(const wsc_lua_box *box);
+
+/* Raises what the Lua source of randomness raised inside the core.  Called when the core is left.
+ */
+void wsc_lua_reraise(lua_State *L, wsc_lua_box *box);
+
+/* Adds the functions to the table at `table` (absolute), each with the WSC_UP_COUNT values on top
+ * of the stack as upvalues; those stay there. */
+void wsc_lua_set_methods(lua_State *L, int table, const luaL_Reg *methods);
+
+#endif

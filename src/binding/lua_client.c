@@ -1,0 +1,195 @@
+#include "lua_client.h"
+
+#include "lua_conn.h"
+#include "lua_options.h"
+#include "lua_push.h"
+
+static uint64_t optional_us(lua_State *L, int index, uint64_t fallback) {
+  return lua_isnoneornil(L, index) ? fallback : wsc_lua_to_us(luaL_checknumber(L, index));
+}
+
+/* A clock is a Lua function that gives seconds, or nil: the system's. */
+static uint64_t tell_time(lua_State *L, int clock) {
+  if (lua_isnoneornil(L, clock)) return wsc_clock_now_us();
+  lua_pushvalue(L, clock);
+  lua_call(L, 0, 1);
+  if (lua_type(L, -1) != LUA_TNUMBER)
+    luaL_error(L, "option 'clock': the function must return seconds, not %s", luaL_typename(L, -1));
+  uint64_t now = wsc_lua_to_us(lua_tonumber(L, -1));
+  lua_pop(L, 1);
+  return now;
+}
+
+int wsc_lua_client_new(lua_State *L) {
+  lua_settop(L, 1);
+  wsc_lua_box *box = wsc_lua_push_box(L, 1);
+  box->client = wsc_client_new(wsc_lua_platform(box));
+  wsc_lua_reraise(L, box);
+  if (!box->client) return wsc_lua_push_failure(L, NULL, WSC_ERR_MEMORY);
+  return 1;
+}
+
+static wsc_lua_box *check_client(lua_State *L) {
+  wsc_lua_box *box = wsc_lua_check_box(L);
+  if (!box->client) luaL_error(L, "the client was closed for good");
+  return box;
+}
+
+/* What one attempt has of its own: start's arguments 3 to 6. */
+static void read_attempt(lua_State *L, wsc_client_config *config) {
+  config->conn.url = luaL_checkstring(L, 3);
+  if (!lua_isnil(L, 4)) wsc_lua_read_headers(L, 4, &config->conn);
+  if (!lua_isnil(L, 5)) {
+    const char *const *names = wsc_lua_read_strings(L, 5, &config->conn.protocol_count);
+    config->conn.protocols = names;
+  }
+  config->other_address = lua_toboolean(L, 6) != 0;
+}
+
+/* start(config, url, headers, protocols, other_address, clock) -> true, or nil, sentence, name.
+ * headers and protocols: lists as in the config, in the place of its own; nil: those. */
+static int client_start(lua_State *L) {
+  wsc_lua_box *box = check_client(L);
+  lua_settop(L, 7);
+  luaL_checktype(L, 2, LUA_TTABLE);
+  uint64_t now = tell_time(L, 7);
+  wsc_client_config config;
+  wsc_client_config_init(&config, wsc_lua_platform(box));
+  wsc_lua_read_client_config(L, 2, &config);
+  read_attempt(L, &config);
+  box->conn = NULL; /* the last one is freed now */
+  box->corked = box->watched = box->look = box->close_taken = false;
+  const char *sentence = NULL;
+  int error = wsc_client_start(box->client, &config, now, &sentence);
+  box->conn = error == WSC_OK ? wsc_client_conn(box->client) : NULL;
+  wsc_lua_reraise(L, box);
+  if (error != WSC_OK) {
+    lua_pushnil(L);
+    lua_pushstring(L, sentence ? sentence : "not enough memory");
+    lua_pushstring(L, wsc_error_name(error));
+    return 3;
+  }
+  lua_pushboolean(L, 1);
+  return 1;
+}
+
+/* The next moment with something to do though no descriptor is ready. */
+static uint64_t next_deadline(const wsc_lua_box *box) {
+  return box->look ? 0 : wsc_client_deadline(box->client);
+}
+
+/* Waits for work, but not past a deadline.  A Lua clock may raise: the core is at rest. */
+static void wait_for_work(lua_State *L, wsc_lua_box *box, int clock, uint64_t wait) {
+  uint64_t deadline = next_deadline(box);
+  if (deadline == 0) return;
+  if (deadline != WSC_NEVER) {
+    uint64_t now = tell_time(L, clock);
+    uint64_t left = deadline > now ? deadline - now : 0;
+    if (left < wait) wait = left;
+  }
+  wsc_client_wait(&box->client, 1, wait);
+}
+
+/* step(clock, seconds) -> is there more to read at once?  Waits at most `seconds` (nil: not at all)
+ * for work before it does what can be done. */
+static int client_step(lua_State *L) {
+  wsc_lua_box *box = check_client(L);
+  uint64_t wait = optional_us(L, 3, 0);
+  if (wait > 0) wait_for_work(L, box, 2, wait);
+  box->look = false;
+  bool more = wsc_client_step(box->client, tell_time(L, 2));
+  wsc_lua_reraise(L, box);
+  lua_pushboolean(L, more);
+  return 1;
+}
+
+/* forget(): the connection of the last attempt is not this one's; no events, no numbers of it. */
+static int client_forget(lua_State *L) {
+  wsc_lua_box *box = check_client(L);
+  box->conn = NULL;
+  return 0;
+}
+
+static int client_flush(lua_State *L) {
+  wsc_lua_box *box = check_client(L);
+  box->corked = false;
+  wsc_client_flush(box->client);
+  wsc_lua_reraise(L, box);
+  return 0;
+}
+
+static int client_pause(lua_State *L) {
+  wsc_lua_box *box = check_client(L);
+  wsc_client_pause(box->client, lua_toboolean(L, 2) != 0);
+  return 0;
+}
+
+/* deadline() -> in seconds on the clock of step, or nil */
+static int client_deadline(lua_State *L) {
+  wsc_lua_box *box = check_client(L);
+  wsc_lua_push_seconds(L, next_deadline(box));
+  return 1;
+}
+
+/* pollfd() -> descriptor, or nil where the system has none */
+static int client_pollfd(lua_State *L) {
+  wsc_lua_box *box = check_client(L);
+  int fd = wsc_client_pollfd(box->client);
+  if (fd < 0) return 0;
+  lua_pushinteger(L, fd);
+  return 1;
+}
+
+static void set_text(lua_State *L, const char *name, const char *text) {
+  if (!text) return;
+  lua_pushstring(L, text);
+  lua_setfield(L, -2, name);
+}
+
+/* peer() -> {address=, port=, family=, phase=, tls={version=, cipher=, resumed=}} */
+static int client_peer(lua_State *L) {
+  wsc_lua_box *box = check_client(L);
+  wsc_client_info info;
+  wsc_client_get_info(box->client, &info);
+  lua_createtable(L, 0, 5);
+  set_text(L, "phase", wsc_phase_name(info.phase));
+  if (info.address) {
+    set_text(L, "address", info.address);
+    lua_pushinteger(L, info.port);
+    lua_setfield(L, -2, "port");
+    lua_pushinteger(L, info.family);
+    lua_setfield(L, -2, "family");
+  }
+  if (!info.tls_version) return 1;
+  lua_createtable(L, 0, 3);
+  set_text(L, "version", info.tls_version);
+  set_text(L, "cipher", info.tls_cipher);
+  lua_pushboolean(L, info.tls_resumed);
+  lua_setfield(L, -2, "resumed");
+  lua_setfield(L, -2, "tls");
+  return 1;
+}
+
+int wsc_lua_client_wait(lua_State *L) {
+  luaL_checktype(L, 1, LUA_TTABLE);
+  uint64_t timeout = optional_us(L, 2, WSC_NEVER);
+  size_t count = lua_rawlen(L, 1), kept = 0;
+  wsc_client **clients = wsc_lua_newuserdata(L, (count + 1) * sizeof *clients);
+  for (size_t i = 1; i <= count; i++) {
+    lua_rawgeti(L, 1, (int)i);
+    wsc_lua_box *box = lua_touserdata(L, -1);
+    if (!box || !lua_getmetatable(L, -1) ||
+        !lua_rawequal(L, -1, lua_upvalueindex(WSC_UP_METATABLE)))
+      return luaL_error(L, "wait: expected a list of clients");
+    if (box->client) clients[kept++] = box->client;
+    lua_pop(L, 2);
+  }
+  lua_pushinteger(L, wsc_client_wait(clients, kept, timeout));
+  return 1;
+}
+
+const luaL_Reg wsc_lua_client_methods[] = {
+    {"start", client_start},   {"step", client_step},   {"flush", client_flush},
+    {"forget", client_forget}, {"pause", client_pause}, {"deadline", client_deadline},
+    {"pollfd", client_pollfd}, {"peer", client_peer},   {NULL, NULL},
+};

@@ -1,0 +1,17 @@
+/* wsc_client as a Lua object: what lua/wsclose/client.lua drives. */
+#ifndef WSC_BINDING_LUA_CLIENT_H
+#define WSC_BINDING_LUA_CLIENT_H
+
+#include "lua_box.h"
+
+/* Those of wsc_lua_conn_methods come in addition. */
+extern const luaL_Reg wsc_lua_client_methods[];
+
+/* client(random_bytes) -> object */
+int wsc_lua_client_new(lua_State *L);
+
+/* wait(list, seconds) -> how many of the clients are ready; upvalue WSC_UP_METATABLE as in methods.
+ */
+int wsc_lua_client_wait(lua_State *L);
+
+#endif

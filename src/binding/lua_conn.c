@@ -1,0 +1,357 @@
+#include "lua_conn.h"
+
+#include "core/utf8.h"
+#include "lua_push.h"
+
+/* ---------------------------------------------------------------- arguments */
+
+/* Client methods are called by lua/wsclose/client.lua: the line at fault is one level up. */
+static int raise_argument(lua_State *L, const wsc_lua_box *box, const char *format,
+                          const char *what) {
+  luaL_where(L, box->client ? 2 : 1);
+  lua_pushfstring(L, format, what);
+  lua_concat(L, 2);
+  return lua_error(L);
+}
+
+static const char *check_bytes(lua_State *L, const wsc_lua_box *box, int index, size_t *size) {
+  const char *data = lua_tolstring(L, index, size);
+  if (!data) raise_argument(L, box, "expected a string to send, got %s", luaL_typename(L, index));
+  return data;
+}
+
+static int check_opcode(lua_State *L, const wsc_lua_box *box, int index) {
+  if (lua_isnoneornil(L, index) || lua_rawequal(L, index, lua_upvalueindex(WSC_UP_TEXT))) return 1;
+  if (lua_rawequal(L, index, lua_upvalueindex(WSC_UP_BINARY))) return 2;
+  if (lua_type(L, index) == LUA_TNUMBER) {
+    lua_Number opcode = lua_tonumber(L, index);
+    if (opcode == 1 || opcode == 2) return (int)opcode;
+  }
+  const char *given = lua_isstring(L, index) ? lua_tostring(L, index) : luaL_typename(L, index);
+  return raise_argument(L, box, "expected the kind \"text\", \"binary\", 1 or 2, got %s", given);
+}
+
+static unsigned check_send_flags(lua_State *L, const wsc_lua_box *box, int index) {
+  if (lua_isnoneornil(L, index)) return 0;
+  if (!lua_istable(L, index))
+    raise_argument(L, box, "expected a table such as {compress=false}, got %s",
+                   luaL_typename(L, index));
+  lua_getfield(L, index, "compress");
+  bool plain = lua_isboolean(L, -1) && !lua_toboolean(L, -1);
+  lua_pop(L, 1);
+  return plain ? WSC_SEND_UNCOMPRESSED : 0;
+}
+
+/* ---------------------------------------------------------------- outcomes */
+
+static const char *why_not(const wsc_conn *conn, int error) {
+  switch (error) {
+  case WSC_ERR_BUSY:
+    return "the send queue is full; wait for on_drain, or raise limits.send_queue";
+  case WSC_ERR_UTF8:
+    return "the text is not valid UTF-8; send such bytes with the kind \"binary\"";
+  case WSC_ERR_MEMORY:
+    return "not enough memory";
+  default:
+    break;
+  }
+  switch (conn ? wsc_conn_state(conn) : WSC_CONNECTING) {
+  case WSC_CONNECTING:
+    return "the connection is not open yet";
+  case WSC_OPEN:
+    return "a message in fragments is being sent; finish it first";
+  case WSC_CLOSING:
+    return "the connection is closing";
+  default:
+    return "the connection is closed";
+  }
+}
+
+int wsc_lua_push_failure(lua_State *L, const wsc_conn *conn, int error) {
+  lua_pushnil(L);
+  lua_pushstring(L, why_not(conn, error));
+  lua_pushstring(L, wsc_error_name(error));
+  return 3;
+}
+
+/* What a program may rely on to be told of by "drain", though it never asked how much waits. */
+#define DRAIN_MARK (64u << 10)
+
+/* The transport may fail in a flush, and the end then waits among the events. */
+static void flush_client(wsc_lua_box *box) {
+  wsc_client_flush(box->client);
+  box->look = !wsc_conn_wants_input(box->conn);
+}
+
+/* What was queued leaves at once, unless more may follow within the same step. */
+static int queued(lua_State *L, wsc_lua_box *box, int error) {
+  if (error == WSC_ERR_BUSY) box->watched = true;
+  if (box->client && error == WSC_OK) {
+    if (!box->corked) flush_client(box);
+    if (wsc_conn_output_size(box->conn) >= DRAIN_MARK) box->watched = true;
+  }
+  wsc_lua_reraise(L, box);
+  if (error != WSC_OK) return wsc_lua_push_failure(L, box->conn, error);
+  lua_pushboolean(L, 1);
+  return 1;
+}
+
+/* ---------------------------------------------------------------- sending */
+
+/* send(data, kind, {compress=}) */
+static int conn_send(lua_State *L) {
+  wsc_lua_box *box = wsc_lua_check_box(L);
+  size_t size;
+  const char *data = check_bytes(L, box, 2, &size);
+  int opcode = check_opcode(L, box, 3);
+  unsigned flags = check_send_flags(L, box, 4);
+  if (!box->conn) return wsc_lua_push_failure(L, NULL, WSC_ERR_STATE);
+  return queued(L, box, wsc_conn_send(box->conn, opcode, data, size, flags));
+}
+
+/* send_fragment(data, kind, fin) */
+static int conn_send_fragment(lua_State *L) {
+  wsc_lua_box *box = wsc_lua_check_box(L);
+  size_t size;
+  const char *data = check_bytes(L, box, 2, &size);
+  int opcode = check_opcode(L, box, 3);
+  bool fin = lua_toboolean(L, 4) != 0;
+  if (!box->conn) return wsc_lua_push_failure(L, NULL, WSC_ERR_STATE);
+  return queued(L, box, wsc_conn_send_fragment(box->conn, opcode, data, size, fin));
+}
+
+static int conn_ping(lua_State *L) {
+  wsc_lua_box *box = wsc_lua_check_box(L);
+  size_t size = 0;
+  const char *data = lua_isnoneornil(L, 2) ? "" : check_bytes(L, box, 2, &size);
+  if (size > 125) raise_argument(L, box, "a ping carries at most %s", "125 bytes");
+  if (!box->conn) return wsc_lua_push_failure(L, NULL, WSC_ERR_STATE);
+  return queued(L, box, wsc_conn_ping(box->conn, data, size));
+}
+
+static unsigned check_close_code(lua_State *L, const wsc_lua_box *box, int index) {
+  if (lua_isnoneornil(L, index)) return WSC_CLOSE_NORMAL;
+  if (lua_type(L, index) != LUA_TNUMBER)
+    raise_argument(L, box, "expected a close code, got %s", luaL_typename(L, index));
+  lua_Number code = lua_tonumber(L, index);
+  if (!(code >= 1000 && code <= 4999 && code == (unsigned)code) ||
+      !wsc_close_code_sendable((unsigned)code))
+    raise_argument(L, box,
+                   "close code %s may not be sent; expected 1000-1003, 1007-1014 or 3000-4999",
+                   lua_tostring(L, index));
+  return (unsigned)code;
+}
+
+static const char *check_close_reason(lua_State *L, const wsc_lua_box *box, int index,
+                                      size_t *size) {
+  *size = 0;
+  if (lua_isnoneornil(L, index)) return "";
+  const char *reason = lua_tolstring(L, index, size);
+  if (!reason)
+    raise_argument(L, box, "expected a string as reason, got %s", luaL_typename(L, index));
+  if (*size > WSC_REASON_MAX) raise_argument(L, box, "a close reason has at most %s", "123 bytes");
+  if (!wsc_utf8_valid(reason, *size))
+    raise_argument(L, box, "%s", "a close reason must be valid UTF-8");
+  return reason;
+}
+
+/* close(code, reason): true; wrong arguments raise whatever the state is. */
+static int conn_close(lua_State *L) {
+  wsc_lua_box *box = wsc_lua_check_box(L);
+  unsigned code = check_close_code(L, box, 2);
+  size_t size;
+  const char *reason = check_close_reason(L, box, 3, &size);
+  if (box->conn) wsc_conn_close(box->conn, code, reason, size);
+  if (box->client && box->conn) flush_client(box);
+  wsc_lua_reraise(L, box);
+  lua_pushboolean(L, 1);
+  return 1;
+}
+
+/* ---------------------------------------------------------------- events */
+
+/* Nothing is left to take: what the program queued meanwhile leaves in one write.  A write that
+ * fails may bring the end. */
+static wsc_event_type end_step(wsc_lua_box *box, wsc_event *event) {
+  box->corked = false;
+  if (wsc_conn_output_size(box->conn) == 0) return WSC_EVENT_NONE;
+  wsc_client_flush(box->client);
+  return wsc_conn_next_event(box->conn, event);
+}
+
+static wsc_event_type take_event(wsc_lua_box *box, wsc_event *event) {
+  if (!box->conn) return WSC_EVENT_NONE;
+  if (box->close_taken) return WSC_EVENT_CLOSE;
+  wsc_event_type type = wsc_conn_next_event(box->conn, event);
+  if (type == WSC_EVENT_NONE && box->client) type = end_step(box, event);
+  if (type == WSC_EVENT_CLOSE) {
+    box->close_taken = true;
+    if (box->client) wsc_client_flush(box->client); /* lets go of the transport */
+  }
+  return type;
+}
+
+/* "close", code, reason, info */
+static int push_close(lua_State *L, wsc_lua_box *box) {
+  lua_settop(L, 1);
+  lua_pushliteral(L, "close");
+  const wsc_close_info *info = wsc_conn_close_info(box->conn);
+  lua_pushinteger(L, (lua_Integer)info->code);
+  lua_pushlstring(L, info->reason, info->reason_size);
+  wsc_lua_push_close_info(L, box->conn);
+  lua_getfield(L, lua_upvalueindex(WSC_UP_CORE), "finish_close_info");
+  if (lua_isfunction(L, -1)) {
+    lua_pushvalue(L, -2);
+    lua_call(L, 1, 0);
+  } else {
+    lua_pop(L, 1);
+  }
+  box->close_taken = false; /* from here on nothing raises: the end is told once */
+  return 4;
+}
+
+static int push_none(lua_State *L, wsc_lua_box *box) {
+  if (box->watched && box->conn && wsc_conn_output_size(box->conn) == 0) {
+    box->watched = false;
+    lua_pushliteral(L, "drain");
+    return 1;
+  }
+  lua_pushnil(L);
+  return 1;
+}
+
+static int push_event(lua_State *L, wsc_lua_box *box, wsc_event_type type, const wsc_event *event) {
+  switch (type) {
+  case WSC_EVENT_OPEN:
+    lua_pushliteral(L, "open");
+    return 1;
+  case WSC_EVENT_PING:
+    lua_pushliteral(L, "ping");
+    lua_pushlstring(L, (const char *)event->data, event->size);
+    return 2;
+  case WSC_EVENT_PONG:
+    lua_pushliteral(L, "pong");
+    lua_pushlstring(L, (const char *)event->data, event->size);
+    wsc_lua_push_seconds(L, event->rtt_us);
+    return 3;
+  case WSC_EVENT_FRAME:
+    lua_pushliteral(L, "frame");
+    lua_pushstring(L, event->frame.outgoing ? "out" : "in");
+    wsc_lua_push_frame(L, &event->frame);
+    return 3;
+  case WSC_EVENT_CLOSE:
+    return push_close(L, box);
+  default:
+    return push_none(L, box);
+  }
+}
+
+static int next_event(lua_State *L, bool cork) {
+  wsc_lua_box *box = wsc_lua_check_box(L);
+  wsc_event event;
+  wsc_event_type type = take_event(box, &event);
+  wsc_lua_reraise(L, box);
+  if (type != WSC_EVENT_NONE) box->corked = cork && box->client && wsc_lua_on_main_thread(L);
+  if (type != WSC_EVENT_MESSAGE) return push_event(L, box, type, &event);
+  lua_pushvalue(L, lua_upvalueindex(WSC_UP_MESSAGE));
+  lua_pushlstring(L, (const char *)event.data, event.size);
+  lua_pushvalue(L, lua_upvalueindex(event.opcode == 1 ? WSC_UP_TEXT : WSC_UP_BINARY));
+  return 3;
+}
+
+/* next() -> "open" | "message", data, kind | "ping", data | "pong", data, rtt | "frame", direction,
+ * frame | "drain" | "close", code, reason, info | nil.  A client's sends wait from here until the
+ * call that gives nil, so that those of one step leave together.  In a coroutine, which may yield
+ * for any time before that call, they do not wait. */
+static int conn_next(lua_State *L) {
+  return next_event(L, true);
+}
+
+/* As next, for a program that acts on the event outside of a step: sends leave at once. */
+static int conn_take(lua_State *L) {
+  return next_event(L, false);
+}
+
+/* ---------------------------------------------------------------- looking on */
+
+static int conn_state(lua_State *L) {
+  static const char *const names[] = {"connecting", "open", "closing", "closed"};
+  wsc_lua_box *box = wsc_lua_check_box(L);
+  lua_pushstring(L, names[box->conn ? wsc_conn_state(box->conn) : WSC_CLOSED]);
+  return 1;
+}
+
+static int conn_buffered(lua_State *L) {
+  wsc_lua_box *box = wsc_lua_check_box(L);
+  size_t size = box->conn ? wsc_conn_output_size(box->conn) : 0;
+  if (size > 0) box->watched = true;
+  wsc_lua_push_count(L, size);
+  return 1;
+}
+
+static int conn_stats(lua_State *L) {
+  wsc_lua_box *box = wsc_lua_check_box(L);
+  const wsc_conn_stats none = {.rtt_us = WSC_NEVER};
+  wsc_lua_push_stats(L, box->conn ? wsc_conn_get_stats(box->conn) : &none);
+  return 1;
+}
+
+/* progress() -> messages_out, of those how many had begun to leave, frames_in, wire_out: what the
+ * outbox and the retry policy ask for; nothing without a connection */
+static int conn_progress(lua_State *L) {
+  wsc_lua_box *box = wsc_lua_check_box(L);
+  if (!box->conn) return 0;
+  const wsc_conn_stats *stats = wsc_conn_get_stats(box->conn);
+  wsc_lua_push_count(L, stats->messages_out);
+  wsc_lua_push_count(L, stats->messages_started);
+  wsc_lua_push_count(L, stats->frames_in);
+  wsc_lua_push_count(L, stats->wire_out);
+  return 4;
+}
+
+static int conn_protocol(lua_State *L) {
+  wsc_lua_box *box = wsc_lua_check_box(L);
+  const char *protocol = box->conn ? wsc_conn_protocol(box->conn) : NULL;
+  if (!protocol) return 0;
+  lua_pushstring(L, protocol);
+  return 1;
+}
+
+/* What the handshake agreed on: protocol, extensions, status, headers. */
+static int conn_info(lua_State *L) {
+  wsc_lua_box *box = wsc_lua_check_box(L);
+  lua_createtable(L, 0, 12);
+  if (!box->conn) return 1;
+  const char *protocol = wsc_conn_protocol(box->conn);
+  if (protocol) {
+    lua_pushstring(L, protocol);
+    lua_setfield(L, -2, "protocol");
+  }
+  wsc_lua_push_extensions(L, box->conn);
+  lua_setfield(L, -2, "extensions");
+  const wsc_response *response = wsc_conn_response(box->conn);
+  wsc_lua_push_headers(L, response);
+  lua_setfield(L, -2, "headers");
+  if (response->status) {
+    lua_pushinteger(L, response->status);
+    lua_setfield(L, -2, "status");
+  }
+  return 1;
+}
+
+/* leave(): gives everything back; an open connection is told 1001, without waiting.  Also __gc and
+ * __close. */
+static int conn_leave(lua_State *L) {
+  wsc_lua_free_box(L, wsc_lua_check_box(L));
+  return 0;
+}
+
+const luaL_Reg wsc_lua_conn_methods[] = {
+    {"next", conn_next},         {"take", conn_take},
+    {"send", conn_send},         {"send_fragment", conn_send_fragment},
+    {"ping", conn_ping},         {"close", conn_close},
+    {"state", conn_state},       {"buffered", conn_buffered},
+    {"stats", conn_stats},       {"info", conn_info},
+    {"protocol", conn_protocol}, {"progress", conn_progress},
+    {"leave", conn_leave},       {NULL, NULL},
+};

@@ -1,0 +1,18 @@
+/* Connections as Lua objects: the methods that the protocol object and the client have in common,
+ * and the protocol object itself. */
+#ifndef WSC_BINDING_LUA_CONN_H
+#define WSC_BINDING_LUA_CONN_H
+
+#include "lua_box.h"
+
+/* Pushes nil, a sentence and the error's name; returns 3. */
+int wsc_lua_push_failure(lua_State *L, const wsc_conn *conn, int error);
+
+/* The methods that both kinds have, and those of the protocol object alone. */
+extern const luaL_Reg wsc_lua_conn_methods[];
+extern const luaL_Reg wsc_lua_protocol_methods[];
+
+/* protocol(config, random_bytes) -> object */
+int wsc_lua_protocol_new(lua_State *L);
+
+#endif

@@ -1,0 +1,175 @@
+#include "lua_module.h"
+
+#include "core/utf8.h"
+#include "lua_client.h"
+#include "lua_conn.h"
+#include "lua_options.h"
+
+/* ---------------------------------------------------------------- functions of the module */
+
+static int module_now(lua_State *L) {
+  lua_pushnumber(L, (lua_Number)wsc_clock_now_us() / 1e6);
+  return 1;
+}
+
+/* true, or nil and a sentence */
+static int push_verdict(lua_State *L, int error, const char *sentence) {
+  if (error == WSC_OK) {
+    lua_pushboolean(L, 1);
+    return 1;
+  }
+  lua_pushnil(L);
+  lua_pushstring(L, sentence ? sentence : wsc_error_name(error));
+  return 2;
+}
+
+static int module_check_url(lua_State *L) {
+  size_t size;
+  const char *url = luaL_checklstring(L, 1, &size);
+  const char *sentence = NULL;
+  return push_verdict(L, wsc_url_check(url, &sentence), sentence);
+}
+
+static int module_check_header(lua_State *L) {
+  size_t name_size, value_size;
+  const char *name = luaL_checklstring(L, 1, &name_size);
+  const char *value = luaL_checklstring(L, 2, &value_size);
+  const char *sentence = NULL;
+  int error = wsc_header_check(name, name_size, value, value_size, &sentence);
+  return push_verdict(L, error, sentence);
+}
+
+static int module_check_extension(lua_State *L) {
+  luaL_checktype(L, 1, LUA_TTABLE);
+  lua_settop(L, 1);
+  wsc_extension extension = {0};
+  wsc_lua_read_extension(L, 1, &extension);
+  const char *sentence = NULL;
+  return push_verdict(L, wsc_extension_check(&extension, &sentence), sentence);
+}
+
+static int module_check_proxy(lua_State *L) {
+  const char *sentence = NULL;
+  return push_verdict(L, wsc_proxy_check(luaL_checkstring(L, 1), &sentence), sentence);
+}
+
+static int module_check_protocols(lua_State *L) {
+  luaL_checktype(L, 1, LUA_TTABLE);
+  lua_settop(L, 1);
+  size_t count;
+  const char *const *names = wsc_lua_read_strings(L, 1, &count);
+  const char *sentence = NULL;
+  return push_verdict(L, wsc_protocol_check(names, count, &sentence), sentence);
+}
+
+static int module_valid_utf8(lua_State *L) {
+  size_t size;
+  const char *text = luaL_checklstring(L, 1, &size);
+  lua_pushboolean(L, wsc_utf8_valid(text, size));
+  return 1;
+}
+
+static int module_close_code_sendable(lua_State *L) {
+  lua_Number code = luaL_checknumber(L, 1);
+  bool whole = code >= 0 && code <= 65535 && code == (unsigned)code;
+  lua_pushboolean(L, whole && wsc_close_code_sendable((unsigned)code));
+  return 1;
+}
+
+static const luaL_Reg module_functions[] = {
+    {"now", module_now},
+    {"check_url", module_check_url},
+    {"check_header", module_check_header},
+    {"check_extension", module_check_extension},
+    {"check_protocols", module_check_protocols},
+    {"valid_utf8", module_valid_utf8},
+    {"check_proxy", module_check_proxy},
+    {"close_code_sendable", module_close_code_sendable},
+    {NULL, NULL},
+};
+
+/* ---------------------------------------------------------------- the parts put together */
+
+static int collect_shared(lua_State *L) {
+  wsc_lua_shared **anchor = lua_touserdata(L, 1);
+  if (*anchor) wsc_lua_shared_drop(*anchor);
+  *anchor = NULL;
+  return 0;
+}
+
+/* The module's own count of the platform, given back when nothing can make objects any more. */
+static void push_anchor(lua_State *L, const wsc_platform *platform) {
+  wsc_lua_shared **anchor = wsc_lua_newuserdata(L, sizeof *anchor);
+  *anchor = NULL;
+  lua_createtable(L, 0, 1);
+  lua_pushcfunction(L, collect_shared);
+  lua_setfield(L, -2, "__gc");
+  lua_setmetatable(L, -2);
+  *anchor = wsc_lua_shared_new(platform);
+  if (!*anchor) luaL_error(L, "wsclose: not enough memory");
+}
+
+/* Pushes the upvalues of methods: the metatable at `metatable`, the module and ready-made strings,
+ * the platform. */
+static void push_upvalues(lua_State *L, int metatable, int core, int anchor) {
+  lua_pushvalue(L, metatable);
+  lua_pushvalue(L, core);
+  lua_pushliteral(L, "message");
+  lua_pushliteral(L, "text");
+  lua_pushliteral(L, "binary");
+  lua_pushvalue(L, anchor);
+}
+
+/* Makes a kind of object: its metatable, its methods (core[methods_name]) and the functions of the
+ * module that make and take it. */
+static void add_kind(lua_State *L, int core, int anchor, const char *name, const char *methods_name,
+                     const luaL_Reg *methods, const luaL_Reg *functions) {
+  lua_createtable(L, 0, 5);
+  int metatable = lua_gettop(L);
+  lua_createtable(L, 0, 32);
+  int table = lua_gettop(L);
+  push_upvalues(L, metatable, core, anchor);
+  wsc_lua_set_methods(L, table, wsc_lua_conn_methods);
+  wsc_lua_set_methods(L, table, methods);
+  wsc_lua_set_methods(L, core, functions);
+  lua_settop(L, table);
+  lua_getfield(L, table, "leave");
+  lua_pushvalue(L, -1);
+  lua_setfield(L, metatable, "__gc");
+  lua_setfield(L, metatable, "__close");
+  lua_pushstring(L, name);
+  lua_setfield(L, metatable, "__name");
+  lua_pushvalue(L, table);
+  lua_setfield(L, metatable, "__index");
+  lua_setfield(L, core, methods_name);
+  lua_settop(L, metatable - 1);
+}
+
+int wsc_lua_open(lua_State *L, const wsc_platform *platform) {
+  static const luaL_Reg protocol_functions[] = {{"protocol", wsc_lua_protocol_new}, {NULL, NULL}};
+  static const luaL_Reg client_functions[] = {
+      {"client", wsc_lua_client_new}, {"wait", wsc_lua_client_wait}, {NULL, NULL}};
+  lua_createtable(L, 0, 16);
+  int core = lua_gettop(L);
+  for (const luaL_Reg *function = module_functions; function->name; function++) {
+    lua_pushcfunction(L, function->func);
+    lua_setfield(L, core, function->name);
+  }
+  lua_pushliteral(L, WSC_VERSION);
+  lua_setfield(L, core, "version");
+  push_anchor(L, platform);
+  int anchor = lua_gettop(L);
+  add_kind(L, core, anchor, "wsclose.protocol", "protocol_methods", wsc_lua_protocol_methods,
+           protocol_functions);
+  add_kind(L, core, anchor, "wsclose.core.client", "client_methods", wsc_lua_client_methods,
+           client_functions);
+  lua_settop(L, core);
+  return 1;
+}
+
+#if defined(__GNUC__)
+__attribute__((visibility("default")))
+#endif
+int luaopen_wsclose_core(lua_State *L) {
+  return wsc_lua_open(L, NULL);
+}

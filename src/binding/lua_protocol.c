@@ -1,0 +1,120 @@
+/* The protocol object: a connection whose bytes the program carries. */
+#include "lua_conn.h"
+
+#include <string.h>
+
+#include "lua_options.h"
+#include "lua_push.h"
+
+int wsc_lua_protocol_new(lua_State *L) {
+  lua_settop(L, 2);
+  luaL_checktype(L, 1, LUA_TTABLE);
+  wsc_lua_box *box = wsc_lua_push_box(L, 2);
+  int object = lua_gettop(L);
+  wsc_config config;
+  wsc_config_init(&config, wsc_lua_platform(box));
+  wsc_lua_read_conn_config(L, 1, &config);
+  box->conn = wsc_conn_new(&config);
+  wsc_lua_reraise(L, box);
+  if (!box->conn) return wsc_lua_push_failure(L, NULL, WSC_ERR_MEMORY);
+  lua_settop(L, object);
+  return 1;
+}
+
+/* output() -> all bytes that wait for the transport, "" for none */
+static int protocol_output(lua_State *L) {
+  wsc_lua_box *box = wsc_lua_check_box(L);
+  size_t size = 0;
+  const uint8_t *data = NULL;
+  lua_settop(L, 1);
+  lua_pushliteral(L, "");
+  while (box->conn && (data = wsc_conn_output(box->conn, &size), size > 0)) {
+    wsc_lua_reraise(L, box);
+    lua_pushlstring(L, (const char *)data, size);
+    wsc_conn_output_done(box->conn, size);
+    lua_concat(L, 2);
+  }
+  wsc_lua_reraise(L, box);
+  return 1;
+}
+
+/* input(bytes) -> false once nothing is read any more */
+static int protocol_input(lua_State *L) {
+  wsc_lua_box *box = wsc_lua_check_box(L);
+  size_t size, room;
+  const char *data = luaL_checklstring(L, 2, &size);
+  bool taken = box->conn != NULL;
+  while (taken && size > 0) {
+    uint8_t *to = wsc_conn_input(box->conn, &room);
+    taken = to != NULL;
+    if (!taken) break;
+    size_t n = size < room ? size : room;
+    memcpy(to, data, n);
+    wsc_conn_input_done(box->conn, n);
+    data += n;
+    size -= n;
+  }
+  wsc_lua_reraise(L, box);
+  lua_pushboolean(L, taken);
+  return 1;
+}
+
+/* Error names that a transport can fail with, and where it is then by default. */
+static const struct {
+  int error;
+  wsc_phase phase;
+} transport_errors[] = {
+    {WSC_ERR_RESET, WSC_PHASE_OPEN},      {WSC_ERR_TIMEOUT, WSC_PHASE_HANDSHAKE},
+    {WSC_ERR_DNS, WSC_PHASE_DNS},         {WSC_ERR_REFUSED, WSC_PHASE_TCP},
+    {WSC_ERR_UNREACHABLE, WSC_PHASE_TCP}, {WSC_ERR_PROXY, WSC_PHASE_PROXY},
+    {WSC_ERR_CERTIFICATE, WSC_PHASE_TLS}, {WSC_ERR_TLS, WSC_PHASE_TLS},
+    {WSC_ERR_CANCELLED, WSC_PHASE_CLOSE},
+};
+
+static void abort_conn(lua_State *L, wsc_lua_box *box, const char *name) {
+  const char *text = luaL_optstring(L, 3, NULL);
+  bool certificate = strcmp(name, "certificate") == 0;
+  size_t count = sizeof transport_errors / sizeof *transport_errors;
+  for (size_t i = 0; i < count; i++) {
+    int error = transport_errors[i].error;
+    bool same = error == WSC_ERR_CERTIFICATE ? certificate : !strcmp(wsc_error_name(error), name);
+    if (!same) continue;
+    wsc_conn_abort(box->conn, error, transport_errors[i].phase, text);
+    return;
+  }
+  luaL_error(L, "unknown error name '%s' of a transport", name);
+}
+
+/* eof(name, sentence): the transport ended, in order (no arguments) or by a fault: "reset",
+ * "timeout", "dns", "refused", "unreachable", "proxy", "tls", "certificate", "cancelled". */
+static int protocol_eof(lua_State *L) {
+  wsc_lua_box *box = wsc_lua_check_box(L);
+  if (!box->conn) return 0;
+  if (lua_isnoneornil(L, 2))
+    wsc_conn_input_eof(box->conn);
+  else
+    abort_conn(L, box, luaL_checkstring(L, 2));
+  return 0;
+}
+
+/* tick(now) -> the next deadline on the same clock, in seconds, or nil */
+static int protocol_tick(lua_State *L) {
+  wsc_lua_box *box = wsc_lua_check_box(L);
+  uint64_t now = wsc_lua_to_us(luaL_checknumber(L, 2));
+  uint64_t deadline = box->conn ? wsc_conn_tick(box->conn, now) : WSC_NEVER;
+  wsc_lua_reraise(L, box);
+  wsc_lua_push_seconds(L, deadline);
+  return 1;
+}
+
+/* finished() -> the transport is to be closed now */
+static int protocol_finished(lua_State *L) {
+  wsc_lua_box *box = wsc_lua_check_box(L);
+  lua_pushboolean(L, !box->conn || wsc_conn_finished(box->conn));
+  return 1;
+}
+
+const luaL_Reg wsc_lua_protocol_methods[] = {
+    {"output", protocol_output}, {"input", protocol_input},       {"eof", protocol_eof},
+    {"tick", protocol_tick},     {"finished", protocol_finished}, {NULL, NULL},
+};

@@ -1,0 +1,25 @@
+/* Reports of the core as Lua tables.  Each function pushes one value. */
+#ifndef WSC_BINDING_LUA_PUSH_H
+#define WSC_BINDING_LUA_PUSH_H
+
+#include "wsclose.h"
+#include "compat.h"
+
+/* The full table of on_close, but for what only lua/wsclose knows (name, attempt, duration,
+ * retry_in). */
+void wsc_lua_push_close_info(lua_State *L, const wsc_conn *conn);
+
+/* A list of {name, value} pairs that is also keyed by lower-case name, repeated values joined by
+ * ", ". */
+void wsc_lua_push_headers(lua_State *L, const wsc_response *response);
+
+/* A list of {name=, params={name=value or true}} that is also keyed by name. */
+void wsc_lua_push_extensions(lua_State *L, const wsc_conn *conn);
+
+void wsc_lua_push_stats(lua_State *L, const wsc_conn_stats *stats);
+void wsc_lua_push_frame(lua_State *L, const wsc_frame_info *frame);
+
+/* Seconds, or nil for WSC_NEVER. */
+void wsc_lua_push_seconds(lua_State *L, uint64_t time_us);
+
+#endif
