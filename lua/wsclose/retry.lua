@@ -305,6 +305,9 @@ function Policy:next(code, info)
     local line = "wsclose.retry: next needs a close code, an integer, not "
     error(line .. described(code), 2)
   end
+  if info ~= nil and type(info) ~= "table" then
+    error("wsclose.retry: next needs info as a table or nil, not " .. described(info), 2)
+  end
   local entry = close_codes.explain(code)
   info = info or {}
   self:closed()

@@ -102,7 +102,7 @@ local OPTIONS = {
   sleep = { "a function", is_callable },
 }
 
--- How many letters must be changed, added, dropped or swapped to make `b` of `a`.
+-- How many letters must be changed, added or dropped to make `b` of `a`.
 local function distance(a, b)
   local rows = { [0] = {} }
   for j = 0, #b do rows[0][j] = j end
@@ -110,12 +110,8 @@ local function distance(a, b)
     rows[i] = { [0] = i }
     for j = 1, #b do
       local same = a:byte(i) == b:byte(j)
-      local best = math.min(rows[i - 1][j], rows[i][j - 1]) + 1
-      best = math.min(best, rows[i - 1][j - 1] + (same and 0 or 1))
-      if i > 1 and j > 1 and a:byte(i) == b:byte(j - 1) and a:byte(i - 1) == b:byte(j) then
-        best = math.min(best, rows[i - 2][j - 2] + 1)
-      end
-      rows[i][j] = best
+      local changed = rows[i - 1][j - 1] + (same and 0 or 1)
+      rows[i][j] = math.min(rows[i - 1][j] + 1, rows[i][j - 1] + 1, changed)
     end
   end
   return rows[#a][#b]
