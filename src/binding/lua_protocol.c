@@ -1,6 +1,7 @@
 /* The protocol object: a connection whose bytes the program carries. */
 #include "lua_conn.h"
 
+#include <math.h>
 #include <string.h>
 
 #include "lua_options.h"
@@ -21,17 +22,22 @@ int wsc_lua_protocol_new(lua_State *L) {
   return 1;
 }
 
-/* output() -> all bytes that wait for the transport, "" for none */
+/* output(max) -> the bytes that wait for the transport, `max` of them at the most (default: all);
+ * "" for none */
 static int protocol_output(lua_State *L) {
   wsc_lua_box *box = wsc_lua_check_box(L);
+  lua_Number max = luaL_optnumber(L, 2, HUGE_VAL);
+  size_t left = max < 0 ? 0 : max < (lua_Number)SIZE_MAX ? (size_t)max : SIZE_MAX;
   size_t size = 0;
   const uint8_t *data = NULL;
   lua_settop(L, 1);
   lua_pushliteral(L, "");
-  while (box->conn && (data = wsc_conn_output(box->conn, &size), size > 0)) {
+  while (left > 0 && box->conn && (data = wsc_conn_output(box->conn, &size), size > 0)) {
+    if (size > left) size = left;
     wsc_lua_reraise(L, box);
     lua_pushlstring(L, (const char *)data, size);
     wsc_conn_output_done(box->conn, size);
+    left -= size;
     lua_concat(L, 2);
   }
   wsc_lua_reraise(L, box);

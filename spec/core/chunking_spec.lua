@@ -1,0 +1,188 @@
+-- The law of architecture.md: the same bytes, cut anywhere, give the same events, the same errors
+-- and the same output.  Streams are made from a seeded generator, so a failure can be run again:
+-- WSCLOSE_SEED=n and WSCLOSE_STREAMS=1 give the one that the message names.
+
+local talk = require "support.talk"
+local wire = require "support.scripted.wire"
+local handshake = require "support.scripted.handshake"
+
+local STREAMS = tonumber(os.getenv "WSCLOSE_STREAMS" or 20000)
+local FIRST_SEED = tonumber(os.getenv "WSCLOSE_SEED" or 1)
+
+-- Park and Miller's generator: the same numbers on every Lua.
+local function new_random(seed)
+  local state = (seed * 7919) % 2147483646 + 1
+  return function(low, high)
+    state = state * 16807 % 2147483647
+    return low + state % (high - low + 1)
+  end
+end
+
+local TEXTS = {
+  "", "a", "hello", "gr\195\188\195\159e", "\226\130\172 5", "\240\159\154\128 up", ("long "):rep(30),
+  "\255", "a\192\128", "\237\160\128", "cut \226\130", "\244\144\128\128", "x\128", ("y"):rep(126),
+}
+-- Compressed by others (RFC 7692 7.2.3), and broken.
+local COMPRESSED = {
+  "f248cdc9c90700", "f200110000", "f348cdc9c9070000", "f248050000000ffff0c4", "00", "ffffff", "f248cd",
+  "000500faff48656c6c6f00", "f348cdc9c90700f348cdc9c9070000", "0100000000ff", "03000300",
+  "aa5602", "c9483d00",
+}
+local CLOSES = { "", "03", "03e8", "03e96177617921", "03ed", "03e8ff", "03e8e2", "0bb8", "1388" }
+
+local function pick(random, list)
+  return list[random(1, #list)]
+end
+
+local function data_frame(random, state)
+  local frame = { payload = pick(random, TEXTS), opcode = random(1, 2), fin = random(1, 3) > 1 }
+  if state.open and random(1, 12) > 1 then
+    frame.opcode = 0
+  elseif not state.open and random(1, 25) == 1 then
+    frame.opcode = 0
+  end
+  if state.deflate and random(1, 2) == 1 then
+    frame.payload = random(1, 3) == 1 and wire.stored(frame.payload) or wire.hex(pick(random, COMPRESSED))
+    frame.rsv1 = frame.opcode ~= 0 or random(1, 20) == 1
+  end
+  state.open = not frame.fin
+  return frame
+end
+
+local function any_frame(random, state)
+  local kind = random(1, 24)
+  if kind <= 16 then
+    return data_frame(random, state)
+  elseif kind <= 18 then
+    return { opcode = random(9, 10), payload = pick(random, { "", "p", "ping pong" }) }
+  elseif kind == 19 then
+    return { opcode = 8, payload = wire.hex(pick(random, CLOSES)) }
+  elseif kind == 20 then
+    return { opcode = random(0, 15), payload = "r", rsv1 = random(1, 2) == 1, rsv2 = random(1, 4) == 1 }
+  elseif kind == 21 then
+    return { opcode = random(8, 10), payload = ("c"):rep(random(120, 130)), fin = random(1, 3) > 1 }
+  elseif kind == 22 then
+    return { payload = "m", mask = "abcd" }
+  elseif kind == 23 then
+    return { payload = ("l"):rep(random(0, 130)), form = pick(random, { 16, 64 }) }
+  end
+  return { payload = ("big"):rep(random(60, 120)), fin = random(1, 2) == 1 }
+end
+
+local ANSWERS = {
+  {}, { extensions = "permessage-deflate" }, { extensions = "permessage-deflate; server_no_context_takeover" },
+  { extensions = "permessage-deflate; server_max_window_bits=8" }, { extensions = "permessage-deflate; nonsense" },
+  { lines = { "X-Long: " .. ("h"):rep(200), " folded" } }, { set = { Upgrade = "h2c" } },
+  { status = "HTTP/1.1 404 Not Found", body = ("not here "):rep(20) }, { status = "HTP/1.1 101 ?" },
+  { line_end = "\n" },
+}
+
+local function make_stream(seed)
+  local random = new_random(seed)
+  local answer = random(1, 2) == 1 and ANSWERS[random(1, 4)] or pick(random, ANSWERS)
+  local state = { deflate = (answer.extensions or ""):find "^permessage%-deflate" ~= nil, open = false }
+  local frames = {}
+  for i = 1, random(0, 7) do
+    frames[i] = wire.frame(any_frame(random, state))
+  end
+  local bytes = table.concat(frames)
+  if random(1, 10) == 1 and #bytes > 0 then -- a byte turned over, anywhere
+    local at = random(1, #bytes)
+    bytes = bytes:sub(1, at - 1) .. string.char(random(0, 255)) .. bytes:sub(at + 1)
+  end
+  return {
+    answer = answer,
+    bytes = bytes,
+    required = random(1, 8) == 1,
+    close_at = random(1, 10) == 1 and random(1, 4) or nil, -- the program closes after that event
+    trace = random(1, 6) == 1,
+  }
+end
+
+local function start(stream)
+  return talk.new {
+    extensions = { ["permessage-deflate"] = { required = stream.required, server_max_window_bits = nil } },
+    limits = { message = 400, frame = 300, fragments = 4, header = 600 },
+    on_frame = stream.trace and function() end or nil,
+  }
+end
+
+local function describe_value(value)
+  if type(value) ~= "table" then
+    return tostring(value)
+  end
+  local parts = {}
+  for name, item in pairs(value) do
+    if name ~= "duration" then
+      parts[#parts + 1] = tostring(name) .. "=" .. describe_value(item)
+    end
+  end
+  table.sort(parts)
+  return "{" .. table.concat(parts, ",") .. "}"
+end
+
+-- Takes all events there are; the log is what the law is about.
+local function take(t, stream, log)
+  local event, a, b, c = t.p:next()
+  while event do
+    log[#log + 1] = event .. " " .. describe_value(a) .. " " .. describe_value(b) .. " " .. describe_value(c)
+    if #log == stream.close_at then
+      t.p:close(1000, "enough")
+    end
+    event, a, b, c = t.p:next()
+  end
+end
+
+-- `cut(n)` gives the size of the next piece of n bytes.
+local function play(stream, cut)
+  local t, log = start(stream), {}
+  local bytes = handshake.answer(t.request, stream.answer) .. stream.bytes
+  local at = 1
+  while at <= #bytes do
+    local size = cut(#bytes - at + 1)
+    t.p:input(bytes:sub(at, at + size - 1))
+    take(t, stream, log)
+    at = at + size
+  end
+  log[#log + 1] = "output " .. wire.to_hex(t.p:output())
+  t.p:eof()
+  take(t, stream, log)
+  return table.concat(log, "\n")
+end
+
+local function whole(n)
+  return n
+end
+
+local function single()
+  return 1
+end
+
+describe("the chunking law", function()
+  it(("holds for %d random streams, cut at random places and byte by byte"):format(STREAMS), function()
+    local seen = {}
+    for seed = FIRST_SEED, FIRST_SEED + STREAMS - 1 do
+      local stream = make_stream(seed)
+      local random = new_random(seed + 500000)
+      local expected = play(stream, whole)
+      local cut = play(stream, function(n)
+        return random(1, math.min(n, 60))
+      end)
+      if cut ~= expected then
+        assert.equal(expected, cut, "seed " .. seed .. ", random cuts")
+      end
+      local bytewise = play(stream, single)
+      if bytewise ~= expected then
+        assert.equal(expected, bytewise, "seed " .. seed .. ", byte by byte")
+      end
+      local close = expected:match "close (%d+)"
+      seen[close] = (seen[close] or 0) + 1
+    end
+    -- the streams are worth something only if they reach all the ways to end
+    if STREAMS >= 20000 then
+      for _, code in ipairs { "1000", "1001", "1002", "1005", "1006", "1007", "1009", "1010" } do
+        assert.is_true((seen[code] or 0) > 100, "only " .. tostring(seen[code]) .. " streams ended with " .. code)
+      end
+    end
+  end)
+end)
