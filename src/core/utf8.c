@@ -113,7 +113,6 @@ wsc_utf8_state wsc_utf8_check(wsc_utf8_state state, const uint8_t *data, size_t 
   if (size == 0) return state; /* `data` may be NULL then */
   const uint8_t *end = data + size;
   while (state != WSC_UTF8_ACCEPT && data < end) state = next_state(state, *data++);
-  if (state != WSC_UTF8_ACCEPT) return state;
   while (end - data >= 4) {
     size_t character = *data < 0x80 ? 0 : character_size(data);
     if (character != 0)
