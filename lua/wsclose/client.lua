@@ -19,6 +19,12 @@ local core_now = core.now
 
 local FOREVER = math.huge
 
+-- No client, for a wait that only lets time pass.
+local NOBODY = {}
+
+-- A moment nearer than this has come: sums of seconds are not exact.
+local INSTANT = 1e-9
+
 -- What receive keeps of messages that update met while nobody took them; counted with this much
 -- for each message besides its bytes.
 local INBOX_BYTES = 16777216
@@ -342,51 +348,67 @@ local RARE = {
   end,
 }
 
--- Takes all events there are.
+-- All events are taken.
+local function at_rest(self)
+  self._unread = nil
+  if self._drain_due then
+    self._drain_due = nil
+    drain_outbox(self)
+  end
+end
+
+local function deliver(self, data, kind)
+  local on_message = self.on_message
+  if on_message then
+    on_message(self, data, kind)
+  else
+    keep_message(self, data, kind)
+  end
+end
+
+-- Takes all events there are.  What callbacks send meanwhile leaves in one write at the end; with
+-- Lua 5.4, which closes the loop's fourth value, also where a callback's error ends the loop.
 local function dispatch(self)
+  if self._hold then return end
   local handle = self._handle
   self._unread = true
-  while not self._hold do
-    local event, a, b, c = next_event(handle)
-    if event == "message" then
+  for event, a, b, c in next_event, handle, nil, handle do
+    if event == "message" then -- deliver, written out: the path of every message
       local on_message = self.on_message
       if on_message then
         on_message(self, a, b)
       else
         keep_message(self, a, b)
       end
-    elseif event then
-      RARE[event](self, a, b, c)
     else
-      self._unread = nil
-      break
+      RARE[event](self, a, b, c)
+    end
+    if self._hold then
+      core_flush(handle)
+      return
     end
   end
-  if self._drain_due then
-    self._drain_due = nil
-    drain_outbox(self)
+  at_rest(self)
+end
+
+-- Takes one event, for a caller that acts on messages and on the connection's opening.
+local function take(self)
+  self._unread = true
+  local event, a, b, c = take_event(self._handle)
+  if not event then
+    at_rest(self)
+  elseif event ~= "message" then
+    RARE[event](self, a, b, c)
   end
-  if self._hold then core_flush(handle) end
+  return event, a, b
 end
 
 -- Takes events up to the first message, which is the caller's.
 local function take_message(self)
-  local handle = self._handle
-  self._unread = true
   while not self._hold do
-    local event, a, b, c = take_event(handle)
-    if event == "message" then
-      return a, b
-    elseif event then
-      RARE[event](self, a, b, c)
-    else
-      self._unread = nil
-      break
-    end
-  end
-  if self._drain_due then
-    self._drain_due = nil
-    drain_outbox(self)
+    local event, data, kind = take(self)
+    if event == "message" then return data, kind end
+    if not event then return nil end
   end
 end
 
@@ -402,16 +424,16 @@ end
 local function advance_to_attempt(self, seconds)
   if self._state == "waiting" then
     local left = self._due - now(self)
-    if left > 0 and seconds > 0 then
-      core.wait({}, math.min(left, seconds))
+    if left > INSTANT and seconds > 0 then
+      core.wait(NOBODY, math.min(left, seconds))
       left = self._due - now(self)
     end
-    if left <= 0 then begin(self) end
+    if left <= INSTANT then begin(self) end
   elseif self._state == "idle" then
     begin(self)
   elseif self._state == "starting" then
     resume(self)
-    if self._state == "starting" and seconds > 0 then core.wait({}, math.min(seconds, 0.01)) end
+    if self._state == "starting" and seconds > 0 then core.wait(NOBODY, math.min(seconds, 0.01)) end
   end
 end
 
@@ -511,22 +533,10 @@ function Client:wait_open()
   repeat
     advance(self, FOREVER)
     while self._state == "running" and not self._hold do
-      self._unread = true
-      local event, a, b, c = take_event(self._handle)
-      if not event then
-        self._unread = nil
-        break
-      end
-      if event == "message" then
-        keep_message(self, a, b)
-      else
-        RARE[event](self, a, b, c)
-      end
-      if event == "open" and self:state() == "open" then
-        drain_outbox(self)
-        self._drain_due = nil
-        return true
-      end
+      local event, data, kind = take(self)
+      if event == "message" then deliver(self, data, kind) end
+      if event == "open" and self:state() == "open" then return true end
+      if not event then break end
     end
   until is_closed(self)
   return false
@@ -625,10 +635,14 @@ end
 -- and its count stays.  Before the first attempt, while waiting and when closed for good too.
 ---@param code? integer of the Close frame, as in close
 ---@param reason? string
----@return true
+---@return boolean? ok nil after leave()
+---@return string? sentence
+---@return string? name
 function Client:reconnect(code, reason)
   methods.close(self._handle, code, reason)
-  if self._state == "running" then
+  if self._left then
+    return nil, "the client has left for good; make another one", "state"
+  elseif self._state == "running" then
     self._stopping, self._reconnecting = nil, true
     if self._paused or self._full then self:resume() end
   elseif self._state == "waiting" or self._state == "closed" then
@@ -651,6 +665,7 @@ function Client:leave()
   local handle = self._handle
   local state = self:state()
   self._stopping, self._reconnecting, self._paused, self._full = true, nil, nil, nil
+  self._left = true
   local fields = { by = "client" }
   if state == "open" then
     fields.code, fields.opened, fields.sent = 1001, true, { code = 1001, reason = "" }
@@ -771,17 +786,15 @@ end
 ---@param clients wsclose.Client[]
 ---@return boolean alive is there anything left to do for one of them?
 function client.update(seconds, clients)
-  local handles = {}
+  local handles, alive = {}, false
   for i = 1, #clients do
     local self = clients[i]
     local wait = may_wait(self)
-    if wait then seconds = math.min(seconds, wait) end
+    if wait then alive, seconds = true, math.min(seconds, wait) end
     if self._state == "running" then handles[#handles + 1] = self._handle end
   end
-  if seconds > 0 and seconds < FOREVER or #handles > 0 and seconds > 0 then
-    core.wait(handles, seconds)
-  end
-  local alive = false
+  if alive and seconds > 0 then core.wait(handles, seconds) end
+  alive = false
   for i = 1, #clients do
     alive = clients[i]:update() or alive
   end

@@ -105,36 +105,36 @@ static int client_step(lua_State *L) {
 
 /* forget(): the connection of the last attempt is not this one's; no events, no numbers of it. */
 static int client_forget(lua_State *L) {
-  wsc_lua_box *box = check_client(L);
-  box->conn = NULL;
+  wsc_lua_check_box(L)->conn = NULL;
   return 0;
 }
 
+/* flush(): what was sent in this step leaves.  Also __close: the end of a loop over next(), however
+ * it ends. */
 static int client_flush(lua_State *L) {
-  wsc_lua_box *box = check_client(L);
-  box->corked = false;
-  wsc_client_flush(box->client);
-  wsc_lua_reraise(L, box);
+  wsc_lua_flush(wsc_lua_check_box(L));
+  wsc_lua_reraise(L, wsc_lua_check_box(L));
   return 0;
 }
 
 static int client_pause(lua_State *L) {
-  wsc_lua_box *box = check_client(L);
-  wsc_client_pause(box->client, lua_toboolean(L, 2) != 0);
+  wsc_lua_box *box = wsc_lua_check_box(L);
+  if (box->client) wsc_client_pause(box->client, lua_toboolean(L, 2) != 0);
   return 0;
 }
 
 /* deadline() -> in seconds on the clock of step, or nil */
 static int client_deadline(lua_State *L) {
-  wsc_lua_box *box = check_client(L);
+  wsc_lua_box *box = wsc_lua_check_box(L);
+  if (!box->client) return 0;
   wsc_lua_push_seconds(L, next_deadline(box));
   return 1;
 }
 
 /* pollfd() -> descriptor, or nil where the system has none */
 static int client_pollfd(lua_State *L) {
-  wsc_lua_box *box = check_client(L);
-  int fd = wsc_client_pollfd(box->client);
+  wsc_lua_box *box = wsc_lua_check_box(L);
+  int fd = box->client ? wsc_client_pollfd(box->client) : -1;
   if (fd < 0) return 0;
   lua_pushinteger(L, fd);
   return 1;
@@ -148,10 +148,11 @@ static void set_text(lua_State *L, const char *name, const char *text) {
 
 /* peer() -> {address=, port=, family=, phase=, tls={version=, cipher=, resumed=}} */
 static int client_peer(lua_State *L) {
-  wsc_lua_box *box = check_client(L);
+  wsc_lua_box *box = wsc_lua_check_box(L);
   wsc_client_info info;
-  wsc_client_get_info(box->client, &info);
   lua_createtable(L, 0, 5);
+  if (!box->client) return 1;
+  wsc_client_get_info(box->client, &info);
   set_text(L, "phase", wsc_phase_name(info.phase));
   if (info.address) {
     set_text(L, "address", info.address);

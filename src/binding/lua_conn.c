@@ -83,6 +83,11 @@ static void flush_client(wsc_lua_box *box) {
   box->look = !wsc_conn_wants_input(box->conn);
 }
 
+void wsc_lua_flush(wsc_lua_box *box) {
+  box->corked = false;
+  if (box->client && box->conn && wsc_conn_output_size(box->conn) > 0) flush_client(box);
+}
+
 /* What was queued leaves at once, unless more may follow within the same step. */
 static int queued(lua_State *L, wsc_lua_box *box, int error) {
   if (error == WSC_ERR_BUSY) box->watched = true;
@@ -339,8 +344,7 @@ static int conn_info(lua_State *L) {
   return 1;
 }
 
-/* leave(): gives everything back; an open connection is told 1001, without waiting.  Also __gc and
- * __close. */
+/* leave(): gives everything back; an open connection is told 1001, without waiting.  Also __gc. */
 static int conn_leave(lua_State *L) {
   wsc_lua_free_box(L, wsc_lua_check_box(L));
   return 0;

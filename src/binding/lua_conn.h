@@ -8,6 +8,9 @@
 /* Pushes nil, a sentence and the error's name; returns 3. */
 int wsc_lua_push_failure(lua_State *L, const wsc_conn *conn, int error);
 
+/* Of a client: what was sent leaves, and further sends leave at once. */
+void wsc_lua_flush(wsc_lua_box *box);
+
 /* The methods that both kinds have, and those of the protocol object alone. */
 extern const luaL_Reg wsc_lua_conn_methods[];
 extern const luaL_Reg wsc_lua_protocol_methods[];

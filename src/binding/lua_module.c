@@ -120,35 +120,60 @@ static void push_upvalues(lua_State *L, int metatable, int core, int anchor) {
   lua_pushvalue(L, anchor);
 }
 
-/* Makes a kind of object: its metatable, its methods (core[methods_name]) and the functions of the
- * module that make and take it. */
-static void add_kind(lua_State *L, int core, int anchor, const char *name, const char *methods_name,
-                     const luaL_Reg *methods, const luaL_Reg *functions) {
+/* A kind of object: its methods (core[methods_field]), the functions of the module that make and
+ * take it, and which method ends a variable's scope (__close). */
+typedef struct object_kind {
+  const char *name, *methods_field;
+  const luaL_Reg *methods;
+  const luaL_Reg *functions;
+  const char *close_method;
+} object_kind;
+
+static void set_metamethod(lua_State *L, int metatable, const char *name, int methods,
+                           const char *method) {
+  lua_getfield(L, methods, method);
+  lua_setfield(L, metatable, name);
+}
+
+static void add_kind(lua_State *L, int core, int anchor, const object_kind *kind) {
   lua_createtable(L, 0, 5);
   int metatable = lua_gettop(L);
   lua_createtable(L, 0, 32);
-  int table = lua_gettop(L);
+  int methods = lua_gettop(L);
   push_upvalues(L, metatable, core, anchor);
-  wsc_lua_set_methods(L, table, wsc_lua_conn_methods);
-  wsc_lua_set_methods(L, table, methods);
-  wsc_lua_set_methods(L, core, functions);
-  lua_settop(L, table);
-  lua_getfield(L, table, "leave");
-  lua_pushvalue(L, -1);
-  lua_setfield(L, metatable, "__gc");
-  lua_setfield(L, metatable, "__close");
-  lua_pushstring(L, name);
+  wsc_lua_set_methods(L, methods, wsc_lua_conn_methods);
+  wsc_lua_set_methods(L, methods, kind->methods);
+  wsc_lua_set_methods(L, core, kind->functions);
+  lua_settop(L, methods);
+  set_metamethod(L, metatable, "__gc", methods, "leave");
+  set_metamethod(L, metatable, "__close", methods, kind->close_method);
+  lua_pushstring(L, kind->name);
   lua_setfield(L, metatable, "__name");
-  lua_pushvalue(L, table);
+  lua_pushvalue(L, methods);
   lua_setfield(L, metatable, "__index");
-  lua_setfield(L, core, methods_name);
+  lua_setfield(L, core, kind->methods_field);
   lua_settop(L, metatable - 1);
 }
 
+static const luaL_Reg protocol_functions[] = {{"protocol", wsc_lua_protocol_new}, {NULL, NULL}};
+
+static const object_kind protocol_kind = {.name = "wsclose.protocol",
+                                          .methods_field = "protocol_methods",
+                                          .methods = wsc_lua_protocol_methods,
+                                          .functions = protocol_functions,
+                                          .close_method = "leave"};
+
+static const luaL_Reg client_functions[] = {
+    {"client", wsc_lua_client_new}, {"wait", wsc_lua_client_wait}, {NULL, NULL}};
+
+/* A client's scope ends with its Lua object; that of the core's is a loop over its events. */
+static const object_kind client_kind = {.name = "wsclose.core.client",
+                                        .methods_field = "client_methods",
+                                        .methods = wsc_lua_client_methods,
+                                        .functions = client_functions,
+                                        .close_method = "flush"};
+
 int wsc_lua_open(lua_State *L, const wsc_platform *platform) {
-  static const luaL_Reg protocol_functions[] = {{"protocol", wsc_lua_protocol_new}, {NULL, NULL}};
-  static const luaL_Reg client_functions[] = {
-      {"client", wsc_lua_client_new}, {"wait", wsc_lua_client_wait}, {NULL, NULL}};
   lua_createtable(L, 0, 16);
   int core = lua_gettop(L);
   for (const luaL_Reg *function = module_functions; function->name; function++) {
@@ -159,10 +184,8 @@ int wsc_lua_open(lua_State *L, const wsc_platform *platform) {
   lua_setfield(L, core, "version");
   push_anchor(L, platform);
   int anchor = lua_gettop(L);
-  add_kind(L, core, anchor, "wsclose.protocol", "protocol_methods", wsc_lua_protocol_methods,
-           protocol_functions);
-  add_kind(L, core, anchor, "wsclose.core.client", "client_methods", wsc_lua_client_methods,
-           client_functions);
+  add_kind(L, core, anchor, &protocol_kind);
+  add_kind(L, core, anchor, &client_kind);
   lua_settop(L, core);
   return 1;
 }
