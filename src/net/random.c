@@ -34,6 +34,7 @@ typedef struct byte_pool {
 typedef struct openssl_platform {
   wsc_platform face; /* the first member: a pointer to it is one to the whole */
   byte_pool *pool;
+  EVP_MD *sha1; /* owned */
   bool wiped_by_kernel;
   pid_t pid; /* whose bytes the pool holds, where the kernel does not wipe */
 } openssl_platform;
@@ -76,11 +77,30 @@ static bool random_bytes(void *user, void *bytes, size_t size) {
   return true;
 }
 
+/* OpenSSL 3 looks an algorithm up by name each time it is asked for, which takes longer than to
+ * digest a handshake's key. */
+#if OPENSSL_VERSION_NUMBER >= 0x30000000L
+static EVP_MD *sha1_open(void) {
+  return EVP_MD_fetch(NULL, "SHA1", NULL);
+}
+static void sha1_close(EVP_MD *sha1) {
+  EVP_MD_free(sha1);
+}
+#else
+static EVP_MD *sha1_open(void) {
+  return (EVP_MD *)(uintptr_t)EVP_sha1(); /* never freed, and never written to */
+}
+static void sha1_close(EVP_MD *sha1) {
+  (void)sha1;
+}
+#endif
+
 static bool sha1_digest(void *user, const void *data, size_t size, uint8_t digest[20]) {
-  (void)user;
+  const openssl_platform *platform = user;
   unsigned length = 0;
   uint8_t result[EVP_MAX_MD_SIZE];
-  if (EVP_Digest(data, size, result, &length, EVP_sha1(), NULL) != 1 || length != 20) return false;
+  if (EVP_Digest(data, size, result, &length, platform->sha1, NULL) != 1 || length != 20)
+    return false;
   memcpy(digest, result, 20);
   return true;
 }
@@ -103,22 +123,29 @@ static byte_pool *pool_new(void) {
 wsc_platform *wsc_platform_new(void) {
   openssl_platform *platform = calloc(1, sizeof *platform);
   if (!platform) return NULL;
+  platform->face = (wsc_platform){
+      .user = platform, .resize = resize_block, .random = random_bytes, .sha1 = sha1_digest};
   platform->pool = pool_new();
-  if (!platform->pool) {
-    free(platform);
+  platform->sha1 = sha1_open();
+  if (!platform->pool || !platform->sha1) {
+    wsc_platform_free(&platform->face);
     return NULL;
   }
   platform->wiped_by_kernel = wipe_at_fork(platform->pool);
   platform->pid = getpid();
-  platform->face = (wsc_platform){
-      .user = platform, .resize = resize_block, .random = random_bytes, .sha1 = sha1_digest};
   return &platform->face;
+}
+
+static void pool_free(byte_pool *pool) {
+  if (!pool) return;
+  OPENSSL_cleanse(pool, sizeof *pool);
+  munmap(pool, sizeof *pool);
 }
 
 void wsc_platform_free(wsc_platform *platform) {
   if (!platform) return;
   openssl_platform *whole = platform->user;
-  OPENSSL_cleanse(whole->pool, sizeof *whole->pool);
-  munmap(whole->pool, sizeof *whole->pool);
+  pool_free(whole->pool);
+  sha1_close(whole->sha1);
   free(whole);
 }

@@ -93,13 +93,20 @@ static int poll_for(struct pollfd *entries, size_t count, uint64_t timeout_us) {
 }
 #endif
 
-static size_t hand_out(wsc_client *const *clients, size_t count, const struct pollfd *entries) {
+static size_t watch_count(const wsc_client *client) {
   wsc_watch watches[WSC_WATCH_MAX];
+  if (!client->setup) return client->stream ? 1 : 0;
+  return wsc_setup_watches(client->setup, watches);
+}
+
+/* Tells each client what was found; returns how many have something to do. */
+static size_t hand_out(wsc_client *const *clients, size_t count, const struct pollfd *entries,
+                       bool some_have_work) {
   size_t at = 0, ready_count = 0;
   for (size_t i = 0; i < count; i++) {
     wsc_client *client = clients[i];
-    size_t n = wsc_client_watches(client, watches);
-    bool ready = has_work(client);
+    size_t n = watch_count(client);
+    bool ready = some_have_work && has_work(client);
     for (size_t k = 0; k < n; k++, at++) {
       client->ready[k] = wsc_watch_ready(&entries[at]);
       ready = ready || client->ready[k] != 0;
@@ -120,7 +127,8 @@ int wsc_client_wait(wsc_client *const *clients, size_t count, uint64_t timeout_u
   struct pollfd few[ENTRIES_ON_STACK];
   struct pollfd *entries = few;
   size_t total = collect(clients, count, few, ENTRIES_ON_STACK);
-  if (any_has_work(clients, count)) timeout_us = 0;
+  bool some_have_work = any_has_work(clients, count);
+  if (some_have_work) timeout_us = 0;
   if (total > ENTRIES_ON_STACK) {
     entries = entries_on_heap(clients[0], total);
     if (entries) collect(clients, count, entries, total);
@@ -131,7 +139,7 @@ int wsc_client_wait(wsc_client *const *clients, size_t count, uint64_t timeout_u
   }
   int result = poll_for(entries, total, timeout_us);
   size_t ready_count = 0;
-  if (result >= 0) ready_count = hand_out(clients, count, entries);
+  if (result >= 0) ready_count = hand_out(clients, count, entries, some_have_work);
   if (entries != few) wsc_release(clients[0]->platform, entries);
   return (int)ready_count;
 }
