@@ -224,8 +224,8 @@ end)
 describe("an HTTP request, RFC 9112 3", function()
   it("has a method, a target and a version", function()
     assert.same(
-      { status = 0, minor = 1, reason = "", method = "GET", target = "/a?b", headers = {} },
-      http.request "GET /a?b HTTP/1.1\r\n\r\n"
+      { status = 0, minor = 1, reason = "", method = "GET", target = "/~a?b!", headers = {} },
+      http.request "GET /~a?b! HTTP/1.1\r\n\r\n"
     )
     assert.equal(0, http.request("OPTIONS * HTTP/1.0\n\n").minor)
   end)

@@ -125,10 +125,13 @@ static int l_http_is_token(lua_State *L) {
 }
 
 static int l_http_equal_nocase(lua_State *L) {
-  size_t size;
+  size_t size, other_size;
   const char *text = luaL_checklstring(L, 1, &size);
+  const char *other = luaL_checklstring(L, 2, &other_size);
   text = (const char *)wsc_testing_copy_before_wall(L, text, size);
-  lua_pushboolean(L, wsc_http_equal_nocase(text, size, luaL_checkstring(L, 2)));
+  uint8_t *wall = wsc_testing_before_wall(L, WSC_TESTING_OUTPUT, other_size + 1, 0);
+  memcpy(wall, other, other_size + 1);
+  lua_pushboolean(L, wsc_http_equal_nocase(text, size, (const char *)wall));
   return 1;
 }
 

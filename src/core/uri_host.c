@@ -87,7 +87,6 @@ const char *wsc_uri_name_fault(url_slice host) {
     if (!is_dns_label(label)) return bad_name;
     if (rest.size == 0) break;
     drop_front(&rest, 1);
-    if (rest.size == 0) return bad_name;
   }
   return is_number_label(label) && !is_ipv4(host) ? bad_address : NULL;
 }
