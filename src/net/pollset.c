@@ -70,7 +70,7 @@ static bool instance_survives_fork(void) {
   return false;
 }
 
-static bool change_filter(const wsc_pollset *set, int fd, int filter, bool before, bool after) {
+static bool change_filter(const wsc_pollset *set, int fd, short filter, bool before, bool after) {
   struct kevent change;
   if (before == after) return true;
   EV_SET(&change, (uintptr_t)fd, filter, after ? EV_ADD : EV_DELETE, 0, 0, set->tag);
