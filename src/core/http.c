@@ -61,7 +61,7 @@ static bool holds_control(const char *text, size_t size) {
   return false;
 }
 
-static bool refuse(head_parser *parser, const char *fault) {
+static bool refuse_head(head_parser *parser, const char *fault) {
   parser->fault = fault;
   return false;
 }
@@ -71,13 +71,13 @@ static bool next_line(head_parser *parser) {
   size_t left = (size_t)(parser->end - parser->next);
   if (left == 0) return false;
   char *feed = memchr(parser->next, '\n', left);
-  if (feed == NULL) return refuse(parser, "the HTTP head ends within a line");
+  if (feed == NULL) return refuse_head(parser, "the HTTP head ends within a line");
   parser->line = parser->next;
   parser->line_size = (size_t)(feed - parser->line);
   parser->next = feed + 1;
   if (parser->line_size > 0 && feed[-1] == '\r') parser->line_size--;
   if (holds_control(parser->line, parser->line_size))
-    return refuse(parser, "the HTTP head holds a control byte");
+    return refuse_head(parser, "the HTTP head holds a control byte");
   parser->line[parser->line_size] = '\0';
   return true;
 }
@@ -95,11 +95,12 @@ static bool read_version(const char *text, int *minor) {
 static bool parse_status_line(head_parser *parser) {
   wsc_http_head *head = parser->head;
   const char *line = parser->line;
-  if (!read_version(line, &head->minor) || line[8] != ' ') return refuse(parser, no_status_line);
+  if (!read_version(line, &head->minor) || line[8] != ' ')
+    return refuse_head(parser, no_status_line);
   const char *digits = line + 9;
   if (digits[0] < '1' || digits[0] > '9' || !is_digit(digits[1]) || !is_digit(digits[2]))
-    return refuse(parser, no_status_line);
-  if (digits[3] != ' ' && digits[3] != '\0') return refuse(parser, no_status_line);
+    return refuse_head(parser, no_status_line);
+  if (digits[3] != ' ' && digits[3] != '\0') return refuse_head(parser, no_status_line);
   head->status = (digits[0] - '0') * 100 + (digits[1] - '0') * 10 + (digits[2] - '0');
   head->reason = digits[3] == ' ' ? digits + 4 : digits + 3;
   return true;
@@ -117,13 +118,13 @@ static bool parse_request_line(head_parser *parser) {
   char *end = parser->line + parser->line_size;
   char *target = memchr(parser->line, ' ', parser->line_size);
   char *version = target == NULL ? NULL : memchr(target + 1, ' ', (size_t)(end - target - 1));
-  if (version == NULL) return refuse(parser, no_request_line);
+  if (version == NULL) return refuse_head(parser, no_request_line);
   *target++ = '\0';
   *version++ = '\0';
   if (!wsc_http_is_token(parser->line, strlen(parser->line)) || !is_visible(target, strlen(target)))
-    return refuse(parser, no_request_line);
+    return refuse_head(parser, no_request_line);
   if (!read_version(version, &head->minor) || version[8] != '\0')
-    return refuse(parser, no_request_line);
+    return refuse_head(parser, no_request_line);
   head->method = parser->line;
   head->target = target;
   return true;
@@ -143,7 +144,7 @@ static char *trim_end(char *begin, char *end) {
 /* RFC 9112 5.2: a line that begins with a blank continues the value before it. */
 static bool join_folded_line(head_parser *parser) {
   if (parser->value_end == NULL)
-    return refuse(parser, "a header line is folded before the first header");
+    return refuse_head(parser, "a header line is folded before the first header");
   char *piece = skip_blanks(parser->line);
   char *piece_end = trim_end(piece, parser->line + parser->line_size);
   size_t size = (size_t)(piece_end - piece);
@@ -158,11 +159,11 @@ static bool join_folded_line(head_parser *parser) {
 /* RFC 9112 5 */
 static bool parse_header_line(head_parser *parser) {
   char *colon = memchr(parser->line, ':', parser->line_size);
-  if (colon == NULL) return refuse(parser, "a header line has no colon");
+  if (colon == NULL) return refuse_head(parser, "a header line has no colon");
   if (colon > parser->line && is_blank(colon[-1]))
-    return refuse(parser, "a header line has a blank before its colon");
+    return refuse_head(parser, "a header line has a blank before its colon");
   if (!wsc_http_is_token(parser->line, (size_t)(colon - parser->line)))
-    return refuse(parser, "a header's name is not a token");
+    return refuse_head(parser, "a header's name is not a token");
   *colon = '\0';
   char *value = skip_blanks(colon + 1);
   parser->value_end = trim_end(value, parser->line + parser->line_size);
