@@ -445,11 +445,13 @@ void wsc_client_flush(wsc_client *client);
 /* Stops or resumes reading. */
 void wsc_client_pause(wsc_client *client, bool paused);
 
-/* The next moment at which wsc_client_step has work though no descriptor is ready, or WSC_NEVER. */
+/* The next moment at which wsc_client_step has work though no descriptor is ready; 0: at once;
+ * WSC_NEVER: none. */
 uint64_t wsc_client_deadline(const wsc_client *client);
 
 /* Waits until one of the clients has work or timeout_us passed (WSC_NEVER: until then forever). The
- * one function here that blocks.  Returns how many are ready. */
+ * one function here that blocks.  Returns how many are ready; a signal ends the wait early, with 0,
+ * so that its handler's wishes are looked at (Ctrl-C in an interpreter, say). */
 int wsc_client_wait(wsc_client *const *clients, size_t count, uint64_t timeout_us);
 
 /* A descriptor that turns readable when the client has work, the same for the client's whole life;
