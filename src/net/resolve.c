@@ -30,7 +30,7 @@
 #endif
 
 /* NSS modules keep buffers of tens of kilobytes on the stack. */
-#define THREAD_STACK_SIZE (512u * 1024)
+#define THREAD_STACK_SIZE ((size_t)512 * 1024)
 
 enum {
   RUNNING,    /* the thread has no result yet */

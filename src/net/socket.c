@@ -113,7 +113,7 @@ static void set_up(socket_stream *socket, int family, const wsc_socket_options *
  * listens there (RFC 9293 3.5, simultaneous open): that is nobody's answer. */
 static bool met_itself(const socket_stream *socket, const struct sockaddr_storage *peer,
                        socklen_t peer_size) {
-  struct sockaddr_storage self;
+  struct sockaddr_storage self = {0};
   socklen_t size = sizeof self;
   if (peer->ss_family == AF_UNIX) return false;
   if (getsockname(socket->fd, (struct sockaddr *)&self, &size) != 0) return false;
@@ -125,7 +125,7 @@ static int socket_open(wsc_stream *stream) {
   socket_stream *socket = (socket_stream *)stream;
   if (socket->error != WSC_OK) return socket->error;
   if (socket->connected) return WSC_OK;
-  struct sockaddr_storage peer;
+  struct sockaddr_storage peer = {0};
   socklen_t size = sizeof peer;
   if (getpeername(socket->fd, (struct sockaddr *)&peer, &size) == 0) {
     if (met_itself(socket, &peer, size)) fail_set_up(socket, ECONNREFUSED);
