@@ -92,7 +92,7 @@ local client = { Client = Client }
 ---@return string? sentence
 ---@return string? name
 function client.new(url, settings, headers)
-  local handle, sentence, name = core.client(settings.random_bytes)
+  local handle, sentence, name = core.client(settings.random_bytes, settings.clock)
   if not handle then return nil, sentence, name end
   local self = {
     url = url, headers = headers,
@@ -203,7 +203,7 @@ local function start(self, changed)
   local ok, sentence, name = options.check_url(url)
   if ok then
     ok, sentence, name = self._handle:start(
-      settings.config, url, headers, protocols, self.close_code == 1013, settings.clock)
+      settings.config, url, headers, protocols, self.close_code == 1013)
   end
   if ok then
     self._state = "running"
@@ -417,7 +417,7 @@ end
 -- Moves the connection on, waiting at most `seconds`, and leaves the events for the caller to take.
 local function advance_connection(self, seconds)
   if self._more or self._unread and not self._hold then seconds = 0 end
-  self._more = step(self._handle, self._settings.clock, seconds)
+  self._more = step(self._handle, seconds)
 end
 
 -- The state is not "running".

@@ -72,7 +72,32 @@ const wsc_platform *wsc_lua_platform(const wsc_lua_box *box) {
   return box->random_ref == LUA_NOREF ? box->shared->platform : &box->platform;
 }
 
+/* ---------------------------------------------------------------- time */
+
+uint64_t wsc_lua_to_us(lua_Number seconds) {
+  if (!(seconds > 0)) return 0;
+  if (seconds >= 9007199254.0) return WSC_NEVER;
+  return (uint64_t)(seconds * 1e6 + 0.5);
+}
+
+uint64_t wsc_lua_now(lua_State *L, const wsc_lua_box *box) {
+  if (box->clock_ref == LUA_NOREF) return wsc_clock_now_us();
+  lua_rawgeti(L, LUA_REGISTRYINDEX, box->clock_ref);
+  lua_call(L, 0, 1);
+  if (lua_type(L, -1) != LUA_TNUMBER)
+    luaL_error(L, "option 'clock': the function must return seconds, not %s", luaL_typename(L, -1));
+  uint64_t now = wsc_lua_to_us(lua_tonumber(L, -1));
+  lua_pop(L, 1);
+  return now;
+}
+
 /* ---------------------------------------------------------------- boxes */
+
+static int keep_function(lua_State *L, int index) {
+  if (lua_isnoneornil(L, index)) return LUA_NOREF;
+  lua_pushvalue(L, index);
+  return luaL_ref(L, LUA_REGISTRYINDEX);
+}
 
 wsc_lua_box *wsc_lua_check_box(lua_State *L) {
   wsc_lua_box *box = lua_touserdata(L, 1);
@@ -88,19 +113,17 @@ wsc_lua_box *wsc_lua_check_box(lua_State *L) {
   return box;
 }
 
-wsc_lua_box *wsc_lua_push_box(lua_State *L, int random) {
+wsc_lua_box *wsc_lua_push_box(lua_State *L, int random, int clock) {
   wsc_lua_shared **anchor = lua_touserdata(L, lua_upvalueindex(WSC_UP_ANCHOR));
   if (!*anchor) luaL_error(L, "wsclose: the Lua state is being closed");
   wsc_lua_box *box = wsc_lua_newuserdata(L, sizeof *box);
-  *box = (wsc_lua_box){.L = L, .random_ref = LUA_NOREF};
+  *box = (wsc_lua_box){.L = L, .random_ref = LUA_NOREF, .clock_ref = LUA_NOREF};
   lua_pushvalue(L, lua_upvalueindex(WSC_UP_METATABLE));
   lua_setmetatable(L, -2);
-  if (!lua_isnoneornil(L, random)) {
-    lua_pushvalue(L, random);
-    box->random_ref = luaL_ref(L, LUA_REGISTRYINDEX);
-    box->platform = (wsc_platform){
-        .user = box, .resize = resize_shared, .random = random_from_lua, .sha1 = sha1_shared};
-  }
+  box->platform = (wsc_platform){
+      .user = box, .resize = resize_shared, .random = random_from_lua, .sha1 = sha1_shared};
+  box->random_ref = keep_function(L, random);
+  box->clock_ref = keep_function(L, clock);
   box->shared = *anchor;
   box->shared->users++;
   return box;
@@ -117,7 +140,8 @@ void wsc_lua_free_box(lua_State *L, wsc_lua_box *box) {
   if (box->random_failed) lua_pop(L, 1); /* there is nobody to tell any more */
   box->random_failed = false;
   luaL_unref(L, LUA_REGISTRYINDEX, box->random_ref);
-  box->random_ref = LUA_NOREF;
+  luaL_unref(L, LUA_REGISTRYINDEX, box->clock_ref);
+  box->random_ref = box->clock_ref = LUA_NOREF;
   wsc_lua_shared_drop(box->shared);
   box->shared = NULL;
 }

@@ -24,6 +24,7 @@ typedef struct wsc_lua_box {
   wsc_platform platform; /* the shared one, but for the randomness of a Lua function */
   lua_State *L;          /* of the call under way: where that function is to be called */
   int random_ref;        /* in the registry; LUA_NOREF without one */
+  int clock_ref;         /* as random_ref, of a client's clock */
   bool random_failed;    /* what it raised lies on the stack */
   bool corked;           /* sends wait for the end of the step */
   bool watched;          /* the program saw bytes waiting: tell it when they are gone */
@@ -45,15 +46,21 @@ enum {
 /* The box that a method was called with; raises for anything else. */
 wsc_lua_box *wsc_lua_check_box(lua_State *L);
 
-/* Pushes an empty box of the kind and platform that the upvalues tell.  `random`: stack index of a
- * function or of nil. */
-wsc_lua_box *wsc_lua_push_box(lua_State *L, int random);
+/* Pushes an empty box of the kind and platform that the upvalues tell.  `random` and `clock`: stack
+ * indices of functions or of nil. */
+wsc_lua_box *wsc_lua_push_box(lua_State *L, int random, int clock);
 
 /* Gives everything back; safe to repeat. */
 void wsc_lua_free_box(lua_State *L, wsc_lua_box *box);
 
 /* The platform to hand to the core. */
 const wsc_platform *wsc_lua_platform(const wsc_lua_box *box);
+
+/* The time on the object's clock: that of a Lua function, which may raise, or the system's. */
+uint64_t wsc_lua_now(lua_State *L, const wsc_lua_box *box);
+
+/* Microseconds; negative ones count as 0, from 2^53 on as never. */
+uint64_t wsc_lua_to_us(lua_Number seconds);
 
 /* Raises what the Lua source of randomness raised inside the core.  Called when the core is left.
  */

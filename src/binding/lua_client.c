@@ -8,21 +8,9 @@ static uint64_t optional_us(lua_State *L, int index, uint64_t fallback) {
   return lua_isnoneornil(L, index) ? fallback : wsc_lua_to_us(luaL_checknumber(L, index));
 }
 
-/* A clock is a Lua function that gives seconds, or nil: the system's. */
-static uint64_t tell_time(lua_State *L, int clock) {
-  if (lua_isnoneornil(L, clock)) return wsc_clock_now_us();
-  lua_pushvalue(L, clock);
-  lua_call(L, 0, 1);
-  if (lua_type(L, -1) != LUA_TNUMBER)
-    luaL_error(L, "option 'clock': the function must return seconds, not %s", luaL_typename(L, -1));
-  uint64_t now = wsc_lua_to_us(lua_tonumber(L, -1));
-  lua_pop(L, 1);
-  return now;
-}
-
 int wsc_lua_client_new(lua_State *L) {
-  lua_settop(L, 1);
-  wsc_lua_box *box = wsc_lua_push_box(L, 1);
+  lua_settop(L, 2);
+  wsc_lua_box *box = wsc_lua_push_box(L, 1, 2);
   box->client = wsc_client_new(wsc_lua_platform(box));
   wsc_lua_reraise(L, box);
   if (!box->client) return wsc_lua_push_failure(L, NULL, WSC_ERR_MEMORY);
@@ -46,13 +34,13 @@ static void read_attempt(lua_State *L, wsc_client_config *config) {
   config->other_address = lua_toboolean(L, 6) != 0;
 }
 
-/* start(config, url, headers, protocols, other_address, clock) -> true, or nil, sentence, name.
+/* start(config, url, headers, protocols, other_address) -> true, or nil, sentence, name.
  * headers and protocols: lists as in the config, in the place of its own; nil: those. */
 static int client_start(lua_State *L) {
   wsc_lua_box *box = check_client(L);
-  lua_settop(L, 7);
+  lua_settop(L, 6);
   luaL_checktype(L, 2, LUA_TTABLE);
-  uint64_t now = tell_time(L, 7);
+  uint64_t now = wsc_lua_now(L, box);
   wsc_client_config config;
   wsc_client_config_init(&config, wsc_lua_platform(box));
   wsc_lua_read_client_config(L, 2, &config);
@@ -78,26 +66,26 @@ static uint64_t next_deadline(const wsc_lua_box *box) {
   return box->look ? 0 : wsc_client_deadline(box->client);
 }
 
-/* Waits for work, but not past a deadline.  A Lua clock may raise: the core is at rest. */
-static void wait_for_work(lua_State *L, wsc_lua_box *box, int clock, uint64_t wait) {
+/* Waits for work, but not past a deadline. */
+static void wait_for_work(lua_State *L, wsc_lua_box *box, uint64_t wait) {
   uint64_t deadline = next_deadline(box);
   if (deadline == 0) return;
   if (deadline != WSC_NEVER) {
-    uint64_t now = tell_time(L, clock);
+    uint64_t now = wsc_lua_now(L, box);
     uint64_t left = deadline > now ? deadline - now : 0;
     if (left < wait) wait = left;
   }
   wsc_client_wait(&box->client, 1, wait);
 }
 
-/* step(clock, seconds) -> is there more to read at once?  Waits at most `seconds` (nil: not at all)
+/* step(seconds) -> is there more to read at once?  Waits at most `seconds` (nil: not at all)
  * for work before it does what can be done. */
 static int client_step(lua_State *L) {
   wsc_lua_box *box = check_client(L);
-  uint64_t wait = optional_us(L, 3, 0);
-  if (wait > 0) wait_for_work(L, box, 2, wait);
+  uint64_t wait = optional_us(L, 2, 0);
+  if (wait > 0) wait_for_work(L, box, wait);
   box->look = false;
-  bool more = wsc_client_step(box->client, tell_time(L, 2));
+  bool more = wsc_client_step(box->client, wsc_lua_now(L, box));
   wsc_lua_reraise(L, box);
   lua_pushboolean(L, more);
   return 1;
@@ -123,7 +111,7 @@ static int client_pause(lua_State *L) {
   return 0;
 }
 
-/* deadline() -> in seconds on the clock of step, or nil */
+/* deadline() -> in seconds on the client's clock, or nil */
 static int client_deadline(lua_State *L) {
   wsc_lua_box *box = wsc_lua_check_box(L);
   if (!box->client) return 0;

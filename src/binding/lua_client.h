@@ -7,7 +7,7 @@
 /* Those of wsc_lua_conn_methods come in addition. */
 extern const luaL_Reg wsc_lua_client_methods[];
 
-/* client(random_bytes) -> object */
+/* client(random_bytes, clock) -> object */
 int wsc_lua_client_new(lua_State *L);
 
 /* wait(list, seconds) -> how many of the clients are ready; upvalue WSC_UP_METATABLE as in methods.

@@ -88,6 +88,14 @@ void wsc_lua_flush(wsc_lua_box *box) {
   if (box->client && box->conn && wsc_conn_output_size(box->conn) > 0) flush_client(box);
 }
 
+/* Timers run from the moment they are asked for, not from the next step.  While connecting there is
+ * none to start: the handshake's belongs to the step that begins it. */
+static void start_timers(lua_State *L, wsc_lua_box *box) {
+  if (wsc_conn_state(box->conn) == WSC_CONNECTING || wsc_conn_deadline(box->conn) != 0) return;
+  wsc_lua_reraise(L, box); /* before the clock uses the stack, and may raise */
+  wsc_conn_tick(box->conn, wsc_lua_now(L, box));
+}
+
 /* What was queued leaves at once, unless more may follow within the same step. */
 static int queued(lua_State *L, wsc_lua_box *box, int error) {
   if (error == WSC_ERR_BUSY) box->watched = true;
@@ -131,7 +139,9 @@ static int conn_ping(lua_State *L) {
   const char *data = lua_isnoneornil(L, 2) ? "" : check_bytes(L, box, 2, &size);
   if (size > 125) raise_argument(L, box, "a ping carries at most %s", "125 bytes");
   if (!box->conn) return wsc_lua_push_failure(L, NULL, WSC_ERR_STATE);
-  return queued(L, box, wsc_conn_ping(box->conn, data, size));
+  int error = wsc_conn_ping(box->conn, data, size);
+  if (box->client) start_timers(L, box);
+  return queued(L, box, error);
 }
 
 static unsigned check_close_code(lua_State *L, const wsc_lua_box *box, int index) {
@@ -167,8 +177,12 @@ static int conn_close(lua_State *L) {
   size_t size;
   const char *reason = check_close_reason(L, box, 3, &size);
   if (box->conn) wsc_conn_close(box->conn, code, reason, size);
-  if (box->client && box->conn) flush_client(box);
   wsc_lua_reraise(L, box);
+  if (box->client && box->conn) {
+    start_timers(L, box);
+    flush_client(box);
+    wsc_lua_reraise(L, box);
+  }
   lua_pushboolean(L, 1);
   return 1;
 }
@@ -176,19 +190,19 @@ static int conn_close(lua_State *L) {
 /* ---------------------------------------------------------------- events */
 
 /* Nothing is left to take: what the program queued meanwhile leaves in one write.  A write that
- * fails may bring the end. */
-static wsc_event_type end_step(wsc_lua_box *box, wsc_event *event) {
+ * fails, or a timer, may bring the end. */
+static wsc_event_type end_step(lua_State *L, wsc_lua_box *box, wsc_event *event) {
   box->corked = false;
-  if (wsc_conn_output_size(box->conn) == 0) return WSC_EVENT_NONE;
-  wsc_client_flush(box->client);
+  start_timers(L, box);
+  if (wsc_conn_output_size(box->conn) > 0) wsc_client_flush(box->client);
   return wsc_conn_next_event(box->conn, event);
 }
 
-static wsc_event_type take_event(wsc_lua_box *box, wsc_event *event) {
+static wsc_event_type take_event(lua_State *L, wsc_lua_box *box, wsc_event *event) {
   if (!box->conn) return WSC_EVENT_NONE;
   if (box->close_taken) return WSC_EVENT_CLOSE;
   wsc_event_type type = wsc_conn_next_event(box->conn, event);
-  if (type == WSC_EVENT_NONE && box->client) type = end_step(box, event);
+  if (type == WSC_EVENT_NONE && box->client) type = end_step(L, box, event);
   if (type == WSC_EVENT_CLOSE) {
     box->close_taken = true;
     if (box->client) wsc_client_flush(box->client); /* lets go of the transport */
@@ -254,7 +268,7 @@ static int push_event(lua_State *L, wsc_lua_box *box, wsc_event_type type, const
 static int next_event(lua_State *L, bool cork) {
   wsc_lua_box *box = wsc_lua_check_box(L);
   wsc_event event;
-  wsc_event_type type = take_event(box, &event);
+  wsc_event_type type = take_event(L, box, &event);
   wsc_lua_reraise(L, box);
   if (type != WSC_EVENT_NONE) box->corked = cork && box->client && wsc_lua_on_main_thread(L);
   if (type != WSC_EVENT_MESSAGE) return push_event(L, box, type, &event);

@@ -63,12 +63,6 @@ static void read_ms(lua_State *L, int index, const char *name, uint32_t *value) 
   *value = ms > 0 && ms < 4294967296.0 ? (uint32_t)ms : 0;
 }
 
-uint64_t wsc_lua_to_us(lua_Number seconds) {
-  if (!(seconds > 0)) return 0;
-  if (seconds >= 9007199254.0) return WSC_NEVER;
-  return (uint64_t)(seconds * 1e6 + 0.5);
-}
-
 /* ---------------------------------------------------------------- lists */
 
 /* Lists of any length stay on the stack. */

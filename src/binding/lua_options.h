@@ -21,7 +21,4 @@ const char **wsc_lua_read_strings(lua_State *L, int index, size_t *count);
 /* Reads one extension {name=, params={name, value or false, ...}, required=, require={...}}. */
 void wsc_lua_read_extension(lua_State *L, int index, wsc_extension *extension);
 
-/* Microseconds; negative ones count as 0, from 2^53 on as never. */
-uint64_t wsc_lua_to_us(lua_Number seconds);
-
 #endif
