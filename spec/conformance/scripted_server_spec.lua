@@ -127,6 +127,7 @@ describe("the scripted server's judgement of a handshake", function()
     { "no Upgrade", "Upgrade: websocket", "X: y", "Upgrade" },
     { "a Connection that does not upgrade", ": Upgrade", ": close", "Connection" },
     { "another version", ": 13", ": 8", "Version" },
+    { "a key of 18 bytes", "dGhlIHNhbXBsZSBub25jZQ==", "dGhlIHNhbXBsZSBub25jZXMh", "Key" },
     { "a key of 15 bytes", "dGhlIHNhbXBsZSBub25jZQ==", "dGhlIHNhbXBsZSBub25j", "Key" },
     { "Host twice", "Upgrade: w", "Host: b\r\nUpgrade: w", "twice" },
   }
@@ -146,6 +147,7 @@ describe("the scripted server on its socket", function()
     server = scripted.new(options)
     client = assert(socket.connect(server.host, server.port))
     client:settimeout(5)
+    client:setoption("tcp-nodelay", true)
   end
 
   local function open(script)
@@ -273,10 +275,13 @@ describe("the scripted server on its socket", function()
   it("waits for the spec's word", function()
     open(function(c)
       c:told "go"
+      c:told "go"
       c:finish()
     end)
+    server:tell "go"
     for _ = 1, 10 do
       server:step()
+      server:tell "another word"
     end
     assert.is_false(finished())
     server:tell "go"
@@ -307,6 +312,35 @@ describe("the scripted server on its socket", function()
     scripted.pump(nil, server, function()
       return server.connections[1].bytes_in == sent
     end)
+  end)
+
+  it("sends in order what the client is slow to read", function()
+    local numbers = {}
+    for i = 1, 10000 do
+      numbers[i] = ("%08d"):format(i)
+    end
+    local bytes = table.concat(numbers):rep(200) -- more than the kernel takes at once
+    open(function(c)
+      c:told "send"
+      c:send(bytes)
+      c:finish()
+    end)
+    server:tell "send"
+    for _ = 1, 3 do
+      server:step()
+    end
+    assert.is_true(#server.connections[1].to_write > 0)
+    client:settimeout(0)
+    local pieces = {}
+    scripted.pump({
+      update = function()
+        local piece, _, partial = client:receive(100000)
+        pieces[#pieces + 1] = piece or partial
+      end,
+    }, server, finished)
+    client:settimeout(5)
+    pieces[#pieces + 1] = received()
+    assert.is_true(table.concat(pieces) == bytes)
   end)
 
   it("accepts again and again, and plays one script after the other", function()
@@ -362,12 +396,21 @@ describe("the scripted server on its socket", function()
     assert.matches('expected text "a", got ping "b"', message, 1, true)
   end)
 
-  it("raises that the client sent another Close than expected", function()
+  it("raises that another kind of frame came, though with the payload expected", function()
     local message = failure(function(c)
-      c:expect_close(1000, "bye")
-    end, masked { opcode = "close", payload = hex "03f2" })
-    assert.matches('expected Close 1000 "bye", got 1010 ""', message, 1, true)
+      c:expect("text", "a")
+    end, masked { opcode = "binary", payload = "a" })
+    assert.matches('expected text "a", got binary "a"', message, 1, true)
   end)
+
+  for _, came in ipairs { { "bye", 1010 }, { "by", 1000 } } do
+    it("raises that Close " .. came[2] .. " " .. came[1] .. " came and not 1000 bye", function()
+      local message = failure(function(c)
+        c:expect_close(1000, "bye")
+      end, masked { opcode = "close", payload = wire.close_payload(came[2], came[1]) })
+      assert.matches('expected Close 1000 "bye", got ' .. came[2], message, 1, true)
+    end)
+  end
 
   it("raises that the client ended TCP too early", function()
     open(wait_for_close)

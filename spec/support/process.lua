@@ -89,40 +89,52 @@ local function read_line(self, give_up_at)
   return false, why
 end
 
---- Waits for a line that matches; lines before it are passed over (and kept in `lines`).
+-- The first line that matches among those not passed over yet.
+local function find(self, pattern)
+  while self.read < #self.lines do
+    self.read = self.read + 1
+    local line = self.lines[self.read]
+    if line:find(pattern) then
+      return line
+    end
+  end
+end
+
+--- Looks, without waiting, for a line that matches; lines before it are passed over (and kept in
+--- `lines`).
+---@param pattern string of Lua
+---@return string? ... the captures, or the line; nil: not yet
+function Process:look(pattern)
+  while read_line(self, 0) do end -- luacheck: ignore 542
+  local line = find(self, pattern)
+  if line then
+    return line:match(pattern)
+  end
+end
+
+--- The same, and waits for it.
 ---@param pattern string of Lua
 ---@return string ... the captures, or the line
 function Process:expect(pattern)
   local give_up_at = socket.gettime() + process.patience
-  while true do
-    while self.read < #self.lines do
-      self.read = self.read + 1
-      local line = self.lines[self.read]
-      if line:find(pattern) then
-        return line:match(pattern)
-      end
-    end
+  local line = find(self, pattern)
+  while not line do
     local more, why = read_line(self, give_up_at)
     if not more then
+      local sentence = "%s: no line that matches %q (%s); it printed:\n%s"
       local printed = table.concat(self.lines, "\n") .. "\n" .. self.partial
-      error(("%s: no line that matches %q (%s); it printed:\n%s"):format(
-        self.name, pattern, why == "closed" and "it ended" or "it is silent", printed), 2)
+      why = why == "closed" and "it ended" or "it is silent"
+      error(sentence:format(self.name, pattern, why, printed), 2)
     end
+    line = find(self, pattern)
   end
+  return line:match(pattern)
 end
 
 --- Sends one line to its standard input.
 ---@param line string
 function Process:tell(line)
   assert(self.control:send(line .. "\n"))
-end
-
---- Passes over all that was printed so far, so that `expect` looks at later lines only.
-function Process:forget()
-  while read_line(self, 0) do
-    self.read = #self.lines
-  end
-  self.read = #self.lines
 end
 
 --- Ends it, and waits until it has ended.

@@ -46,10 +46,11 @@ def acceptor(query):
 class Protocol(WebSocketServerProtocol):
     def onConnect(self, request):
         self.query = query_of(self.http_request_uri)
+        self.id_told = self.query.get("id", "-")
         self.ended = asyncio.get_running_loop().create_future()
         if "deflate" in self.query:
             self.perMessageCompressionAccept = acceptor(self.query)
-        say("OPEN", self.http_request_uri)
+        say(self.id_told, "OPEN", self.http_request_uri)
 
     def onOpen(self):
         connections.add(self)
@@ -67,14 +68,14 @@ class Protocol(WebSocketServerProtocol):
         self.endMessage()
 
     def onPong(self, payload):
-        say("PONG", payload.decode("utf-8", "replace"))
+        say(self.id_told, "PONG", payload.decode("utf-8", "replace"))
 
     def onClose(self, wasClean, code, reason):
         if self not in connections:
             return  # the handshake failed
         connections.remove(self)
         code = self.remoteCloseCode or (1005 if wasClean else 1006)
-        say("CLOSED", code, self.remoteCloseReason or "")
+        say(self.id_told, "CLOSED", code, self.remoteCloseReason or "")
         self.ended.set_result(None)
 
 

@@ -16,6 +16,7 @@ typedef struct session {
   unsigned char *message;
   size_t size, capacity, sent;
   size_t fragment; /* 0: echo in one frame */
+  char id[16];
   bool binary, ping, ping_due, sending;
   bool close_seen;
 } session;
@@ -37,15 +38,15 @@ static void die(const char *what) {
   exit(1);
 }
 
-static void say(const char *word, const char *text, size_t size) {
-  printf("%s %.*s\n", word, (int)size, text);
+static void say(const char *id, const char *words, const void *text, size_t size) {
+  printf("%s %s%.*s\n", id, words, (int)size, (const char *)text);
   fflush(stdout);
 }
 
 /* Finds NAME or NAME=VALUE in the query of the request; the value, or "" where there is none. */
 static const char *query(struct lws *wsi, const char *name, char *room, int room_size) {
   size_t name_size = strlen(name);
-  for (int i = 0; lws_hdr_copy_fragment(wsi, room, room_size, WSI_TOKEN_HTTP_URI_ARGS, i) > 0;
+  for (int i = 0; lws_hdr_copy_fragment(wsi, room, room_size, WSI_TOKEN_HTTP_URI_ARGS, i) >= 0;
        i++) {
     if (strncmp(room, name, name_size) != 0) continue;
     if (room[name_size] == '=') return room + name_size + 1;
@@ -57,16 +58,18 @@ static const char *query(struct lws *wsi, const char *name, char *room, int room
 /* ---------------------------------------------------------------- sessions */
 
 static void opened(session *s, struct lws *wsi) {
-  char room[64], target[64] = "";
+  char room[64], other_room[64], target[64] = "";
   const char *fragment = query(wsi, "fragment", room, sizeof room);
+  const char *id = query(wsi, "id", other_room, sizeof other_room);
   memset(s, 0, sizeof *s);
   s->wsi = wsi;
   s->fragment = fragment ? strtoul(fragment, NULL, 10) : 0;
   s->ping = query(wsi, "ping", room, sizeof room) != NULL;
+  snprintf(s->id, sizeof s->id, "%.15s", id ? id : "-");
   s->next = server.sessions;
   server.sessions = s;
   lws_hdr_copy(wsi, target, sizeof target, WSI_TOKEN_GET_URI);
-  say("OPEN", target, strlen(target));
+  say(s->id, "OPEN ", target, strlen(target));
 }
 
 static void closed(session *s) {
@@ -74,7 +77,7 @@ static void closed(session *s) {
   while (*link != s) link = &(*link)->next;
   *link = s->next;
   free(s->message);
-  if (!s->close_seen) say("CLOSED 1006", "", 0);
+  if (!s->close_seen) say(s->id, "CLOSED 1006 ", "", 0);
   if (server.sessions == NULL) server.closing = false;
 }
 
@@ -107,9 +110,9 @@ static int received(session *s, const void *bytes, size_t size) {
 /* LWS_CALLBACK_WS_PEER_INITIATED_CLOSE brings the body; the echo of a Close of ours brings nothing,
  * so that one is told from `closed` as 1006. */
 static void close_came(session *s, const unsigned char *body, size_t size) {
-  char word[16];
-  snprintf(word, sizeof word, "CLOSED %d", size < 2 ? 1005 : body[0] * 256 + body[1]);
-  say(word, (const char *)body + 2, size < 2 ? 0 : size - 2);
+  char words[16];
+  snprintf(words, sizeof words, "CLOSED %d ", size < 2 ? 1005 : body[0] * 256 + body[1]);
+  say(s->id, words, body + 2, size < 2 ? 0 : size - 2);
   s->close_seen = true;
 }
 
@@ -129,6 +132,8 @@ static int send_empty(session *s) {
   unsigned char frame[LWS_PRE + 2] = {0};
   frame[LWS_PRE] = s->binary ? 0x82 : 0x81;
   s->sending = false;
+  s->ping_due = s->ping;
+  if (s->ping_due) lws_callback_on_writable(s->wsi);
   lws_rx_flow_control(s->wsi, 1);
   return lws_write(s->wsi, frame + LWS_PRE, 2, LWS_WRITE_RAW) < 0 ? -1 : 0;
 }
@@ -212,7 +217,7 @@ static int on_event(struct lws *wsi, enum lws_callback_reasons reason, void *use
   case LWS_CALLBACK_RECEIVE:
     return received(user, in, size);
   case LWS_CALLBACK_RECEIVE_PONG:
-    say("PONG", in, size);
+    say(((session *)user)->id, "PONG ", in, size);
     return 0;
   case LWS_CALLBACK_SERVER_WRITEABLE:
     return writable(user);
@@ -269,7 +274,8 @@ int main(void) {
     lws_context_destroy(server.context);
     server.restarting = false;
     listen_anew();
-    say("RESTARTED", "", 0);
+    puts("RESTARTED");
+    fflush(stdout);
   }
   return 1;
 }

@@ -41,12 +41,13 @@ class Protocol(websockets.WebSocketServerProtocol):
         super().__init__(*args, **options)
 
     async def process_request(self, path, request_headers):
+        self.id_told = query_of(path).get("id", "-")
         self.chosen_extensions[:] = extensions_for(query_of(path))
 
     async def read_frame(self, max_size):
         frame = await super().read_frame(max_size)
         if frame.opcode == PONG:
-            say("PONG", frame.data.decode("utf-8", "replace"))
+            say(self.id_told, "PONG", frame.data.decode("utf-8", "replace"))
         return frame
 
 
@@ -59,7 +60,7 @@ async def pieces(connection, message, size, ping):
 
 async def echo(connection):
     query = query_of(connection.path)
-    say("OPEN", connection.path)
+    say(connection.id_told, "OPEN", connection.path)
     try:
         async for message in connection:
             if "fragment" in query:
@@ -69,7 +70,8 @@ async def echo(connection):
     except websockets.ConnectionClosedError:
         pass
     came = connection.close_rcvd
-    say("CLOSED", came.code if came else 1006, came.reason if came else "")
+    code, reason = (came.code, came.reason) if came else (1006, "")
+    say(connection.id_told, "CLOSED", code, reason)
 
 
 class Server:

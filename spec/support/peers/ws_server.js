@@ -44,14 +44,15 @@ function sendInPieces(connection, data, binary, size, ping) {
 
 function echo(connection, request) {
   const query = queryOf(request);
-  say("OPEN", request.url);
+  const id = query.get("id") || "-";
+  say(id, "OPEN", request.url);
   connection.on("message", (data, binary) => {
     const size = Number(query.get("fragment")) || Math.max(data.length, 1);
     sendInPieces(connection, data, binary, size, query.has("ping"));
   });
-  connection.on("pong", (data) => say("PONG", data));
+  connection.on("pong", (data) => say(id, "PONG", data));
   connection.on("error", () => {}); // "close" follows and tells
-  connection.on("close", (code, reason) => say("CLOSED", code, reason));
+  connection.on("close", (code, reason) => say(id, "CLOSED", code, reason));
 }
 
 // One WebSocketServer a connection: ws takes its deflate options there.

@@ -43,6 +43,7 @@ function Connection.new(socket, index, script)
     size_unparsed = 0,
     bytes_in = 0,
     to_write = {},
+    written = 0, -- bytes of to_write[1]
     words = {},
     finished = false,
     done = false,
@@ -139,15 +140,16 @@ end
 --- Writes what the kernel takes.
 function Connection:flush()
   while self.to_write[1] and not self.finished do
-    local sent, why, partial = self.socket:send(self.to_write[1])
-    local count = sent or partial or 0
-    self.moved = self.moved or count > 0
+    local sent, why, sent_before = self.socket:send(self.to_write[1], self.written + 1)
+    local written = sent or sent_before or 0
+    self.moved = self.moved or written > self.written
+    self.written = written
     if sent then
       table.remove(self.to_write, 1)
+      self.written = 0
     elseif why == "closed" then
-      self.to_write, self.broken = {}, true
+      self.to_write = {} -- nobody will read it; `receive` tells of the end
     else
-      self.to_write[1] = self.to_write[1]:sub(count + 1)
       return
     end
   end
