@@ -98,8 +98,9 @@ static void push_message(lua_State *L, const wsc_buf *message, size_t from) {
   lua_pushlstring(L, size > 0 ? (const char *)wsc_buf_data(message) + from : "", size);
 }
 
-/* deflate:inflate(data, fin, limit) -> what this piece gave; or nil, sentence, name, what it gave
- * all the same.  Two more values: bytes of the message so far, and the buffer's capacity. */
+/* deflate:inflate(data, fin, limit, room) -> what this piece gave; or nil, sentence, name, what it
+ * gave all the same.  Two more values: bytes of the message so far, and the buffer's capacity.
+ * `room` is what the buffer holds beforehand. */
 static int l_deflate_inflate(lua_State *L) {
   deflate_box *box = check_deflate(L);
   size_t size;
@@ -109,7 +110,8 @@ static int l_deflate_inflate(lua_State *L) {
   const uint8_t *bytes = size > 0 ? wsc_testing_copy_before_wall(L, data, size) : NULL;
   const char *sentence = NULL;
   wsc_buf *message = &box->message;
-  size_t before = wsc_buf_size(message);
+  size_t before = wsc_buf_size(message), room = (size_t)luaL_optinteger(L, 5, 0);
+  if (room > 0 && !wsc_buf_reserve_exact(message, room)) return luaL_error(L, "no memory");
   int error = wsc_deflate_inflate(box->deflate, message, bytes, size, fin, limit, &sentence);
   if (error) wsc_testing_push_error(L, error, sentence);
   push_message(L, message, before);

@@ -26,6 +26,7 @@ struct wsc_deflate {
   bool own_no_takeover, peer_no_takeover;
   bool deflater_open, inflater_open;
   z_stream deflater, inflater;
+  bool has_input;    /* the message being compressed is not empty so far */
   bool at_final_end; /* the inflater stands behind a BFINAL block, possibly of an older message */
   unsigned final_blocks; /* of this message */
 };
@@ -166,26 +167,27 @@ static int compress_piece(z_stream *stream, wsc_buf *out, const uint8_t *data, s
 }
 
 /* Ends a message whose blocks were all written.  The marker is asked for by itself and with room to
- * spare: a sync flush that fills its output to the last byte would be written twice.  Where the
- * stream already stands behind a marker, zlib writes nothing; then the message is empty, 00. */
+ * spare: a sync flush that fills its output to the last byte would be written twice. */
 static int compress_end(wsc_deflate *codec, wsc_buf *out) {
   size_t before = wsc_buf_size(out);
   int error = drain_deflater(&codec->deflater, out, MARKER_ROOM, Z_SYNC_FLUSH);
   if (error) return error;
-  size_t size = wsc_buf_size(out);
-  if (size == before) return wsc_buf_append(out, "", 1) ? WSC_OK : WSC_ERR_MEMORY;
-  assert(size - before > TAIL_SIZE);
-  wsc_buf_truncate(out, size - TAIL_SIZE);
+  assert(wsc_buf_size(out) - before > TAIL_SIZE);
+  wsc_buf_truncate(out, wsc_buf_size(out) - TAIL_SIZE);
   if (codec->own_no_takeover) deflateReset(&codec->deflater);
+  codec->has_input = false;
   return WSC_OK;
 }
 
+/* An empty message is the byte 00 (RFC 7692 7.2.3.6).  zlib is not asked for it: a flush with
+ * nothing to flush gives nothing. */
 int wsc_deflate_compress(wsc_deflate *codec, wsc_buf *out, const uint8_t *data, size_t size,
                          bool fin) {
+  if (size > 0) codec->has_input = true;
+  if (!codec->has_input) return !fin || wsc_buf_append(out, "", 1) ? WSC_OK : WSC_ERR_MEMORY;
   size_t before = wsc_buf_size(out);
   int error = open_deflater(codec);
-  if (!error && (size > 0 || fin))
-    error = compress_piece(&codec->deflater, out, data, size, fin ? Z_BLOCK : Z_NO_FLUSH);
+  if (!error) error = compress_piece(&codec->deflater, out, data, size, fin ? Z_BLOCK : Z_NO_FLUSH);
   if (!error && fin) error = compress_end(codec, out);
   if (error) wsc_buf_truncate(out, before);
   return error;
@@ -317,10 +319,7 @@ static int inflate_end(wsc_deflate *codec, const char **sentence) {
       return deflate_fault(sentence, "a compressed message is unfinished");
   }
   codec->final_blocks = 0;
-  if (codec->peer_no_takeover) {
-    inflateReset(stream);
-    codec->at_final_end = false;
-  }
+  if (codec->peer_no_takeover) inflateReset(stream);
   return WSC_OK;
 }
 
