@@ -1,0 +1,105 @@
+/* CONNECT, RFC 9110 9.3.6, with Basic authentication, RFC 7617. */
+#include "proxy_private.h"
+
+#include <string.h>
+
+#include "core/http.h"
+
+#define CONNECT_HEAD_MAX                                                                           \
+  16384 /* bytes of the answer's head, with those of 1xx answers before it                         \
+         */
+
+static bool append_strings(wsc_buf *out, const char *const *strings) {
+  for (; *strings != NULL; strings++)
+    if (!wsc_buf_append_string(out, *strings)) return false;
+  return true;
+}
+
+static bool append_credentials(wsc_tunnel *tunnel) {
+  const char *const pair[] = {tunnel->user, ":", tunnel->password, NULL};
+  wsc_buf plain;
+  wsc_buf_init(&plain, tunnel->platform);
+  char *coded = NULL;
+  if (append_strings(&plain, pair))
+    coded = wsc_alloc(tunnel->platform, (wsc_buf_size(&plain) + 2) / 3 * 4 + 1, 1);
+  if (coded != NULL) wsc_base64(coded, wsc_buf_data(&plain), wsc_buf_size(&plain));
+  const char *const line[] = {"Proxy-Authorization: Basic ", coded, "\r\n", NULL};
+  bool done = coded != NULL && append_strings(&tunnel->output, line);
+  wsc_release(tunnel->platform, coded);
+  wsc_buf_free(&plain);
+  return done;
+}
+
+static bool connect_begin(wsc_tunnel *tunnel) {
+  const char *const head[] = {
+      "CONNECT ", tunnel->authority, " HTTP/1.1\r\nHost: ", tunnel->authority, "\r\n", NULL};
+  return append_strings(&tunnel->output, head) &&
+         (tunnel->user == NULL || append_credentials(tunnel)) &&
+         wsc_buf_append_string(&tunnel->output, "\r\n");
+}
+
+/* The proxy's words end up in a log: printable ASCII only. */
+static void copy_reason(char *out, size_t size, const char *reason) {
+  size_t used = 0;
+  for (; *reason != '\0' && used + 1 < size; reason++)
+    out[used++] = *reason >= ' ' && *reason < 127 ? *reason : '?';
+  out[used] = '\0';
+}
+
+static int connect_refused(wsc_tunnel *tunnel, const wsc_http_head *head) {
+  char reason[80];
+  copy_reason(reason, sizeof reason, head->reason);
+  return wsc_tunnel_fail(tunnel, "the proxy refused CONNECT to %.120s: %d%s%s", tunnel->authority,
+                         head->status, *reason == '\0' ? "" : " ", reason);
+}
+
+/* A whole head: WSC_AGAIN for a 1xx answer, which another follows (RFC 9110 15.2). */
+static int judge_head(wsc_tunnel *tunnel, size_t size) {
+  wsc_http_head head;
+  const char *sentence = "";
+  int result = wsc_http_parse_response(&head, tunnel->platform, wsc_buf_data(&tunnel->input), size,
+                                       &sentence);
+  if (result == WSC_ERR_MEMORY) return result;
+  if (result != WSC_OK)
+    return wsc_tunnel_fail(tunnel, "the proxy's answer to CONNECT is not HTTP: %s", sentence);
+  wsc_buf_consume(&tunnel->input, size);
+  tunnel->scanned = 0;
+  tunnel->skipped += size;
+  if (head.status < 100 || head.status > 199 || head.status == 101) {
+    tunnel->status = head.status;
+    result = head.status / 100 == 2 ? WSC_OK : connect_refused(tunnel, &head);
+  } else {
+    result = WSC_AGAIN;
+  }
+  wsc_http_head_free(&head);
+  return result;
+}
+
+/* Something else than HTTP need not be waited for until an empty line comes. */
+static bool begins_like_http(const wsc_buf *input) {
+  static const char begin[] = "HTTP/1.";
+  size_t size = wsc_buf_size(input);
+  if (size > sizeof begin - 1) size = sizeof begin - 1;
+  return memcmp(wsc_buf_data(input), begin, size) == 0;
+}
+
+static int connect_answer(wsc_tunnel *tunnel) {
+  int result = WSC_AGAIN;
+  while (result == WSC_AGAIN) {
+    size_t held = wsc_buf_size(&tunnel->input);
+    if (held == 0) return WSC_AGAIN;
+    if (!begins_like_http(&tunnel->input))
+      return wsc_tunnel_fail(tunnel, "the proxy's answer to CONNECT is not HTTP");
+    size_t size = wsc_http_find_end(wsc_buf_data(&tunnel->input), held, &tunnel->scanned);
+    if (tunnel->skipped + (size == 0 ? held : size) > CONNECT_HEAD_MAX)
+      return wsc_tunnel_fail(tunnel,
+                             "the head of the proxy's answer to CONNECT is longer than %d bytes",
+                             CONNECT_HEAD_MAX);
+    if (size == 0) return WSC_AGAIN;
+    result = judge_head(tunnel, size);
+  }
+  return result;
+}
+
+const wsc_tunnel_protocol wsc_tunnel_http = {
+    .name = "HTTP", .begin = connect_begin, .answer = connect_answer};

@@ -1,0 +1,268 @@
+/* Is the peer's certificate good, and if not, what is wrong with it: in a sentence that a person
+ * can act on. */
+#include "tls_private.h"
+
+#include <arpa/inet.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+#include <openssl/err.h>
+#include <openssl/evp.h>
+#include <openssl/ssl.h>
+#include <openssl/x509v3.h>
+
+enum { NAMES_SHOWN = 4 }; /* of a certificate's names in a sentence */
+
+/* ---------------------------------------------------------------- pieces of a sentence */
+
+/* Appends to the stream's fault as far as there is room. */
+__attribute__((format(printf, 2, 3))) static void say(wsc_tls_stream *tls, const char *format,
+                                                      ...) {
+  size_t used = strlen(tls->stream.fault);
+  va_list arguments;
+  va_start(arguments, format);
+  vsnprintf(tls->stream.fault + used, sizeof tls->stream.fault - used, format, arguments);
+  va_end(arguments);
+}
+
+/* A certificate is the peer's text: nothing in it may steer a terminal or a log. */
+static void say_bytes(wsc_tls_stream *tls, const unsigned char *bytes, int size) {
+  for (int i = 0; i < size; i++) say(tls, "%c", bytes[i] > ' ' && bytes[i] < 127 ? bytes[i] : '?');
+}
+
+/* As "CN=feed.example,O=Feeds": RFC 2253, which escapes what is no printable ASCII. */
+static void say_name(wsc_tls_stream *tls, X509_NAME *name) {
+  BIO *bio = BIO_new(BIO_s_mem());
+  char *text = NULL;
+  if (bio == NULL) return;
+  if (X509_NAME_print_ex(bio, name, 0, XN_FLAG_RFC2253) >= 0) {
+    long size = BIO_get_mem_data(bio, &text);
+    if (size > 0) say(tls, "%.*s", (int)size, text);
+  }
+  BIO_free(bio);
+}
+
+static void say_time(wsc_tls_stream *tls, const ASN1_TIME *time) {
+  struct tm tm;
+  if (ASN1_TIME_to_tm(time, &tm) != 1) {
+    say(tls, "an unreadable time");
+    return;
+  }
+  say(tls, "%04d-%02d-%02d %02d:%02d:%02d UTC", tm.tm_year + 1900, tm.tm_mon + 1, tm.tm_mday,
+      tm.tm_hour, tm.tm_min, tm.tm_sec);
+}
+
+/* What the sentence is about: the server's certificate, or one that leads to its authority. */
+static void say_subject(wsc_tls_stream *tls, X509 *certificate, int depth) {
+  say(tls, depth == 0 ? "certificate" : "certificate of the authority ");
+  if (depth > 0) say_name(tls, X509_get_subject_name(certificate));
+}
+
+/* ---------------------------------------------------------------- host names */
+
+static void say_address(wsc_tls_stream *tls, const ASN1_OCTET_STRING *address) {
+  char text[INET6_ADDRSTRLEN] = "?";
+  int size = ASN1_STRING_length(address);
+  if (size == 4 || size == 16)
+    inet_ntop(size == 4 ? AF_INET : AF_INET6, ASN1_STRING_get0_data(address), text, sizeof text);
+  say(tls, "%s", text);
+}
+
+/* False: a name of a kind that no host is compared with. */
+static bool say_alternative_name(wsc_tls_stream *tls, const GENERAL_NAME *name,
+                                 const char *separator) {
+  if (name->type != GEN_DNS && name->type != GEN_IPADD) return false;
+  say(tls, "%s", separator);
+  if (name->type == GEN_IPADD)
+    say_address(tls, name->d.iPAddress);
+  else
+    say_bytes(tls, ASN1_STRING_get0_data(name->d.dNSName), ASN1_STRING_length(name->d.dNSName));
+  return true;
+}
+
+/* How many were said. */
+static int say_alternative_names(wsc_tls_stream *tls, X509 *certificate) {
+  GENERAL_NAMES *names = X509_get_ext_d2i(certificate, NID_subject_alt_name, NULL, NULL);
+  int said = 0, more = 0;
+  for (int i = 0; i < sk_GENERAL_NAME_num(names); i++) {
+    const GENERAL_NAME *name = sk_GENERAL_NAME_value(names, i);
+    if (said == NAMES_SHOWN)
+      more += name->type == GEN_DNS || name->type == GEN_IPADD;
+    else if (say_alternative_name(tls, name, said == 0 ? "" : ", "))
+      said++;
+  }
+  if (more > 0) say(tls, " and %d more", more);
+  GENERAL_NAMES_free(names);
+  return said;
+}
+
+static void say_host_mismatch(wsc_tls_stream *tls, X509 *certificate) {
+  say(tls, "host name mismatch: asked for %s, certificate is for ", tls->host);
+  if (say_alternative_names(tls, certificate) == 0)
+    say_name(tls, X509_get_subject_name(certificate));
+}
+
+/* ---------------------------------------------------------------- one sentence for each fault */
+
+static void say_expired(wsc_tls_stream *tls, X509 *certificate, int depth) {
+  say_subject(tls, certificate, depth);
+  say(tls, " has expired (notAfter ");
+  say_time(tls, X509_get0_notAfter(certificate));
+  say(tls, ")");
+}
+
+static void say_not_yet_valid(wsc_tls_stream *tls, X509 *certificate, int depth) {
+  say_subject(tls, certificate, depth);
+  say(tls, " is not yet valid (notBefore ");
+  say_time(tls, X509_get0_notBefore(certificate));
+  say(tls, ")");
+}
+
+static void say_self_signed(wsc_tls_stream *tls, X509 *certificate) {
+  say(tls, "self-signed certificate (");
+  say_name(tls, X509_get_subject_name(certificate));
+  say(tls, ")");
+}
+
+static void say_unknown_authority(wsc_tls_stream *tls, X509 *certificate) {
+  say(tls, "certificate signed by an unknown authority (issuer ");
+  say_name(tls, X509_get_issuer_name(certificate));
+  say(tls, ")");
+}
+
+static void say_wrong_usage(wsc_tls_stream *tls, X509 *certificate, int depth) {
+  EXTENDED_KEY_USAGE *usage = X509_get_ext_d2i(certificate, NID_ext_key_usage, NULL, NULL);
+  say_subject(tls, certificate, depth);
+  say(tls, " is not meant for a server (its usage: ");
+  if (usage == NULL) say(tls, "none that fits");
+  for (int i = 0; i < sk_ASN1_OBJECT_num(usage); i++) {
+    const char *name = OBJ_nid2ln(OBJ_obj2nid(sk_ASN1_OBJECT_value(usage, i)));
+    say(tls, "%s%s", i == 0 ? "" : ", ", name);
+  }
+  say(tls, ")");
+  EXTENDED_KEY_USAGE_free(usage);
+}
+
+static void say_weak_key(wsc_tls_stream *tls, X509 *certificate, int depth) {
+  EVP_PKEY *key = X509_get0_pubkey(certificate);
+  say_subject(tls, certificate, depth);
+  if (key == NULL)
+    say(tls, " has a key that cannot be used");
+  else
+    say(tls, " has a weak key (%d bits, %s)", EVP_PKEY_bits(key),
+        OBJ_nid2sn(EVP_PKEY_base_id(key)));
+}
+
+static void say_weak_signature(wsc_tls_stream *tls, X509 *certificate, int depth) {
+  say_subject(tls, certificate, depth);
+  say(tls, " is signed with a weak algorithm (%s)",
+      OBJ_nid2ln(X509_get_signature_nid(certificate)));
+}
+
+static void say_other(wsc_tls_stream *tls, X509 *certificate, int depth, int error) {
+  say_subject(tls, certificate, depth);
+  say(tls, " refused: %s", X509_verify_cert_error_string(error));
+}
+
+static void say_refusal(wsc_tls_stream *tls, X509 *certificate, int depth, int error) {
+  tls->stream.fault[0] = '\0';
+  switch (error) {
+  case X509_V_ERR_CERT_HAS_EXPIRED:
+    say_expired(tls, certificate, depth);
+    break;
+  case X509_V_ERR_CERT_NOT_YET_VALID:
+    say_not_yet_valid(tls, certificate, depth);
+    break;
+  case X509_V_ERR_HOSTNAME_MISMATCH:
+  case X509_V_ERR_IP_ADDRESS_MISMATCH:
+    say_host_mismatch(tls, certificate);
+    break;
+  case X509_V_ERR_DEPTH_ZERO_SELF_SIGNED_CERT:
+    say_self_signed(tls, certificate);
+    break;
+  case X509_V_ERR_SELF_SIGNED_CERT_IN_CHAIN:
+  case X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT:
+  case X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT_LOCALLY:
+  case X509_V_ERR_UNABLE_TO_VERIFY_LEAF_SIGNATURE:
+  case X509_V_ERR_CERT_UNTRUSTED:
+    say_unknown_authority(tls, certificate);
+    break;
+  case X509_V_ERR_INVALID_PURPOSE:
+    say_wrong_usage(tls, certificate, depth);
+    break;
+  case X509_V_ERR_EE_KEY_TOO_SMALL:
+  case X509_V_ERR_CA_KEY_TOO_SMALL:
+    say_weak_key(tls, certificate, depth);
+    break;
+  case X509_V_ERR_CA_MD_TOO_WEAK:
+    say_weak_signature(tls, certificate, depth);
+    break;
+  default:
+    say_other(tls, certificate, depth, error);
+  }
+}
+
+int wsc_tls_verify_callback(int ok, X509_STORE_CTX *store) {
+  SSL *ssl = X509_STORE_CTX_get_ex_data(store, SSL_get_ex_data_X509_STORE_CTX_idx());
+  wsc_tls_stream *tls = SSL_get_app_data(ssl);
+  X509 *certificate = X509_STORE_CTX_get_current_cert(store);
+  if (ok || certificate == NULL) return ok;
+  tls->refused = true;
+  say_refusal(tls, certificate, X509_STORE_CTX_get_error_depth(store),
+              X509_STORE_CTX_get_error(store));
+  return 0;
+}
+
+/* ---------------------------------------------------------------- after the handshake */
+
+/* SHA-256 of SubjectPublicKeyInfo, as RFC 7469 2.4 counts a pin. */
+static bool take_pin(X509 *certificate, uint8_t pin[32]) {
+  unsigned char *der = NULL;
+  int size = i2d_X509_PUBKEY(X509_get_X509_PUBKEY(certificate), &der);
+  bool done = size > 0 && EVP_Digest(der, (size_t)size, pin, NULL, EVP_sha256(), NULL) == 1;
+  OPENSSL_free(der);
+  return done;
+}
+
+static bool pin_matches(const wsc_tls_context *context, const uint8_t pin[32]) {
+  for (size_t i = 0; i < context->pin_count; i++)
+    if (memcmp(context->pins[i], pin, 32) == 0) return true;
+  return false;
+}
+
+static int refuse(wsc_tls_stream *tls, const char *sentence) {
+  snprintf(tls->stream.fault, sizeof tls->stream.fault, "%s", sentence);
+  tls->refused = true;
+  return WSC_ERR_CERTIFICATE;
+}
+
+/* The key of the server itself is compared, not those above it: that holds also where nothing
+ * above was verified. */
+static int judge_pin(wsc_tls_stream *tls, X509 *certificate) {
+  uint8_t pin[32];
+  unsigned char seen[45];
+  if (tls->context->pin_count == 0) return WSC_OK;
+  if (certificate == NULL || !take_pin(certificate, pin))
+    return refuse(tls, "pin mismatch: the server gave no certificate");
+  if (pin_matches(tls->context, pin)) return WSC_OK;
+  EVP_EncodeBlock(seen, pin, sizeof pin);
+  refuse(tls, "pin mismatch: the certificate's key is sha256//");
+  say(tls, "%s", (const char *)seen);
+  return WSC_ERR_CERTIFICATE;
+}
+
+int wsc_tls_judge(wsc_tls_stream *tls) {
+  /* The session has it also where a handshake was cut short by resumption. */
+  X509 *certificate = SSL_SESSION_get0_peer(SSL_get_session(tls->ssl));
+  long result = SSL_get_verify_result(tls->ssl);
+  if (tls->context->verify && certificate == NULL)
+    return refuse(tls, "the server gave no certificate");
+  if (tls->context->verify && result != X509_V_OK) {
+    refuse(tls, "certificate refused: ");
+    say(tls, "%s", X509_verify_cert_error_string(result));
+    return WSC_ERR_CERTIFICATE;
+  }
+  return judge_pin(tls, certificate);
+}
