@@ -52,8 +52,8 @@ describe("explain, RFC 6455 7.4 and the IANA registry", function()
     end)
   end
 
-  it("has an entry with every text for each integer from -10 to 70000", function()
-    for code = -10, 70000 do
+  it("has an entry with every text for each integer from -10 to 10000", function()
+    for code = -10, 10000 do
       local entry = explain(code)
       assert(entry.code == code)
       for _, field in ipairs(TEXTS) do
