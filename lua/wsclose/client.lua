@@ -10,6 +10,7 @@ local core = require "wsclose.core"
 local close_info = require "wsclose.close_info"
 local options = require "wsclose.options"
 local outbox = require "wsclose.outbox"
+local redirect = require "wsclose.redirect"
 local writer = require "wsclose.writer"
 
 local methods = core.client_methods
@@ -196,20 +197,46 @@ local function read_attempt(self, changed)
   return url, headers, protocols
 end
 
-local function start(self, changed)
-  local url, headers, protocols = read_attempt(self, changed)
-  self._url = url
-  local settings = self._settings
+local function connect(self, url, headers, protocols)
+  local config = self._settings.config
   local ok, sentence, name = options.check_url(url)
+  self._url = url
   if ok then
-    ok, sentence, name = self._handle:start(
-      settings.config, url, headers, protocols, self.close_code == 1013)
+    ok, sentence, name =
+      self._handle:start(config, url, headers, protocols, self.close_code == 1013)
   end
   if ok then
     self._state = "running"
   else
     ended_early(self, name, sentence, "client")
   end
+end
+
+local function start(self, changed)
+  local url, headers, protocols = read_attempt(self, changed)
+  if self._settings.redirects then
+    self._route = { left = self._settings.redirects, headers = headers, protocols = protocols }
+  end
+  connect(self, url, headers, protocols)
+end
+
+-- Goes where the server points.  Not done: false, and info.error says why if it was asked for.
+local function follow(self, info)
+  local route, http = self._route, info.http
+  if not (route and http and redirect.is_redirect(http.status)) then return false end
+  if self._stopping or self._reconnecting or self._settings.redirects == 0 then return false end
+  local from = self._url
+  local to, sentence = redirect.target(from, http.headers.location)
+  if to and route.left == 0 then
+    to, sentence = nil, ("one redirect more than the option redirects allows, to %s"):format(to)
+  end
+  if not to then
+    info.error = { name = "redirect", message = sentence, phase = "handshake" }
+    return false
+  end
+  route.left, route.headers = route.left - 1, redirect.headers(route.headers, from, to)
+  connect(self, to, route.headers, route.protocols)
+  return true
 end
 
 -- Asks the program for what this attempt is to use.  It may yield; meanwhile the state is
@@ -326,7 +353,7 @@ end
 local RARE = {
   open = opened,
   close = function(self, _, _, info)
-    ended(self, info)
+    if not follow(self, info) then ended(self, info) end
     notify(self)
   end,
   ping = function(self, data)

@@ -27,7 +27,8 @@ static int module_check_url(lua_State *L) {
   size_t size;
   const char *url = luaL_checklstring(L, 1, &size);
   const char *sentence = NULL;
-  return push_verdict(L, wsc_url_check(url, &sentence), sentence);
+  int error = wsc_url_check(url, &sentence);
+  return push_verdict(L, error, sentence);
 }
 
 static int module_check_header(lua_State *L) {
@@ -45,12 +46,14 @@ static int module_check_extension(lua_State *L) {
   wsc_extension extension = {0};
   wsc_lua_read_extension(L, 1, &extension);
   const char *sentence = NULL;
-  return push_verdict(L, wsc_extension_check(&extension, &sentence), sentence);
+  int error = wsc_extension_check(&extension, &sentence);
+  return push_verdict(L, error, sentence);
 }
 
 static int module_check_proxy(lua_State *L) {
   const char *sentence = NULL;
-  return push_verdict(L, wsc_proxy_check(luaL_checkstring(L, 1), &sentence), sentence);
+  int error = wsc_proxy_check(luaL_checkstring(L, 1), &sentence);
+  return push_verdict(L, error, sentence);
 }
 
 static int module_check_protocols(lua_State *L) {
@@ -59,7 +62,8 @@ static int module_check_protocols(lua_State *L) {
   size_t count;
   const char *const *names = wsc_lua_read_strings(L, 1, &count);
   const char *sentence = NULL;
-  return push_verdict(L, wsc_protocol_check(names, count, &sentence), sentence);
+  int error = wsc_protocol_check(names, count, &sentence);
+  return push_verdict(L, error, sentence);
 }
 
 static int module_valid_utf8(lua_State *L) {
