@@ -65,7 +65,7 @@ for _, key in ipairs { "websockets", "ws", "lws", "autobahn" } do
       it("is sent when the client requires " .. case.title, function()
         local r, came = refused(peer.port, case)
         assert_refused(r, came, case.reason)
-        assert.equal("- CLOSED 1010 " .. case.reason, peer:expect "CLOSED.*$")
+        assert.equal("- CLOSED 1010 " .. case.reason, peer:expect "^- CLOSED.*$")
       end)
     end
 

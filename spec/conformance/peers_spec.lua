@@ -124,6 +124,17 @@ local function copy(map)
   return result
 end
 
+-- Each is wanted many times.
+local function remembered(make)
+  local made = {}
+  return function(size)
+    made[size] = made[size] or make(size)
+    return made[size]
+  end
+end
+
+text_of, binary_of, noise_of = remembered(text_of), remembered(binary_of), remembered(noise_of)
+
 local payload_of = { text = text_of, binary = binary_of }
 
 -- Not assert.equal: nobody wants to read 16 MiB in a failure.

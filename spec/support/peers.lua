@@ -3,7 +3,9 @@
 local process = require "support.process"
 
 local FOLDER = "spec/support/peers/"
-local LWS_SERVER = (os.getenv "WSCLOSE_BUILD" or "build") .. "/peers/lws_server"
+local BUILD = os.getenv "WSCLOSE_BUILD" or "build"
+local LWS_SERVER = BUILD .. "/peers/lws_server"
+local NPM = "build/npm" -- one for all builds; `make test` fills it
 
 local function is_newer(path, than)
   local lfs = require "lfs" -- busted brings it
@@ -14,13 +16,27 @@ end
 local function build_lws_server()
   local source = FOLDER .. "lws_server.c"
   if not is_newer(LWS_SERVER, source) then
-    process.run { "mkdir", "-p", (LWS_SERVER:gsub("/[^/]*$", "")) }
+    process.run { "mkdir", "-p", BUILD .. "/peers" }
     local cc = os.getenv "CC" or "cc"
     assert(
       process.run { cc, "-O2", "-D_GNU_SOURCE", "-o", LWS_SERVER, source, "-lwebsockets" },
       "lws_server.c does not compile; it needs libwebsockets-dev"
     )
   end
+end
+
+local function install_ws()
+  local file = io.open(NPM .. "/node_modules/ws/package.json")
+  if file then
+    file:close()
+    return
+  end
+  process.run { "mkdir", "-p", NPM }
+  process.run { "cp", FOLDER .. "package.json", NPM }
+  assert(
+    process.run { "npm", "install", "--silent", "--no-audit", "--no-fund", "--prefix", NPM },
+    "npm could not install ws"
+  )
 end
 
 local peers = {}
@@ -38,7 +54,8 @@ peers.all = {
   },
   ws = {
     name = "npm's ws",
-    command = { "node", FOLDER .. "ws_server.js" },
+    command = { "env", "NODE_PATH=" .. NPM .. "/node_modules", "node", FOLDER .. "ws_server.js" },
+    build = install_ws,
   },
   lws = {
     name = "libwebsockets",
