@@ -819,6 +819,15 @@ describe("permessage-deflate in the connection, RFC 7692", function()
     end
   end)
 
+  it("forgives a compressed frame what block heads add to it, not more", function()
+    for _, case in ipairs { { 1010, "message" }, { 1011, nil } } do
+      local t = talk.open({ limits = { frame = 1000 } }, { extensions = "permessage-deflate" })
+      t:input { payload = wire.stored(("x"):rep(case[1])), rsv1 = true } -- six bytes longer
+      local events = t:drain()
+      assert.equal(case[2], events[1] and events[1][1])
+    end
+  end)
+
   it("reports bad text before the limit that it passes behind it", function()
     local t = talk.open({ limits = { message = 10 } }, { extensions = "permessage-deflate" })
     t:input { payload = wire.stored("abc\255" .. ("x"):rep(20)), rsv1 = true }

@@ -213,14 +213,14 @@ static const wsc_agreed_extension *find_answer(const judgement *judge, const cha
   return NULL;
 }
 
-/* Is one of the offers of this name meant to be met at any rate? */
-static bool is_required(const judgement *judge, const char *name) {
+/* The first offer of this name that is meant to be met at any rate, or NULL. */
+static const wsc_extension *find_required(const judgement *judge, const char *name) {
   for (size_t i = 0; i < judge->offer_count; i++) {
     const wsc_extension *offer = &judge->offers[i];
     if (strcmp(offer->name, name) == 0 && (offer->required || offer->require_count > 0))
-      return true;
+      return offer;
   }
-  return false;
+  return NULL;
 }
 
 static bool is_offered_before(const judgement *judge, size_t index) {
@@ -232,15 +232,12 @@ static bool is_offered_before(const judgement *judge, size_t index) {
 static void list_missing(const judgement *judge, missing_list *list, const char *name) {
   const char *mark = list->size > 0 ? ", " : "";
   const wsc_agreed_extension *item = find_answer(judge, name);
-  if (!item) {
-    if (is_required(judge, name)) append_missing(list, mark, name);
-    return;
-  }
-  const wsc_extension *offer = find_offer(judge, item);
-  if (meets_require(offer, item)) return;
+  const wsc_extension *offer = item ? find_offer(judge, item) : find_required(judge, name);
+  if (!offer || (item && meets_require(offer, item))) return;
   append_missing(list, mark, name);
   for (size_t i = 0; i < offer->require_count; i++)
-    if (!answers_param(item, offer->require[i])) append_missing(list, "; ", offer->require[i]);
+    if (!item || !answers_param(item, offer->require[i]))
+      append_missing(list, "; ", offer->require[i]);
 }
 
 int wsc_extension_judge(wsc_agreement *agreement, const wsc_extension *offers, size_t count,

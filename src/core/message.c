@@ -35,9 +35,16 @@ static int judge_sequence(const wsc_message *message, const wsc_frame *frame, bo
   return WSC_OK;
 }
 
+/* What does not compress grows by zlib's block heads, 5 bytes for 16 KiB: a message within its limit
+ * must not fail for that. */
+static uint64_t frame_size_max(const wsc_message *message, const wsc_limits *limits) {
+  uint64_t max = limits->frame_size_max;
+  return message->compressed ? max + (max >> 10) + 16 : max;
+}
+
 static int judge_size(const wsc_message *message, const wsc_frame *frame, const wsc_limits *limits,
                       const char **sentence) {
-  if (frame->size > limits->frame_size_max) {
+  if (frame->size > frame_size_max(message, limits)) {
     *sentence = "a frame is larger than limits.frame";
     return WSC_ERR_TOO_BIG;
   }
