@@ -393,13 +393,20 @@ local function deliver(self, data, kind)
   end
 end
 
--- Takes all events there are.  What callbacks send meanwhile leaves in one write at the end; with
--- Lua 5.4, which closes the loop's fourth value, also where a callback's error ends the loop.
+-- For a loop over events.  Lua 5.4 closes the fourth value, however the loop ends; Lua 5.1 compiles
+-- a loop with four values written out wrongly.
+local function events(handle)
+  return next_event, handle, nil, handle
+end
+
+-- Takes all events there are.  What callbacks send meanwhile leaves in one write at the end, or when
+-- the loop's fourth value is closed: where a callback's error ends it.  Before Lua 5.4 it leaves
+-- with the next call that is not send.
 local function dispatch(self)
   if self._hold then return end
   local handle = self._handle
   self._unread = true
-  for event, a, b, c in next_event, handle, nil, handle do
+  for event, a, b, c in events(handle) do
     if event == "message" then -- deliver, written out: the path of every message
       local on_message = self.on_message
       if on_message then
