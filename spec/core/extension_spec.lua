@@ -102,10 +102,13 @@ describe("Sec-WebSocket-Extensions, RFC 6455 9.1", function()
     { 'foo; a="\195\164"', NO_TOKEN },
   } do
     it("is refused: " .. case[1]:gsub("[\128-\255]+", "ä"), function()
+      collectgarbage()
+      local blocks = memory.live_blocks()
       for _, lines in ipairs { { case[1] }, { "good; x=1, fine", case[1] } } do
         local list, sentence, name = extension.parse(lines)
         assert.same({ nil, case[2], "extension" }, { list, sentence, name })
       end
+      assert.equal(blocks, memory.live_blocks())
     end)
   end
 
@@ -532,8 +535,11 @@ describe("an answer to several offers", function()
     end
     local agreement = extension.judge({ strict, lax }, { PMD .. "; server_no_context_takeover" })
     assert.is_true(agreement.client_no_context_takeover)
+    local other = { name = PMD, require = { "client_no_context_takeover" } }
     assert.equal(PMD .. "; server_no_context_takeover",
-      extension.judge({ strict, strict }, { PMD }).missing)
+      extension.judge({ strict, other }, { PMD }).missing)
+    assert.equal(PMD .. "; client_no_context_takeover",
+      extension.judge({ other, strict }, { PMD }).missing)
   end)
 
   it("may take up others than permessage-deflate, with any parameters", function()
