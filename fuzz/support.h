@@ -9,7 +9,11 @@
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 /* Prints `text` and aborts, so that libFuzzer keeps the input. */
-void fuzz_check(bool condition, const char *text);
+_Noreturn void fuzz_fail(const char *text);
+
+static inline void fuzz_check(bool condition, const char *text) {
+  if (!condition) fuzz_fail(text);
+}
 
 /* No limit that a target sets calls for more: zlib's state is a quarter of it. */
 #define FUZZ_BLOCK_MAX ((size_t)1 << 20)
