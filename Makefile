@@ -134,6 +134,8 @@ test-all:
 
 # The interpreter is built with the sanitizers too: what it starts (python, node) is left alone.
 asan_lua := build/asan/$(LUA)/lua
+test-asan: export ASAN_OPTIONS := allocator_may_return_null=1:detect_leaks=1
+test-asan: export UBSAN_OPTIONS := print_stacktrace=1
 test-asan:
 	@scripts/setup asan $(LUA)
 	@$(MAKE) --no-print-directory SANITIZE=1 CFLAGS="-O1 -g" $(asan_lua)
@@ -143,9 +145,10 @@ $(asan_lua): spec/support/interpreter.c $(OUT)/cflags $(BUILD)/command
 	@echo "  LINK  $@"
 	$(Q)$(compile) -rdynamic @$(OUT)/cflags -o $@ $< $$($(find) library $(LUA))
 
-# The C side: every spec of core and net.
+# The C side: every spec of core and net; of the random streams of the chunking law a few hundred.
 valgrind := valgrind -q --error-exitcode=99 --leak-check=full --errors-for-leak-kinds=definite \
             --show-leak-kinds=definite --suppressions=spec/support/valgrind.supp
+test-valgrind: export WSCLOSE_STREAMS ?= 500
 test-valgrind:
 	@scripts/setup valgrind $(LUA)
 	@$(MAKE) --no-print-directory suite RUNNER="$(valgrind)" SPEC="$(or $(SPEC),spec/core spec/net)"

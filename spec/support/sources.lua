@@ -147,7 +147,7 @@ end
 ---@return string[]
 function sources.requires(text)
   local found = {}
-  for name in text:gmatch "require%s*%(?%s*[\"']([^\"']+)[\"']" do
+  for name in text:gmatch "%f[%w_]require%s*%(?%s*[\"']([%w_.-]+)[\"']" do
     found[#found + 1] = name
   end
   return found
