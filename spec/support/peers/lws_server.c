@@ -229,6 +229,9 @@ static int on_event(struct lws *wsi, enum lws_callback_reasons reason, void *use
     return 0;
   case LWS_CALLBACK_RAW_RX_FILE:
     return read_commands();
+  case LWS_CALLBACK_RAW_CLOSE_FILE: /* standard input ended, unless it is opened anew */
+    if (!server.restarting) exit(0);
+    return 0;
   default:
     return 0;
   }
