@@ -399,8 +399,8 @@ local function events(handle)
   return next_event, handle, nil, handle
 end
 
--- Takes all events there are.  What callbacks send meanwhile leaves in one write at the end, or when
--- the loop's fourth value is closed: where a callback's error ends it.  Before Lua 5.4 it leaves
+-- Takes all events there are.  What callbacks send meanwhile leaves in one write at the end, or
+-- where a callback's error ends the loop and closes its fourth value.  Before Lua 5.4 it then leaves
 -- with the next call that is not send.
 local function dispatch(self)
   if self._hold then return end
@@ -589,7 +589,7 @@ end
 local function send_with_outbox(self, data, kind, send_options)
   local box, handle = self._outbox, self._handle
   if self._state == "running" and core_state(handle) == "open" then
-    return box:send(handle, data, kind, send_options, now(self))
+    return box:send(handle, data, kind, send_options, now(self), self._drain_due)
   end
   local ok, sentence, name = core_send(handle, data, kind, send_options) -- wrong arguments raise
   if ok or name ~= "state" or not may_keep(self) then return ok, sentence, name end

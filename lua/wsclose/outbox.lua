@@ -90,9 +90,9 @@ local function remember(self, handle, item, wire_before)
   self.given[self.given_last] = item
 end
 
---- Sends on an open connection.  As the core's send.
-function Outbox:send(handle, data, kind, options, now)
-  if not self:is_empty() then return self:keep(data, kind, options, now) end
+--- Sends on an open connection, behind what is kept, or `ahead` of it.  As the core's send.
+function Outbox:send(handle, data, kind, options, now, ahead)
+  if not ahead and not self:is_empty() then return self:keep(data, kind, options, now) end
   local _, _, _, wire_before = progress(handle)
   local ok, sentence, name = core_send(handle, data, kind, options)
   if ok then

@@ -1,0 +1,107 @@
+-- The table of on_close, in words.
+
+local close_info = require "wsclose.close_info"
+
+local function sentence(fields)
+  local all = { url = "wss://feed.example/v1" }
+  for name, value in pairs(fields) do all[name] = value end
+  return tostring(close_info.new(all))
+end
+
+describe("the sentence about an end", function()
+  for _, case in ipairs {
+    {
+      "by the peer",
+      {
+        code = 1001, reason = "restart", by = "peer", opened = true,
+        duration = 12.34, retry_in = 2.1,
+      },
+      'connection to wss://feed.example/v1 closed by the peer: 1001 GOING_AWAY "restart" '
+        .. "after 12.3 s; next attempt in 2.1 s",
+    },
+    {
+      "by this client",
+      { code = 4001, by = "client", opened = true, duration = 0.5 },
+      "connection to wss://feed.example/v1 closed by this client: 4001 PRIVATE after 0.5 s",
+    },
+    {
+      "by the network",
+      {
+        opened = true, duration = 100,
+        error = { name = "reset", message = "connection reset by the peer", phase = "open" },
+        undelivered = 120, retry_refused = "1006 ABNORMAL is not retried: no",
+      },
+      "connection to wss://feed.example/v1 lost: 1006 ABNORMAL, connection reset by the peer "
+        .. "(reset in phase open) after 100 s; 120 bytes were not delivered; "
+        .. "1006 ABNORMAL is not retried: no",
+    },
+    {
+      "before it was open",
+      { error = { name = "dns", message = "no such host", phase = "dns" }, by = "network" },
+      "connection to wss://feed.example/v1 failed: 1006 ABNORMAL, no such host (dns in phase dns)",
+    },
+    {
+      "by a required extension that is missing",
+      {
+        code = 1010, reason = "permessage-deflate", by = "client",
+        error = { name = "extension", message = "lacks it", phase = "handshake" },
+      },
+      'connection to wss://feed.example/v1 failed: 1010 MANDATORY_EXTENSION "permessage-deflate", '
+        .. "lacks it (extension in phase handshake)",
+    },
+    {
+      "by close while connecting",
+      { by = "client" },
+      "connection to wss://feed.example/v1 cancelled: 1006 ABNORMAL",
+    },
+    {
+      "with a reason of several lines, which stays one line",
+      { code = 4000, reason = "a\r\nb", by = "peer", opened = true },
+      'connection to wss://feed.example/v1 closed by the peer: 4000 PRIVATE "a??b"',
+    },
+  } do
+    it(case[1] .. " is whole", function()
+      assert.equal(case[3], sentence(case[2]))
+    end)
+  end
+
+  it("goes without a URL where none is known", function()
+    local info = close_info.new { code = 1000, by = "peer", opened = true }
+    assert.equal("connection closed by the peer: 1000 NORMAL", tostring(info))
+  end)
+end)
+
+describe("why there is no connection", function()
+  it("is the error's sentence, else code, name and reason", function()
+    local fault = { name = "dns", message = "no such host", phase = "dns" }
+    assert.equal("cannot connect to ws://a/: no such host",
+      close_info.why_not_open(close_info.new { url = "ws://a/", error = fault }))
+    assert.equal("cannot connect to ws://a/: 1006 ABNORMAL",
+      close_info.why_not_open(close_info.new { url = "ws://a/" }))
+    assert.equal("cannot connect to ws://a/: 4000 PRIVATE bye",
+      close_info.why_not_open(close_info.new { url = "ws://a/", code = 4000, reason = "bye" }))
+  end)
+end)
+
+describe("a changed copy", function()
+  it("leaves what was handed out as it was", function()
+    local info = close_info.new { url = "ws://a/", retry_in = 2 }
+    local copy = close_info.changed(info, { retry_refused = "no" }, "retry_in")
+    assert.equal(2, info.retry_in)
+    assert.is_nil(info.retry_refused)
+    assert.is_nil(copy.retry_in)
+    assert.equal("no", copy.retry_refused)
+    assert.matches("no", tostring(copy), 1, true)
+  end)
+end)
+
+describe("the name of a code", function()
+  for code, name in pairs {
+    [1000] = "NORMAL", [1001] = "GOING_AWAY", [1005] = "NO_STATUS", [1010] = "MANDATORY_EXTENSION",
+    [4999] = "PRIVATE", [3500] = "REGISTERED",
+  } do
+    it(("%d is %s"):format(code, name), function()
+      assert.equal(name, close_info.new({ code = code }).name)
+    end)
+  end
+end)

@@ -1,0 +1,277 @@
+-- The option outbox: what send keeps while not open, what is sent again and what never is, and that
+-- nothing is lost without being counted.
+
+local scripted = require "support.scripted_server"
+local wsclose = require "wsclose"
+
+local function upgraded(rest)
+  return function(c)
+    c:upgrade()
+    if rest then rest(c) end
+  end
+end
+
+local RETRY = { jitter = "none", first = false, initial = 1 }
+
+local function start(script, options)
+  local server = scripted.new(script)
+  local time = { now = 50 }
+  local all = {
+    clock = function() return time.now end,
+    outbox = {},
+    extensions = {},
+    keepalive = false,
+  }
+  for name, value in pairs(options or {}) do all[name] = value end
+  return assert(wsclose.new(server:url(), all)), server, time
+end
+
+local function in_state(ws, state)
+  return function() return ws:state() == state end
+end
+
+local function payloads(c)
+  local list = {}
+  for _, frame in ipairs(c and c.frames or {}) do
+    if frame.opcode < 8 then list[#list + 1] = frame.payload end
+  end
+  return list
+end
+
+local function pump_payloads(ws, server, index, count)
+  scripted.pump(ws, server, function()
+    return #payloads(server.connections[index]) >= count
+  end)
+  return payloads(server.connections[index])
+end
+
+describe("the outbox", function()
+  after_each(scripted.close_all)
+
+  it("keeps what is sent before the first attempt and while connecting", function()
+    local ws, server = start(upgraded())
+    assert.is_true(ws:send "1")
+    assert.equal("idle", ws:state())
+    assert.equal(1, ws:buffered())
+    ws:update()
+    assert.is_true(ws:send("2", "binary"))
+    assert.equal(2, ws:buffered())
+    assert.same({ "1", "2" }, pump_payloads(ws, server, 1, 2))
+    assert.equal("binary", server.connections[1].frames[2].name)
+    assert.equal(0, ws:buffered())
+  end)
+
+  it("sends what it kept after on_open, which may have to log in first", function()
+    local ws, server = start(upgraded(), { on_open = function(ws) ws:send "login" end })
+    ws:send "1"
+    assert.same({ "login", "1" }, pump_payloads(ws, server, 1, 2))
+  end)
+
+  it("sends what it kept though on_open raises", function()
+    local ws, server = start(upgraded(), { on_open = function() error("no", 0) end })
+    ws:send "1"
+    scripted.pump(nil, server, function()
+      pcall(ws.update, ws, 0.002)
+      return payloads(server.connections[1])[1]
+    end)
+  end)
+
+  it("keeps what is sent while waiting for the next attempt", function()
+    local ws, server, time = start({
+      upgraded(function(c) c:close_session(1001) end),
+      upgraded(),
+    }, { retry = RETRY })
+    scripted.pump(ws, server, in_state(ws, "waiting"))
+    for i = 1, 100 do assert.is_true(ws:send(tostring(i))) end
+    time.now = time.now + 1
+    local got = pump_payloads(ws, server, 2, 100)
+    for i = 1, 100 do assert.equal(tostring(i), got[i]) end
+  end)
+
+  it("is no way round the state once the program has closed", function()
+    local ws, server = start(upgraded(function(c) c:answer_close() end), { retry = RETRY })
+    scripted.pump(ws, server, in_state(ws, "open"))
+    ws:close()
+    assert.equal("state", select(3, ws:send "x"))
+    scripted.pump(ws, server, in_state(ws, "closed"))
+    assert.equal("state", select(3, ws:send "x"))
+    assert.equal(0, ws:buffered())
+  end)
+
+  it("keeps nothing for a connection that will not come: closing without a retry", function()
+    local ws, server = start(upgraded(function(c)
+      c:send_close(1000)
+      c:expect_close()
+      c:told "end"
+      c:finish()
+    end))
+    scripted.pump(ws, server, in_state(ws, "closing"))
+    assert.equal("state", select(3, ws:send "x"))
+    server:tell "end"
+    scripted.pump(ws, server, in_state(ws, "closed"))
+    assert.equal(0, ws.close_info.undelivered)
+  end)
+
+  it("refuses at once what could never be sent", function()
+    local ws = start(upgraded())
+    assert.equal("utf8", select(3, ws:send "\255"))
+    assert.is_true(ws:send("\255", "binary"))
+    assert.is_false(pcall(ws.send, ws, {}))
+    assert.is_false(pcall(ws.send, ws, "x", "txt"))
+    assert.equal(1, ws:buffered())
+  end)
+
+  it("is busy when outbox.bytes are kept", function()
+    local ws, server = start(upgraded(), { outbox = { bytes = 10 } })
+    assert.is_true(ws:send "12345678")
+    local ok, sentence, name = ws:send "abc"
+    assert.is_nil(ok)
+    assert.matches("outbox is full", sentence, 1, true)
+    assert.equal("busy", name)
+    assert.is_true(ws:send "ab")
+    assert.same({ "12345678", "ab" }, pump_payloads(ws, server, 1, 2))
+  end)
+
+  it("drops what is older than outbox.ttl, and counts it in undelivered", function()
+    local ws, server, time = start({
+      upgraded(function(c) c:close_session(1001) end),
+      upgraded(function(c)
+        c:expect "text"
+        c:close_session(1001)
+      end),
+    }, { retry = RETRY, outbox = { ttl = 5 } })
+    scripted.pump(ws, server, in_state(ws, "waiting"))
+    ws:send "old"
+    time.now = time.now + 4.5
+    ws:send "young"
+    time.now = time.now + 0.5
+    assert.same({ "young" }, pump_payloads(ws, server, 2, 1))
+    scripted.pump(ws, server, in_state(ws, "waiting"))
+    assert.equal(3, ws.close_info.undelivered)
+  end)
+
+  it("counts what it drops when the client is closed for good", function()
+    local told
+    local ws, server = start(function(c) c:refuse(403) end, {
+      retry = RETRY,
+      on_close = function(_, _, _, info) told = info end,
+    })
+    ws:send "12345"
+    scripted.pump(ws, server, in_state(ws, "closed"))
+    assert.equal(5, told.undelivered)
+    assert.matches("5 bytes were not delivered", tostring(told), 1, true)
+    assert.equal(0, ws:buffered())
+  end)
+
+  it("counts what it drops when closed while waiting or before the first attempt", function()
+    local ws = start(upgraded())
+    ws:send "123"
+    ws:close()
+    assert.equal(3, ws.close_info.undelivered)
+    local server
+    ws, server = start(upgraded(function(c) c:close_session(1001) end), { retry = RETRY })
+    scripted.pump(ws, server, in_state(ws, "waiting"))
+    ws:send "1234"
+    local announced = ws.close_info
+    ws:close()
+    assert.equal(4, ws.close_info.undelivered)
+    assert.equal(0, announced.undelivered)
+  end)
+
+  describe("when a connection breaks", function()
+    local SIZE = 60000
+
+    -- Sends numbered messages until the network takes no more and several have not begun to leave.
+    local function fill(ws)
+      local sent = 0
+      repeat
+        sent = sent + 1
+        assert(ws:send(("%06d"):format(sent) .. ("x"):rep(SIZE - 6), "binary"))
+      until ws:buffered() > 5 * SIZE
+      return sent
+    end
+
+    local function number_of(payload)
+      return tonumber(payload:sub(1, 6))
+    end
+
+    local function broken(options)
+      local script = {
+        upgraded(function(c)
+          c.reading = false
+          c:told "break"
+          c:reset()
+        end),
+        upgraded(),
+        receive_buffer = 4096,
+      }
+      local ws, server, time = start(script, options)
+      scripted.pump(ws, server, in_state(ws, "open"))
+      local sent = fill(ws)
+      local waiting = ws:buffered()
+      server:tell "break"
+      scripted.pump(ws, server, function() return ws.close_code end)
+      return ws, server, time, sent, waiting
+    end
+
+    it("sends again what never began to leave, and never what did", function()
+      local ws, server, time, sent, waiting = broken { retry = RETRY, outbox = { bytes = 2 ^ 24 } }
+      assert.equal("waiting", ws:state())
+      local kept = ws:buffered()
+      assert.equal(0, kept % SIZE)
+      local count = kept / SIZE
+      assert.is_true(count >= 5)
+      -- all that waited but the message in flight: whole messages, each with a head of 8 bytes
+      assert.equal(math.floor(waiting / (SIZE + 8)), count)
+      local lost = ws.close_info.undelivered
+      assert.is_true(lost == 0 or lost == SIZE, tostring(lost))
+      ws:send "afterwards"
+      time.now = time.now + 1
+      local got = pump_payloads(ws, server, 2, count + 1)
+      for i = 1, count do assert.equal(sent - count + i, number_of(got[i])) end
+      assert.equal("afterwards", got[count + 1])
+    end)
+
+    it("counts as undelivered what outbox.bytes have no room for, the newest first", function()
+      local options = { retry = RETRY, outbox = { bytes = SIZE * 2 } }
+      local ws, server, time, sent, waiting = broken(options)
+      assert.equal(2 * SIZE, ws:buffered())
+      local count = math.floor(waiting / (SIZE + 8))
+      local lost = ws.close_info.undelivered - (count - 2) * SIZE
+      assert.is_true(lost == 0 or lost == SIZE, tostring(lost))
+      time.now = time.now + 1
+      local got = pump_payloads(ws, server, 2, 2)
+      assert.same({ sent - count + 1, sent - count + 2 }, { number_of(got[1]), number_of(got[2]) })
+    end)
+
+    it("counts all as undelivered when there is no retry", function()
+      local ws, _, _, _, waiting = broken {}
+      assert.equal("closed", ws:state())
+      local count = math.floor(waiting / (SIZE + 8))
+      local lost = ws.close_info.undelivered - count * SIZE
+      assert.is_true(lost == 0 or lost == SIZE, tostring(lost))
+      assert.equal(0, ws:buffered())
+    end)
+  end)
+
+  it("is handed over as the send queue takes it, in order", function()
+    local ws, server = start({
+      upgraded(function(c)
+        c.reading = false
+        c:told "read"
+        c.reading = true
+      end),
+      receive_buffer = 4096,
+    }, { limits = { send_queue = 300000 }, outbox = { bytes = 2 ^ 24 } })
+    local count, size = 40, 100000
+    for i = 1, count do assert(ws:send(("%06d"):format(i) .. ("x"):rep(size), "binary")) end
+    scripted.pump(ws, server, in_state(ws, "open"))
+    ws:update()
+    assert.is_true(ws:buffered() > 300000)
+    assert.is_true(ws:send "last")
+    server:tell "read"
+    local got = pump_payloads(ws, server, 1, count + 1)
+    for i = 1, count do assert.equal(i, tonumber(got[i]:sub(1, 6))) end
+    assert.equal("last", got[count + 1])
+  end)
+end)
