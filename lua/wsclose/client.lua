@@ -400,8 +400,8 @@ local function events(handle)
 end
 
 -- Takes all events there are.  What callbacks send meanwhile leaves in one write at the end, or
--- where a callback's error ends the loop and closes its fourth value.  Before Lua 5.4 it then leaves
--- with the next call that is not send.
+-- where a callback's error ends the loop and closes its fourth value.  Before Lua 5.4 it then
+-- leaves with the next call that is not send.
 local function dispatch(self)
   if self._hold then return end
   local handle = self._handle
