@@ -141,6 +141,8 @@ static int l_header_check(lua_State *L) {
   const char *name = luaL_checklstring(L, 1, &name_size);
   const char *value = luaL_checklstring(L, 2, &value_size);
   const char *sentence = NULL;
+  value = (const char *)wsc_testing_copy_before_wall(L, value, value_size);
+  name = memcpy(wsc_testing_before_wall(L, WSC_TESTING_OUTPUT, name_size, 0), name, name_size);
   int error = wsc_header_check(name, name_size, value, value_size, &sentence);
   if (error) return wsc_testing_push_error(L, error, sentence);
   lua_pushboolean(L, true);

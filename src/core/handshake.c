@@ -224,24 +224,39 @@ static bool asked_for(const wsc_handshake *handshake, const char *protocol) {
   return false;
 }
 
+/* "v2, v1", or as many of them as fit; "none" */
+static void list_asked(const wsc_handshake *handshake, char *text, size_t size) {
+  size_t used = 0;
+  snprintf(text, size, "none");
+  for (size_t i = 0; i < handshake->protocol_count; i++) {
+    const char *name = handshake->protocols[i];
+    bool fits = strlen(name) + 6 < size - used; /* and ", ..." after it */
+    int more = snprintf(text + used, size - used, "%s%s", i > 0 ? ", " : "", fits ? name : "...");
+    if (!fits) return;
+    used += (size_t)more;
+  }
+}
+
 /* RFC 6455 4.1: a subprotocol that was not asked for fails.  That none was chosen is legal; by
  * default it fails all the same, since a program that names protocols can hardly do without. */
 static bool chooses_protocol(const wsc_handshake *handshake, wsc_handshake_result *result) {
-  const wsc_header *header = wsc_http_find(&result->head, "Sec-WebSocket-Protocol", NULL);
+  static const char name[] = "Sec-WebSocket-Protocol";
+  const wsc_header *header = wsc_http_find(&result->head, name, NULL);
+  char asked[100];
+  list_asked(handshake, asked, sizeof asked);
   if (!header) {
     if (handshake->protocol_count == 0 || !handshake->require_protocol) return true;
-    SAY(result, "the server chose no subprotocol; expected one of those asked for (%.60s%s)",
-        handshake->protocols[0], handshake->protocol_count > 1 ? ", ..." : "");
+    SAY(result, "the server chose no subprotocol; expected one of %s", asked);
     return false;
   }
-  if (wsc_http_count(&result->head, "Sec-WebSocket-Protocol") > 1) {
-    SAY(result, "the server's answer has Sec-WebSocket-Protocol more than once; expected it once");
+  if (wsc_http_count(&result->head, name) > 1) {
+    SAY(result, "the server's answer has %s more than once; expected it once", name);
     return false;
   }
   if (!asked_for(handshake, header->value)) {
-    SAY(result, "the server chose the subprotocol " QUOTED ", which was not asked for%s%.60s",
-        header->value, handshake->protocol_count > 0 ? "; expected " : "",
-        handshake->protocol_count > 0 ? handshake->protocols[0] : "");
+    SAY(result,
+        "the server chose the subprotocol " QUOTED ", which was not asked for; expected %s%s",
+        header->value, handshake->protocol_count > 1 ? "one of " : "", asked);
     return false;
   }
   result->protocol = header->value;

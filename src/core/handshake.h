@@ -12,7 +12,8 @@
 typedef struct wsc_handshake wsc_handshake;
 
 /* Client: makes a key (platform->random), appends the request to `out`.  Server: only remembers.
- * Deep copies of what is needed of the config.  NULL: no memory or no randomness. */
+ * Deep copies of what is needed of the config.  NULL and nothing appended: no memory, no
+ * randomness, or a URL, header, subprotocol or extension that its check refuses. */
 wsc_handshake *wsc_handshake_new(const wsc_config *config, wsc_buf *out);
 void wsc_handshake_free(wsc_handshake *handshake); /* NULL is fine */
 
@@ -46,7 +47,7 @@ int wsc_handshake_answer(wsc_handshake *handshake, const uint8_t *data, size_t s
 void wsc_handshake_result_free(wsc_handshake_result *result);
 
 /* How long the body of a refusal is, by Content-Length: SIZE_MAX when unknown (chunked, or until
- * the end). */
+ * the end); 0 where none may follow (204, 304). */
 size_t wsc_handshake_body_size(const wsc_http_head *head);
 
 #endif
