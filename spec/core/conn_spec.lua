@@ -749,24 +749,36 @@ describe("sending", function()
 end)
 
 describe("permessage-deflate in the connection, RFC 7692", function()
-  it("marks the first frame of a compressed message alone with RSV1", function()
+  it("marks a compressed message with RSV1", function()
     local t = talk.open_deflate()
     t.p:send(("compress me "):rep(50))
-    local writer = t.p:send_fragments "text"
-    for i = 1, 4 do
-      writer:write(("piece %d of a message "):format(i):rep(400))
-    end
-    writer:finish ""
-    local frames = t:frames()
-    assert.is_true(frames[1].rsv1)
-    assert.is_true(#frames[1].payload < 100)
-    assert.is_true(frames[2].rsv1)
-    for i = 3, #frames do
-      assert.is_false(frames[i].rsv1)
-      assert.equal(0, frames[i].opcode)
-    end
-    assert.is_true(frames[#frames].fin)
+    local frame = t:frames()[1]
+    assert.is_true(frame.rsv1)
+    assert.is_true(#frame.payload < 100)
   end)
+
+  for _, last in ipairs { "end", "" } do
+    it(("lets each piece of a compressed message leave at once, RSV1 on the first; last %q"):format(last), function()
+      local t = talk.open_deflate()
+      local server = talk.server(t)
+      for _ = 1, 2 do -- the second message goes on with the window of the first
+        local writer, sent = t.p:send_fragments "text", {}
+        for i = 1, 4 do
+          sent[i] = ("piece %d "):format(i):rep(i)
+          assert.is_true(writer:write(sent[i]))
+          assert.is_true(writer:write "")
+          local bytes = t.p:output()
+          local frame, after = wire.read_frame(bytes)
+          assert.same({ #bytes + 1, i == 1, i == 1 and 1 or 0, false }, { after, frame.rsv1, frame.opcode, frame.fin })
+          server:input(bytes)
+          assert.is_nil(server:next())
+        end
+        assert.is_true(writer:finish(last))
+        server:input(t.p:output())
+        assert.same({ "message", table.concat(sent) .. last, "text" }, { server:next() })
+      end
+    end)
+  end
 
   it("takes compressed messages, whole and in fragments, and plain ones between them", function()
     local t = talk.open_deflate()

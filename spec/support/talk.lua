@@ -53,6 +53,15 @@ function talk.open_deflate(options)
   return self
 end
 
+--- The other side, played by the core itself and open, for what the core compressed.
+function talk.server(t)
+  local server = assert(wsclose.protocol(nil, { role = "server", random_bytes = talk.fixed_bytes }))
+  server:input(t.request.head)
+  assert(server:next() == "open", "the server's side of a spec did not open")
+  server:output()
+  return server
+end
+
 ---@param answer? handshake.Answer
 function Talk:answer(answer)
   self.p:input(handshake.answer(self.request, answer))

@@ -171,8 +171,6 @@ static int send_data(wsc_conn *conn, wsc_frame frame, const void *data, size_t s
     if (result != WSC_OK) return broken_send(conn, result);
     data = wsc_buf_data(&conn->scratch);
     size = wsc_buf_size(&conn->scratch);
-    /* zlib keeps the bytes for later: nothing to send yet */
-    if (size == 0 && !frame.fin) return WSC_OK;
   }
   frame.size = size;
   int result = wsc_conn_queue_frame(conn, &frame, data);
@@ -228,6 +226,7 @@ int wsc_conn_send_fragment(wsc_conn *conn, int opcode, const void *data, size_t 
     if (first) conn->fragmenting = false;
     return WSC_ERR_UTF8;
   }
+  if (size == 0 && !fin) return WSC_OK;
   bool begun = conn->fragment_written;
   wsc_frame frame = {.fin = fin,
                      .rsv = conn->fragment_compressed && !begun ? 4 : 0,

@@ -26,7 +26,6 @@ struct wsc_deflate {
   bool own_no_takeover, peer_no_takeover;
   bool deflater_open, inflater_open;
   z_stream deflater, inflater;
-  bool has_input;    /* the message being compressed is not empty so far */
   bool at_final_end; /* the inflater stands behind a BFINAL block, possibly of an older message */
   unsigned final_blocks; /* of this message */
 };
@@ -174,22 +173,33 @@ static int compress_end(wsc_deflate *codec, wsc_buf *out) {
   if (error) return error;
   assert(wsc_buf_size(out) - before > TAIL_SIZE);
   wsc_buf_truncate(out, wsc_buf_size(out) - TAIL_SIZE);
-  if (codec->own_no_takeover) deflateReset(&codec->deflater);
-  codec->has_input = false;
   return WSC_OK;
 }
 
-/* An empty message is the byte 00 (RFC 7692 7.2.3.6).  zlib is not asked for it: a flush with
- * nothing to flush gives nothing. */
+/* A piece that is not the last is flushed: who writes it wants the peer to have it. */
+static int compress_bytes(wsc_deflate *codec, wsc_buf *out, const uint8_t *data, size_t size,
+                          bool fin) {
+  int error = open_deflater(codec);
+  int flush = fin ? Z_BLOCK : Z_SYNC_FLUSH;
+  if (!error) error = compress_piece(&codec->deflater, out, data, size, flush);
+  return error || !fin ? error : compress_end(codec, out);
+}
+
+/* Where no bytes are left to end a message with, the stream stands at a byte's boundary: nothing
+ * came before, or it was flushed.  Then the end is the byte 00, an empty block without its tail
+ * (RFC 7692 7.2.3.6); zlib is not asked for it: a flush with nothing to flush gives nothing. */
 int wsc_deflate_compress(wsc_deflate *codec, wsc_buf *out, const uint8_t *data, size_t size,
                          bool fin) {
-  if (size > 0) codec->has_input = true;
-  if (!codec->has_input) return !fin || wsc_buf_append(out, "", 1) ? WSC_OK : WSC_ERR_MEMORY;
   size_t before = wsc_buf_size(out);
-  int error = open_deflater(codec);
-  if (!error) error = compress_piece(&codec->deflater, out, data, size, fin ? Z_BLOCK : Z_NO_FLUSH);
-  if (!error && fin) error = compress_end(codec, out);
-  if (error) wsc_buf_truncate(out, before);
+  int error = WSC_OK;
+  if (size > 0)
+    error = compress_bytes(codec, out, data, size, fin);
+  else if (fin && !wsc_buf_append(out, "", 1))
+    error = WSC_ERR_MEMORY;
+  if (error)
+    wsc_buf_truncate(out, before);
+  else if (fin && codec->own_no_takeover && codec->deflater_open)
+    deflateReset(&codec->deflater);
   return error;
 }
 

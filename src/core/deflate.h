@@ -18,10 +18,10 @@ void wsc_deflate_free(wsc_deflate *deflate); /* NULL is fine */
  * thrown away (the windows would part). */
 bool wsc_deflate_worth(const wsc_deflate *deflate, const uint8_t *data, size_t size);
 
-/* Appends the compressed form of the next piece of a message.  `fin`: the piece ends it, the tail
- * 00 00 ff ff is left out (an empty message is the one byte 00) and, without context takeover, the
- * window is forgotten.  WSC_OK or WSC_ERR_MEMORY (nothing usable was appended; the connection must
- * fail). */
+/* Appends the compressed form of the next piece of a message.  A piece that is not the last is
+ * flushed, so that the peer can inflate all of it.  `fin`: the piece ends it, the tail 00 00 ff ff
+ * is left out (an empty message is the one byte 00) and, without context takeover, the window is
+ * forgotten.  WSC_OK or WSC_ERR_MEMORY (nothing usable was appended; the connection must fail). */
 int wsc_deflate_compress(wsc_deflate *deflate, wsc_buf *out, const uint8_t *data, size_t size,
                          bool fin);
 
