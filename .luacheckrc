@@ -13,3 +13,8 @@ read_globals = {
 
 files["spec"] = { std = "min+busted" }
 files["rockspec"] = { std = "+rockspec" }
+
+-- Run by nginx alone.
+files["lua/wsclose/openresty.lua"] = { globals = { "ngx" } }
+files["examples/openresty"] = { globals = { "ngx" } }
+files["spec/support/hosts/openresty*"] = { globals = { "ngx" } }

@@ -162,8 +162,8 @@ lint:
 
 FUZZ_SECONDS ?= 10
 fuzz:
-	@scripts/setup fuzz
-	@scripts/fuzz $(FUZZ_SECONDS)
+	@scripts/setup fuzz $(LUA)
+	@fuzz/run $(FUZZ_SECONDS)
 
 .PHONY: clean help
 clean:

@@ -1,6 +1,14 @@
 -- The rules of the layout: who may include whom, what the core may need, how long things may be.
 local sources = require "support.sources"
 
+local function set(words)
+  local members = {}
+  for word in words:gmatch "%S+" do
+    members[word] = true
+  end
+  return members
+end
+
 local core_order = {
   "buf", "mask", "utf8", "close", "frame", "http", "uri", "extension", "deflate", "handshake",
   "message", "error", "conn",
@@ -18,15 +26,14 @@ local zlib_symbols = [[deflate deflateInit2_ deflateEnd deflateReset deflateBoun
   inflate inflateInit2_ inflateEnd inflateReset inflateReset2 inflateGetDictionary
   inflateSetDictionary]]
 
-local adapters = { openresty = true, luv = true, cqueues = true, copas = true, love = true }
-
-local function set(words)
-  local members = {}
-  for word in words:gmatch "%S+" do
-    members[word] = true
-  end
-  return members
-end
+-- The files for a host, and what each may require of it.
+local adapters = {
+  openresty = set "ngx resty",
+  luv = set "luv uv",
+  cqueues = set "cqueues",
+  copas = set "copas socket",
+  love = set "love",
+}
 
 local function stem_of(path)
   return (path:match "([^/]+)%.%w+$")
@@ -242,7 +249,8 @@ describe("Lua modules", function()
     for _, file in ipairs(sources.list("lua/wsclose", "%.lua$")) do
       for _, name in ipairs(sources.requires(sources.read("lua/wsclose/" .. file))) do
         local own = name:match "^wsclose$" or name:match "^wsclose%."
-        local host = adapters[stem_of(file)] and name:match("^" .. stem_of(file))
+        local host = adapters[stem_of(file)]
+        host = host and host[name:match "^%w+"]
         if not (own or host) or name == module_of(file) then
           found[#found + 1] = file .. " requires " .. name
         end

@@ -142,12 +142,12 @@ function sources.undefined_symbols(path)
   return found
 end
 
---- The modules that a Lua text requires by a literal name.
+--- The modules that a Lua text requires by a literal name, comments left out.
 ---@param text string
 ---@return string[]
 function sources.requires(text)
   local found = {}
-  for name in text:gmatch "%f[%w_]require%s*%(?%s*[\"']([%w_.-]+)[\"']" do
+  for name in text:gsub("%-%-[^\n]*", ""):gmatch "%f[%w_]require%s*%(?%s*[\"']([%w_.-]+)[\"']" do
     found[#found + 1] = name
   end
   return found
