@@ -543,6 +543,36 @@ describe("the handshake's place in the connection", function()
     assert.same({ "http", 403, "begun" }, { info.error.name, info.http.status, info.http.body })
   end)
 
+  for _, case in ipairs {
+    { "whole", "5\r\nnot y\r\n3;x=1\r\net!\r\n0\r\n\r\n", "not yet!" },
+    { "with bare line ends", "C\n0123456789ab\n0\n\n", "0123456789ab" },
+    { "empty", "0\r\n\r\n", "" },
+    { "broken", "3\r\nabc\r\nzz\r\nrest", "abc" },
+    { "with a size no body has", "3\r\nabc\r\nffffffffff\r\n", "abc" },
+  } do
+    it("takes the body of a refusal out of its chunks: " .. case[1], function()
+      for cut = 1, #case[2] do
+        local t = talk.new()
+        t:input "HTTP/1.1 503 Later\r\nTransfer-Encoding: chunked\r\n\r\n"
+        t:input(case[2]:sub(1, cut))
+        local event = t:drain()[1]
+        t:input(case[2]:sub(cut + 1))
+        event = event or t:drain()[1]
+        assert.equal("close", event[1])
+        assert.same({ 503, case[3] }, { event[4].http.status, event[4].http.body })
+      end
+    end)
+  end
+
+  it("keeps of a chunked body what came before the deadline", function()
+    local t = talk.new { timeouts = { handshake = 5 } }
+    t:input "HTTP/1.1 503 Later\r\nTransfer-Encoding: chunked\r\n\r\n6\r\nnot"
+    assert.same({}, t:drain())
+    t:tick(5)
+    local _, _, info = t:closed()
+    assert.equal("not", info.http.body)
+  end)
+
   it("keeps 4096 bytes of a refusal's body", function()
     local t = talk.new()
     t:input("HTTP/1.1 500 Oops\r\n\r\n" .. ("b"):rep(5000))

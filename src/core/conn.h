@@ -56,6 +56,7 @@ struct wsc_conn {
   wsc_buf input;
   size_t head_scanned; /* of the handshake's head */
   size_t body_left;    /* of a refusal's body, SIZE_MAX: unknown */
+  bool body_chunked;
   bool refused;        /* the head of a refusal came; its body is being read */
   wsc_queue queue;
 

@@ -237,9 +237,12 @@ static void fill_info(wsc_conn *conn) {
 }
 
 static void keep_body(wsc_conn *conn) {
-  size_t have = wsc_buf_size(&conn->input);
-  conn->response.body = wsc_buf_data(&conn->input);
-  conn->response.body_size = have < conn->body_left ? have : conn->body_left;
+  uint8_t *body = wsc_buf_data(&conn->input);
+  size_t have = wsc_buf_size(&conn->input), size = have < conn->body_left ? have : conn->body_left;
+  bool complete;
+  if (conn->body_chunked) size = wsc_http_dechunk(body, body, size, &complete);
+  conn->response.body = body;
+  conn->response.body_size = size;
 }
 
 void wsc_conn_finish(wsc_conn *conn) {

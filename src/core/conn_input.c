@@ -67,7 +67,10 @@ static step fail_handshake(wsc_conn *conn, int error, const char *text) {
 /* A refusal is reported with the beginning of its body, as far as it comes before the deadline. */
 static step read_body(wsc_conn *conn) {
   size_t have = wsc_buf_size(&conn->input);
-  if (have < conn->body_left) return STEP_MORE;
+  bool complete = have >= conn->body_left;
+  if (conn->body_chunked && !complete)
+    wsc_http_dechunk(NULL, wsc_buf_data(&conn->input), have, &complete);
+  if (!complete) return STEP_MORE;
   wsc_conn_finish(conn);
   return STEP_AGAIN;
 }
@@ -76,6 +79,7 @@ static step refuse(wsc_conn *conn, const char *sentence) {
   wsc_conn_set_error(conn, WSC_ERR_HTTP, WSC_PHASE_HANDSHAKE, sentence);
   size_t size = wsc_handshake_body_size(&conn->result->head);
   conn->body_left = size < BODY_MAX ? size : BODY_MAX;
+  conn->body_chunked = wsc_http_has_token(&conn->result->head, "Transfer-Encoding", "chunked");
   conn->refused = true;
   return STEP_AGAIN;
 }

@@ -295,3 +295,44 @@ void wsc_base64(char *out, const uint8_t *data, size_t size) {
   }
   *out = '\0';
 }
+
+/* ---------------------------------------------------------------- chunks, RFC 9112 7.1 */
+
+static int hex_value(uint8_t c) {
+  if (c >= '0' && c <= '9') return c - '0';
+  if (c >= 'a' && c <= 'f') return c - 'a' + 10;
+  return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
+}
+
+/* The line with a chunk's size; extensions behind the number are passed over.  Returns the line's
+ * size; 0: its end is not there; -1: no number, or one that no body we keep can have. */
+static int read_chunk_line(const uint8_t *data, size_t size, size_t *chunk) {
+  const uint8_t *end = memchr(data, '\n', size);
+  size_t digits = 0;
+  *chunk = 0;
+  if (!end) return size > 1024 ? -1 : 0;
+  while (hex_value(data[digits]) >= 0) {
+    if (digits == 7) return -1;
+    *chunk = *chunk * 16 + (size_t)hex_value(data[digits++]);
+  }
+  return digits && end - data < 1024 ? (int)(end - data) + 1 : -1;
+}
+
+size_t wsc_http_dechunk(uint8_t *out, const uint8_t *data, size_t size, bool *complete) {
+  size_t at = 0, kept = 0;
+  *complete = false;
+  while (at < size) {
+    size_t chunk;
+    int line = read_chunk_line(data + at, size - at, &chunk);
+    *complete = line < 0 || (line > 0 && chunk == 0);
+    if (line == 0 || *complete) return kept;
+    at += (size_t)line;
+    size_t there = chunk < size - at ? chunk : size - at;
+    if (out && there) memmove(out + kept, data + at, there);
+    kept += there;
+    at += there;
+    if (at < size && data[at] == '\r') at++;
+    if (at < size && data[at] == '\n') at++;
+  }
+  return kept;
+}

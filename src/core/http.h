@@ -46,6 +46,11 @@ size_t wsc_http_count(const wsc_http_head *head, const char *name);
 /* Does a comma-separated list, over all lines of that name, hold `token` (without case)? */
 bool wsc_http_has_token(const wsc_http_head *head, const char *name, const char *token);
 
+/* Takes a chunked body (RFC 9112 7.1) out of its chunks, as far as it is there; `out` may be
+ * `data`, or NULL to look only.  Returns the body's size; *complete: the last chunk is there, or
+ * what follows is no chunk. */
+size_t wsc_http_dechunk(uint8_t *out, const uint8_t *data, size_t size, bool *complete);
+
 /* RFC 9110 5.6.2 */
 bool wsc_http_is_token(const char *text, size_t size);
 bool wsc_http_equal_nocase(const char *a, size_t a_size, const char *b); /* b ends with NUL */
