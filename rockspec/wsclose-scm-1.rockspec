@@ -27,6 +27,7 @@ build = {
     ["wsclose.close_codes"] = "lua/wsclose/close_codes.lua",
     ["wsclose.close_info"] = "lua/wsclose/close_info.lua",
     wsclose = "lua/wsclose/init.lua",
+    ["wsclose.openresty"] = "lua/wsclose/openresty.lua",
     ["wsclose.options"] = "lua/wsclose/options.lua",
     ["wsclose.outbox"] = "lua/wsclose/outbox.lua",
     ["wsclose.redirect"] = "lua/wsclose/redirect.lua",

@@ -1,6 +1,10 @@
-"""Echo server on python-websockets; see README.md for what it understands."""
+"""Echo server on python-websockets; see README.md for what it understands.
+
+    websockets_server.py [--tls CERT KEY]
+"""
 
 import asyncio
+import ssl
 import sys
 from urllib.parse import parse_qs, urlsplit
 
@@ -77,15 +81,17 @@ async def echo(connection):
 class Server:
     """Listens, closes all connections with one word, listens again on the same port."""
 
-    def __init__(self):
+    def __init__(self, tls):
         self.port = 0
         self.listener = None
+        self.tls = tls
 
     async def listen(self):
         self.listener = await websockets.serve(
             echo,
             "127.0.0.1",
             self.port,
+            ssl=self.tls,
             create_protocol=Protocol,
             compression=None,
             max_size=SIZE_MAX,
@@ -110,8 +116,16 @@ class Server:
             say("RESTARTED")
 
 
+def tls_of(arguments):
+    if arguments[:1] != ["--tls"]:
+        return None
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(arguments[1], arguments[2])
+    return context
+
+
 async def main():
-    server = Server()
+    server = Server(tls_of(sys.argv[1:]))
     await server.listen()
     say("PORT", server.port)
     commands = asyncio.StreamReader()
