@@ -284,5 +284,8 @@ TESTING_EXPORT int luaopen_wsclose_core_testing(lua_State *L) {
   wsc_testing_wire(L);
   wsc_testing_heads(L);
   wsc_testing_codec(L);
+  wsc_testing_proxy(L);
+  wsc_testing_net(L);
+  wsc_testing_process(L);
   return 1;
 }

@@ -1,0 +1,129 @@
+/* wsclose.core_testing: what happens to a process: forks, signals, processor time. */
+#include "lua_testing.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/time.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+/* ------------------------------------------------------------ fork */
+
+/* The child's part of fork: no state is closed, no buffer flushed, no exit handler run. */
+static void run_child(lua_State *L, int fd) {
+  bool failed = lua_pcall(L, 0, 1, 0) != 0;
+  size_t size = 0;
+  const char *said = lua_tolstring(L, -1, &size);
+  bool told = write(fd, failed ? "-" : "+", 1) == 1;
+  if (said != NULL) told = told && write(fd, said, size) == (ssize_t)size;
+  _exit(told ? 0 : 1);
+}
+
+static void read_to_end(lua_State *L, int fd) {
+  luaL_Buffer buffer;
+  ssize_t size;
+  luaL_buffinit(L, &buffer);
+  do {
+    char *room = luaL_prepbuffer(&buffer);
+    size = read(fd, room, LUAL_BUFFERSIZE);
+    if (size > 0) luaL_addsize(&buffer, (size_t)size);
+  } while (size > 0 || (size < 0 && errno == EINTR));
+  luaL_pushresult(&buffer);
+}
+
+/* fork(f) -> what f gave, called in a forked child: a short string or nothing; raises what it
+ * raised, or how the child ended */
+static int l_fork(lua_State *L) {
+  int ends[2], status = 0;
+  luaL_checktype(L, 1, LUA_TFUNCTION);
+  lua_settop(L, 1);
+  if (pipe(ends) != 0) return luaL_error(L, "no pipe: error number %d", errno);
+  pid_t pid = fork();
+  if (pid < 0) return luaL_error(L, "no fork: error number %d", errno);
+  if (pid == 0) run_child(L, ends[1]);
+  close(ends[1]);
+  read_to_end(L, ends[0]);
+  close(ends[0]);
+  while (waitpid(pid, &status, 0) < 0 && errno == EINTR) continue;
+  const char *said = lua_tostring(L, -1);
+  if (WIFSIGNALED(status)) return luaL_error(L, "the child died by signal %d", WTERMSIG(status));
+  if (*said != '+') return luaL_error(L, "in the child: %s", *said ? said + 1 : "it said nothing");
+  lua_pushstring(L, said + 1);
+  return 1;
+}
+
+/* ------------------------------------------------------------ signals */
+
+/* A handler has nowhere else to write to. */
+static volatile sig_atomic_t signals_seen, ticks_left;
+
+static void stop_timer(void) {
+  setitimer(ITIMER_REAL, &(struct itimerval){.it_value = {0}}, NULL);
+}
+
+/* Not on POSIX's list for handlers, but a bare system call wherever specs run. */
+static void count_signal(int number) {
+  signals_seen = signals_seen + 1;
+  if (number == SIGALRM && --ticks_left <= 0) stop_timer();
+}
+
+static int check_signal(lua_State *L) {
+  static const char *const names[] = {"ALRM", "PIPE", NULL};
+  static const int numbers[] = {SIGALRM, SIGPIPE};
+  return numbers[luaL_checkoption(L, 1, NULL, names)];
+}
+
+/* count_signals(name): instead of whatever the program does with them; system calls that they
+ * interrupt are not started anew */
+static int l_count_signals(lua_State *L) {
+  struct sigaction action = {.sa_handler = count_signal};
+  signals_seen = 0;
+  sigaction(check_signal(L), &action, NULL);
+  return 0;
+}
+
+static int l_ignore_signals(lua_State *L) {
+  struct sigaction action = {.sa_handler = SIG_IGN};
+  stop_timer();
+  sigaction(check_signal(L), &action, NULL);
+  return 0;
+}
+
+static int l_signals_seen(lua_State *L) {
+  lua_pushinteger(L, signals_seen);
+  return 1;
+}
+
+/* tick(seconds, times): that many ALRMs, so far apart */
+static int l_tick(lua_State *L) {
+  struct timeval pause = {.tv_usec = (long)(luaL_checknumber(L, 1) * 1e6)};
+  struct itimerval timer = {.it_interval = pause, .it_value = pause};
+  ticks_left = (sig_atomic_t)luaL_checkinteger(L, 2);
+  setitimer(ITIMER_REAL, &timer, NULL);
+  return 0;
+}
+
+/* ------------------------------------------------------------ time */
+
+/* cpu() -> seconds of processor time that this thread has had */
+static int l_cpu(lua_State *L) {
+  struct timespec time;
+  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time);
+  lua_pushnumber(L, (lua_Number)time.tv_sec + (lua_Number)time.tv_nsec / 1e9);
+  return 1;
+}
+
+static const luaL_Reg process_functions[] = {{"fork", l_fork},
+                                             {"count_signals", l_count_signals},
+                                             {"ignore_signals", l_ignore_signals},
+                                             {"signals_seen", l_signals_seen},
+                                             {"tick", l_tick},
+                                             {"cpu", l_cpu},
+                                             {NULL, NULL}};
+
+void wsc_testing_process(lua_State *L) {
+  wsc_testing_add(L, "process", process_functions);
+}
