@@ -461,8 +461,6 @@ describe("compressing", function()
   end
 
   it("uses the level and the memory that it is given", function()
-    collectgarbage()
-    collectgarbage "stop"
     local random = new_random(3)
     local text = (TICKER:rep(200):gsub("%d", function()
       return random(10)
@@ -472,15 +470,17 @@ describe("compressing", function()
     best = #best:compress(text, true)
     assert.is_true(stored > #text and fast < #text and best < fast)
     local used = {}
+    collectgarbage()
+    collectgarbage "stop"
     for _, mem_level in ipairs { 0, 1, 8, 9 } do
       local deflate, before = new { mem_level = mem_level }, memory.live_bytes()
       deflate:compress(text, true)
       used[mem_level] = memory.live_bytes() - before
       deflate:free()
     end
+    collectgarbage "restart"
     assert.is_true(used[1] < used[8] and used[8] < used[9])
     assert.equal(used[8], used[0])
-    collectgarbage "restart"
   end)
 
   it("takes over the context of its own direction only where that was not given up", function()
@@ -513,22 +513,44 @@ describe("compressing", function()
     assert.equal(TICKER, (rawdeflate.inflate(bytes .. TAIL, TICKER)))
   end)
 
-  it("takes a message in pieces, and leaves nothing of a piece for the next", function()
+  it("takes a message in pieces, each of which the peer can inflate at once", function()
     for _, no_takeover in ipairs { false, true } do
       local client, server = pair { client_no_context_takeover = no_takeover }
       local text = TICKER:rep(40) .. random_bytes(50000, 6)
       for size = 1, 60000, 7919 do
-        local pieces = {}
-        for from = 1, #text, size do
-          pieces[#pieces + 1] = client:compress(text:sub(from, from + size - 1), false)
-          assert.equal(TAIL, pieces[#pieces]:sub(-4))
-          if #pieces > 300 then break end
-        end
-        local sent = text:sub(1, #pieces * size)
-        pieces[#pieces + 1] = client:compress("", true)
-        assert.same({ text = sent }, inflate_pieces(server, pieces))
+        local from = 1
+        repeat
+          local piece = text:sub(from, from + size - 1)
+          local bytes = client:compress(piece, false)
+          assert.equal(TAIL, bytes:sub(-4))
+          assert.equal(piece, (server:inflate(bytes, false)))
+          from = from + size
+        until from > #text or from > 300 * size
+        local last = size % 2 == 0 and "" or BEAT
+        local bytes = client:compress(last, true)
+        assert.equal(last == "", bytes == "\0")
+        assert.equal(last, (server:inflate(bytes, true)))
       end
     end
+  end)
+
+  it("gives nothing for an empty piece", function()
+    local client, server = pair()
+    local pieces = {}
+    for i, piece in ipairs { "", "Hello", "", "", " there", "" } do
+      pieces[i] = client:compress(piece, false)
+      assert.equal(piece == "", pieces[i] == "")
+    end
+    pieces[#pieces + 1] = client:compress("", true)
+    assert.same({ text = "Hello there" }, inflate_pieces(server, pieces))
+  end)
+
+  it("forgets the window behind a message in pieces, not within it", function()
+    local client = new { client_no_context_takeover = true }
+    local first = client:compress(TICKER, false)
+    assert.is_true(#client:compress(TICKER, false) < 15)
+    assert.equal("00", to_hex(client:compress("", true)))
+    assert.equal(first, client:compress(TICKER, false))
   end)
 
   it("gives the same bytes whatever room it finds", function()
@@ -539,6 +561,7 @@ describe("compressing", function()
       assert.is_true(#expected >= 5000)
       for room = #expected - 30, #expected + 30 do
         assert.equal(expected, new(options):compress(noise, true, room))
+        assert.equal(expected .. TAIL, new(options):compress(noise, false, room))
       end
       for room = 1300, 1340 do
         assert.equal(expected, new(options):compress(noise, true, room))
@@ -590,9 +613,11 @@ describe("memory", function()
     deflate:inflate(bytes, true)
     assert.equal(1, memory.attempts())
     deflate:compress(TICKER, true)
-    memory.fail_at()
-    deflate:compress(TICKER, true)
-    assert.equal(1, memory.attempts())
+    for _, data in ipairs { TICKER, random_bytes(4000, 3) } do
+      memory.fail_at()
+      deflate:compress(data, true)
+      assert.equal(1, memory.attempts())
+    end
   end)
 
   local noise = random_bytes(9000, 1)

@@ -139,7 +139,8 @@ static int parse_lines(lua_State *L, int index, wsc_extension_list *list, const 
   if (count > 0)
     headers[count - 1].value = (const char *)wsc_testing_copy_before_wall(
         L, values[count - 1], strlen(values[count - 1]) + 1);
-  wsc_http_head head = {.headers = headers, .header_count = count};
+  wsc_header none = {"", ""};
+  wsc_http_head head = {.headers = count > 0 ? headers : &none, .header_count = count};
   return wsc_extension_parse(list, wsc_testing_platform(L), &head, sentence);
 }
 

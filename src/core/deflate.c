@@ -152,55 +152,42 @@ static size_t guess_compressed(size_t size) {
   return (size < 4096 ? size : size / 4) + 64;
 }
 
-static int compress_piece(z_stream *stream, wsc_buf *out, const uint8_t *data, size_t size,
-                          int flush) {
-  for (;;) {
+/* All blocks of a piece, then the marker.  The marker is asked for by itself and with room to
+ * spare: a sync flush that fills its output to the last byte would be written twice. */
+static int compress_bytes(wsc_deflate *codec, wsc_buf *out, const uint8_t *data, size_t size) {
+  z_stream *stream = &codec->deflater;
+  int error = open_deflater(codec);
+  while (size > 0 && !error) {
     uInt part = clamp_size(size);
     stream->next_in = data;
     stream->avail_in = part;
-    int error = drain_deflater(stream, out, guess_compressed(part), flush);
-    if (error || part == size) return error;
+    error = drain_deflater(stream, out, guess_compressed(part), Z_BLOCK);
     data += part;
     size -= part;
   }
+  return error ? error : drain_deflater(stream, out, MARKER_ROOM, Z_SYNC_FLUSH);
 }
 
-/* Ends a message whose blocks were all written.  The marker is asked for by itself and with room to
- * spare: a sync flush that fills its output to the last byte would be written twice. */
-static int compress_end(wsc_deflate *codec, wsc_buf *out) {
-  size_t before = wsc_buf_size(out);
-  int error = drain_deflater(&codec->deflater, out, MARKER_ROOM, Z_SYNC_FLUSH);
-  if (error) return error;
-  assert(wsc_buf_size(out) - before > TAIL_SIZE);
-  wsc_buf_truncate(out, wsc_buf_size(out) - TAIL_SIZE);
-  return WSC_OK;
-}
-
-/* A piece that is not the last is flushed: who writes it wants the peer to have it. */
-static int compress_bytes(wsc_deflate *codec, wsc_buf *out, const uint8_t *data, size_t size,
-                          bool fin) {
-  int error = open_deflater(codec);
-  int flush = fin ? Z_BLOCK : Z_SYNC_FLUSH;
-  if (!error) error = compress_piece(&codec->deflater, out, data, size, flush);
-  return error || !fin ? error : compress_end(codec, out);
-}
-
-/* Where no bytes are left to end a message with, the stream stands at a byte's boundary: nothing
+/* A piece that is not the last is flushed: who writes it wants the peer to have it.
+ *
+ * Where no bytes are left to end a message with, the stream stands at a byte's boundary: nothing
  * came before, or it was flushed.  Then the end is the byte 00, an empty block without its tail
  * (RFC 7692 7.2.3.6); zlib is not asked for it: a flush with nothing to flush gives nothing. */
 int wsc_deflate_compress(wsc_deflate *codec, wsc_buf *out, const uint8_t *data, size_t size,
                          bool fin) {
-  size_t before = wsc_buf_size(out);
-  int error = WSC_OK;
-  if (size > 0)
-    error = compress_bytes(codec, out, data, size, fin);
-  else if (fin && !wsc_buf_append(out, "", 1))
-    error = WSC_ERR_MEMORY;
-  if (error)
-    wsc_buf_truncate(out, before);
-  else if (fin && codec->own_no_takeover && codec->deflater_open)
-    deflateReset(&codec->deflater);
-  return error;
+  if (size == 0) {
+    if (fin && !wsc_buf_append(out, "", 1)) return WSC_ERR_MEMORY;
+  } else {
+    size_t before = wsc_buf_size(out);
+    int error = compress_bytes(codec, out, data, size);
+    if (error) {
+      wsc_buf_truncate(out, before);
+      return error;
+    }
+    if (fin) wsc_buf_truncate(out, wsc_buf_size(out) - TAIL_SIZE);
+  }
+  if (fin && codec->own_no_takeover && codec->deflater_open) deflateReset(&codec->deflater);
+  return WSC_OK;
 }
 
 /* ---------------------------------------------------------------- inflating */

@@ -79,7 +79,7 @@ bool wsc_extension_answer(wsc_buf *out, wsc_agreement *agreement, const wsc_exte
   bool ok = true;
   const char *mark = "";
   for (size_t i = 0; i < count && ok; i++) {
-    wsc_terms asked;
+    wsc_terms asked = {0};
     if (!find_acceptable(&accepted[i], offers, &asked)) continue;
     ok = wsc_buf_append_string(out, mark) && wsc_buf_append_string(out, accepted[i].name);
     mark = ", ";
