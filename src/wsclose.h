@@ -332,8 +332,8 @@ bool wsc_conn_finished(const wsc_conn *conn);
  * timer. */
 uint64_t wsc_conn_tick(wsc_conn *conn, uint64_t now_us);
 
-/* The same deadline without telling the time; 0: a timer was asked for (by close, ping, a Close that
- * came) and starts at the next tick. */
+/* The same deadline without telling the time; 0: a timer was asked for (by close, ping, a Close
+ * that came) and starts at the next tick. */
 uint64_t wsc_conn_deadline(const wsc_conn *conn);
 
 /* Program side.  The next event; *event is filled in.  Returns event->type. */

@@ -517,6 +517,21 @@ describe("the handshake's place in the connection", function()
     assert.equal("", t.p:output())
   end)
 
+  it("passes over interim answers, RFC 9110 15.2, within limits.header", function()
+    local interim = "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: <a>\r\n\r\n"
+    local t = talk.new()
+    t:input(interim):answer()
+    assert.same({ "open" }, names(t:drain()))
+    t = talk.new()
+    t:input(interim):input "HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n"
+    local _, _, info = t:closed()
+    assert.equal(404, info.http.status)
+    t = talk.new { limits = { header = 1000 } }
+    t:input(("HTTP/1.1 100 Continue\r\n\r\n"):rep(41)) -- 1025 bytes
+    _, _, info = t:closed()
+    assert.equal("handshake", info.error.name)
+  end)
+
   it("treats an extension that was not offered as a failed handshake, not as 1010", function()
     local t = talk.new { extensions = {} }
     t:answer { extensions = "permessage-deflate" }

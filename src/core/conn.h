@@ -55,9 +55,10 @@ struct wsc_conn {
   /* wire side */
   wsc_buf input;
   size_t head_scanned; /* of the handshake's head */
+  size_t heads_size;   /* of those that were read: interim answers count */
   size_t body_left;    /* of a refusal's body, SIZE_MAX: unknown */
   bool body_chunked;
-  bool refused;        /* the head of a refusal came; its body is being read */
+  bool refused; /* the head of a refusal came; its body is being read */
   wsc_queue queue;
 
   /* the frame being read */

@@ -125,15 +125,23 @@ static bool make_deflate(wsc_conn *conn) {
   return conn->deflate != NULL;
 }
 
-static step read_handshake(wsc_conn *conn, wsc_event *event) {
-  if (conn->refused) return read_body(conn);
-  size_t have = wsc_buf_size(&conn->input);
-  size_t size = wsc_http_find_end(wsc_buf_data(&conn->input), have, &conn->head_scanned);
-  if (size > conn->limits.header_size_max || (size == 0 && have >= conn->limits.header_size_max))
-    return fail_handshake(conn, WSC_ERR_HANDSHAKE,
-                          "the head of the handshake is longer than limits.header");
-  if (size == 0) return STEP_MORE;
+/* 100, 103 and their like announce the answer and are none, RFC 9110 15.2. */
+static bool is_interim(const wsc_conn *conn, int outcome) {
+  int status = conn->response.status;
+  return outcome == WSC_ERR_HTTP && status >= 100 && status <= 199;
+}
+
+static step skip_interim(wsc_conn *conn) {
+  wsc_handshake_result_free(conn->result);
+  wsc_release(conn->platform, conn->result);
+  conn->result = NULL;
+  conn->response = (wsc_response){0};
+  return STEP_AGAIN;
+}
+
+static step judge_answer(wsc_conn *conn, wsc_event *event, size_t size) {
   int outcome = judge_head(conn, size);
+  if (is_interim(conn, outcome)) return skip_interim(conn);
   if (outcome == WSC_OK && !make_deflate(conn)) outcome = WSC_ERR_MEMORY;
   wsc_handshake_free(conn->handshake);
   conn->handshake = NULL;
@@ -146,6 +154,19 @@ static step read_handshake(wsc_conn *conn, wsc_event *event) {
   }
   if (outcome != WSC_OK) return fail_handshake(conn, outcome, conn->result->sentence);
   return open_connection(conn, event);
+}
+
+static step read_handshake(wsc_conn *conn, wsc_event *event) {
+  if (conn->refused) return read_body(conn);
+  size_t have = wsc_buf_size(&conn->input), max = conn->limits.header_size_max - conn->heads_size;
+  size_t size = wsc_http_find_end(wsc_buf_data(&conn->input), have, &conn->head_scanned);
+  if (size > max || (size == 0 && have >= max))
+    return fail_handshake(conn, WSC_ERR_HANDSHAKE,
+                          "the head of the handshake is longer than limits.header");
+  if (size == 0) return STEP_MORE;
+  conn->head_scanned = 0;
+  conn->heads_size += size;
+  return judge_answer(conn, event, size);
 }
 
 /* ---------------------------------------------------------------- frames */

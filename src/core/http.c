@@ -298,7 +298,7 @@ void wsc_base64(char *out, const uint8_t *data, size_t size) {
 
 /* ---------------------------------------------------------------- chunks, RFC 9112 7.1 */
 
-static int hex_value(uint8_t c) {
+int wsc_hex_value(char c) {
   if (c >= '0' && c <= '9') return c - '0';
   if (c >= 'a' && c <= 'f') return c - 'a' + 10;
   return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
@@ -311,9 +311,9 @@ static int read_chunk_line(const uint8_t *data, size_t size, size_t *chunk) {
   size_t digits = 0;
   *chunk = 0;
   if (!end) return size > 1024 ? -1 : 0;
-  while (hex_value(data[digits]) >= 0) {
+  while (wsc_hex_value((char)data[digits]) >= 0) {
     if (digits == 7) return -1;
-    *chunk = *chunk * 16 + (size_t)hex_value(data[digits++]);
+    *chunk = *chunk * 16 + (size_t)wsc_hex_value((char)data[digits++]);
   }
   return digits && end - data < 1024 ? (int)(end - data) + 1 : -1;
 }

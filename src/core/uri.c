@@ -33,7 +33,7 @@ static const char *url_bytes_fault(const char *text) {
     if (c >= 0x80)
       return "the URL holds a byte that is not ASCII (percent-encode it; xn-- in a host)";
     if (c == '#') return "the URL has a fragment, which RFC 6455 3 forbids (write # as %23)";
-    if (c == '%' && (hex_value(text[1]) < 0 || hex_value(text[2]) < 0))
+    if (c == '%' && (wsc_hex_value(text[1]) < 0 || wsc_hex_value(text[2]) < 0))
       return "the URL has a % that two hexadecimal digits do not follow";
   }
   return NULL;
@@ -43,7 +43,7 @@ static const char *url_bytes_fault(const char *text) {
 static unsigned char take_decoded(url_slice *slice) {
   const char *data = slice->data;
   bool escaped = *data == '%';
-  int value = escaped ? hex_value(data[1]) * 16 + hex_value(data[2]) : *data;
+  int value = escaped ? wsc_hex_value(data[1]) * 16 + wsc_hex_value(data[2]) : *data;
   drop_front(slice, escaped ? 3 : 1);
   return (unsigned char)value;
 }

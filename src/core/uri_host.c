@@ -31,7 +31,8 @@ static bool is_ipv4(url_slice host) {
 /* Takes up to four hexadecimal digits; returns how many. */
 static size_t take_hex_group(url_slice *rest) {
   size_t digits = 0;
-  for (; digits < 4 && rest->size > 0 && hex_value(*rest->data) >= 0; digits++) drop_front(rest, 1);
+  for (; digits < 4 && rest->size > 0 && wsc_hex_value(*rest->data) >= 0; digits++)
+    drop_front(rest, 1);
   return digits;
 }
 
@@ -74,7 +75,7 @@ static bool is_dns_label(url_slice label) {
 static bool is_number_label(url_slice label) {
   bool hex = drop_prefix(&label, "0x");
   for (size_t i = 0; i < label.size; i++)
-    if (hex ? hex_value(label.data[i]) < 0 : !is_decimal(label.data[i])) return false;
+    if (hex ? wsc_hex_value(label.data[i]) < 0 : !is_decimal(label.data[i])) return false;
   return true;
 }
 

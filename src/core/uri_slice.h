@@ -2,7 +2,7 @@
 #ifndef WSC_CORE_URI_SLICE_H
 #define WSC_CORE_URI_SLICE_H
 
-#include "wsclose.h"
+#include "http.h"
 
 #include <string.h>
 
@@ -17,13 +17,6 @@ static inline bool is_decimal(char c) {
 
 static inline char ascii_lower(char c) {
   return c >= 'A' && c <= 'Z' ? (char)(c - 'A' + 'a') : c;
-}
-
-/* The value of a hexadecimal digit, or -1. */
-static inline int hex_value(char c) {
-  c = ascii_lower(c);
-  if (is_decimal(c)) return c - '0';
-  return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
 }
 
 static inline void drop_front(url_slice *slice, size_t size) {
