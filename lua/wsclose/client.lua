@@ -78,7 +78,8 @@ local INBOX_MESSAGE = 64
 ---@field package _more boolean there is more to read at once
 ---@field package _unread boolean there may be events not yet taken
 ---@field package _hold boolean no events are taken
----@field package _notices table callbacks that are still to be called, a linked list
+---@field package _notices table|false what is still to be told, a linked list
+---@field package _inbox table|false messages kept for receive
 local Client = {}
 Client.__index = Client
 Client.__name = "wsclose.Client"
@@ -95,9 +96,11 @@ local client = { Client = Client }
 function client.new(url, settings, headers)
   local handle, sentence, name = core.client(settings.random_bytes, settings.clock)
   if not handle then return nil, sentence, name end
+  -- false, not nil: what every update looks at is found without asking the metatable
   local self = {
     url = url, headers = headers,
     _handle = handle, _settings = settings, _state = "idle", _attempt = 0,
+    _more = false, _unread = false, _hold = false, _notices = false, _inbox = false,
   }
   for event, callback in pairs(settings.callbacks) do self[event] = callback end
   if settings.outbox then self._outbox = outbox.new(settings.outbox) end
@@ -111,17 +114,13 @@ end
 
 -- ---------------------------------------------------------------- the end of an attempt
 
--- Calls what is left to be called of the callbacks about attempts.  An error leaves the rest for
+-- What there is to tell about attempts is listed first and told then.  An error leaves the rest for
 -- the next call.
 local function notify(self)
   local notice = self._notices
   while notice do
-    self._notices = notice.next
-    local callback = self[notice.name]
-    -- a retry that on_close has stopped is not announced
-    if callback and (notice.name ~= "on_retry" or self._state == "waiting") then
-      callback(self, notice[1], notice[2], notice[3])
-    end
+    self._notices = notice.next or false
+    notice.tell(self, notice.info)
     notice = self._notices
   end
 end
@@ -138,6 +137,17 @@ end
 
 local CLOSED_BY_PROGRAM = "the program closed it; ws:reconnect() connects anew"
 
+local function tell_close(self, info)
+  local on_close = self.on_close
+  if on_close then on_close(self, info.code, info.reason, info) end
+end
+
+-- A retry that on_close has stopped is not announced.
+local function tell_retry(self, info)
+  local on_retry = self.on_retry
+  if on_retry and self._state == "waiting" then on_retry(self, info.retry_in, info) end
+end
+
 -- Seconds until the next attempt, or nil and why there is none.
 local function decide(self, info, frames_in)
   if self._reconnecting then return 0 end
@@ -152,13 +162,13 @@ end
 local function ended(self, info)
   local time = now(self)
   local _, _, frames_in = self._handle:progress()
-  self._state, self._hold, self._unread, self._more = "closed", nil, nil, nil
+  self._state, self._hold, self._unread, self._more = "closed", false, false, false
   self.close_code, self.close_reason, self.close_info = info.code, info.reason, info
   info.url, info.attempt = self._url, self._attempt
   info.duration = time - self._began
   local box = self._outbox
   if box then info.undelivered = box:ended(self._handle, info.undelivered, time) end
-  local notice = { name = "on_close", info.code, info.reason, info }
+  local notice = { tell = tell_close, info = info }
   add_notice(self, notice)
   info.retry_refused = close_info.not_retried(info, "the retry policy raised an error")
   local delay, refused = decide(self, info, frames_in or 0)
@@ -166,7 +176,7 @@ local function ended(self, info)
   self._reconnecting = nil
   if delay then
     self._state, self._due = "waiting", time + delay
-    notice.next = { name = "on_retry", delay, info }
+    notice.next = { tell = tell_retry, info = info }
   elseif box then
     info.undelivered = info.undelivered + box:clear()
   end
@@ -286,7 +296,7 @@ end
 
 -- Is the program holding messages back, so that no event may be taken?
 local function set_hold(self)
-  local hold = self._paused or self._full or nil
+  local hold = self._paused or self._full or false
   self._hold = hold
   self._handle:pause(hold)
 end
@@ -319,7 +329,7 @@ end
 
 local function from_inbox(self)
   local inbox = self._inbox
-  local message = inbox and inbox[inbox.first]
+  local message = inbox[inbox.first]
   if not message then return nil end
   inbox[inbox.first] = nil
   inbox.first = inbox.first + 1
@@ -339,15 +349,23 @@ local function drain_outbox(self)
   end
 end
 
+local function tell_open(self)
+  local on_open = self.on_open
+  if on_open then on_open(self, self:info()) end
+end
+
 -- on_open may send what must come first, a login for instance; then comes what was kept meanwhile.
 local function opened(self)
   self.close_code, self.close_reason, self.close_info = nil, nil, nil
   if self._paused then set_hold(self) end
   local policy = self._settings.retry
   if policy then policy:opened() end
-  self._drain_due = self._outbox and true or nil
-  local on_open = self.on_open
-  if on_open then on_open(self, self:info()) end
+  if self.on_open then add_notice(self, { tell = tell_open }) end
+  if self._outbox then
+    self._outbox:open()
+    add_notice(self, { tell = drain_outbox })
+  end
+  notify(self)
 end
 
 local RARE = {
@@ -374,15 +392,6 @@ local RARE = {
     if on_drain then on_drain(self) end
   end,
 }
-
--- All events are taken.
-local function at_rest(self)
-  self._unread = nil
-  if self._drain_due then
-    self._drain_due = nil
-    drain_outbox(self)
-  end
-end
 
 local function deliver(self, data, kind)
   local on_message = self.on_message
@@ -422,7 +431,7 @@ local function dispatch(self)
       return
     end
   end
-  at_rest(self)
+  self._unread = false
 end
 
 -- Takes one event, for a caller that acts on messages and on the connection's opening.
@@ -430,29 +439,27 @@ local function take(self)
   self._unread = true
   local event, a, b, c = take_event(self._handle)
   if not event then
-    at_rest(self)
+    self._unread = false
   elseif event ~= "message" then
     RARE[event](self, a, b, c)
   end
   return event, a, b
 end
 
--- Takes events up to the first message, which is the caller's.
+-- Takes events up to the first message, which is the caller's.  A callback may have called update,
+-- and left one in the inbox.
 local function take_message(self)
   while not self._hold do
     local event, data, kind = take(self)
-    if event == "message" then return data, kind end
-    if not event then return nil end
+    if event ~= "message" then
+      data = nil
+      if self._inbox then data, kind = from_inbox(self) end
+    end
+    if data or not event then return data, kind end
   end
 end
 
 -- ---------------------------------------------------------------- one round of work
-
--- Moves the connection on, waiting at most `seconds`, and leaves the events for the caller to take.
-local function advance_connection(self, seconds)
-  if self._more or self._unread and not self._hold then seconds = 0 end
-  self._more = step(self._handle, seconds)
-end
 
 -- The state is not "running".
 local function advance_to_attempt(self, seconds)
@@ -471,23 +478,28 @@ local function advance_to_attempt(self, seconds)
   end
 end
 
+-- Moves the client on, waiting at most `seconds`, and leaves the connection's events for the caller
+-- to take: true, if there is a connection.
 local function advance(self, seconds)
   if self._notices then notify(self) end
   if self._state ~= "running" then
     advance_to_attempt(self, seconds)
-    if self._state ~= "running" then return end
+    if self._state ~= "running" then return false end
     seconds = 0
   end
-  advance_connection(self, seconds)
+  if self._more or self._unread and not self._hold then seconds = 0 end
+  self._more = step(self._handle, seconds)
+  return true
 end
 
 local function is_closed(self)
   return self._state == "closed" and not self._notices
 end
 
-local function check_seconds(seconds, level)
-  if seconds == nil or type(seconds) == "number" and seconds == seconds then return seconds end
-  error("expected seconds, got " .. type(seconds), level + 1)
+-- Raises at the caller of the method that calls this.
+local function check_seconds(seconds)
+  if type(seconds) == "number" and seconds == seconds then return end
+  error("expected seconds, got " .. type(seconds), 3)
 end
 
 --- Does the work that is ready, waiting for some at most `seconds`; calls callbacks.
@@ -496,15 +508,12 @@ end
 ---@return integer? code once closed for good
 ---@return string? reason
 function Client:update(seconds)
-  advance(self, check_seconds(seconds, 2) or 0)
-  if self._state == "running" then dispatch(self) end
-  if is_closed(self) then return false, self.close_code, self.close_reason end
+  if seconds and seconds ~= FOREVER then check_seconds(seconds) end
+  if advance(self, seconds or 0) then dispatch(self) end
+  if self._state == "closed" and not self._notices then
+    return false, self.close_code, self.close_reason
+  end
   return true
-end
-
--- Seconds left; never less than 0.
-local function left_until(self, give_up_at)
-  return give_up_at and math.max(0, give_up_at - now(self)) or FOREVER
 end
 
 --- Calls update until the client is closed for good.
@@ -513,11 +522,16 @@ end
 ---@return string reason or "timeout"
 ---@return wsclose.CloseInfo? info
 function Client:run(seconds)
-  local give_up_at = check_seconds(seconds, 2) and now(self) + seconds
-  local left = left_until(self, give_up_at)
-  while self:update(left) do
-    left = left_until(self, give_up_at)
-    if left <= 0 then return nil, "timeout" end
+  local give_up_at
+  if seconds then
+    check_seconds(seconds)
+    give_up_at = now(self) + seconds
+  end
+  while self:update(seconds or FOREVER) do
+    if give_up_at then
+      seconds = give_up_at - now(self)
+      if seconds <= 0 then return nil, "timeout" end
+    end
   end
   return self.close_code, self.close_reason, self.close_info
 end
@@ -529,27 +543,27 @@ end
 ---@return string kind "text" or "binary"; without data "timeout", or once closed the reason
 ---@return integer? code once closed for good
 function Client:receive(seconds)
-  self._pulls = true
-  local data, kind = from_inbox(self)
-  if data then return data, kind end
-  local give_up_at = check_seconds(seconds, 2) and now(self) + seconds
-  local left = seconds or FOREVER
-  if self._unread then
-    data, kind = take_message(self)
-    if data then return data, kind end
+  local data, kind, give_up_at
+  if seconds then
+    check_seconds(seconds)
+    give_up_at = now(self) + seconds
   end
-  repeat
-    advance(self, left)
-    if self._state == "running" then
+  self._pulls = true
+  if self._inbox then data, kind = from_inbox(self) end
+  if not data and self._unread then data, kind = take_message(self) end
+  while not data do
+    if advance(self, seconds or FOREVER) then
       data, kind = take_message(self)
-    else
-      data, kind = from_inbox(self) -- a callback may have called update
+    elseif self._inbox then
+      data, kind = from_inbox(self)
     end
-    if data then return data, kind end
-    if is_closed(self) then return nil, self.close_reason, self.close_code end
-    left = left_until(self, give_up_at)
-  until left <= 0
-  return nil, "timeout"
+    if not data and is_closed(self) then return nil, self.close_reason, self.close_code end
+    if not data and give_up_at then
+      seconds = give_up_at - now(self)
+      if seconds <= 0 then return nil, "timeout" end
+    end
+  end
+  return data, kind
 end
 
 --- Iterates over messages until the client is closed for good.
@@ -589,7 +603,7 @@ end
 local function send_with_outbox(self, data, kind, send_options)
   local box, handle = self._outbox, self._handle
   if self._state == "running" and core_state(handle) == "open" then
-    return box:send(handle, data, kind, send_options, now(self), self._drain_due)
+    return box:send(handle, data, kind, send_options, now(self))
   end
   local ok, sentence, name = core_send(handle, data, kind, send_options) -- wrong arguments raise
   if ok or name ~= "state" or not may_keep(self) then return ok, sentence, name end

@@ -90,9 +90,14 @@ local function remember(self, handle, item, wire_before)
   self.given[self.given_last] = item
 end
 
---- Sends on an open connection, behind what is kept, or `ahead` of it.  As the core's send.
-function Outbox:send(handle, data, kind, options, now, ahead)
-  if not ahead and not self:is_empty() then return self:keep(data, kind, options, now) end
+--- A connection is open: until drain, what is sent goes ahead of what is kept.
+function Outbox:open()
+  self.ahead = true
+end
+
+--- Sends on an open connection, behind what is kept.  As the core's send.
+function Outbox:send(handle, data, kind, options, now)
+  if not self.ahead and not self:is_empty() then return self:keep(data, kind, options, now) end
   local _, _, _, wire_before = progress(handle)
   local ok, sentence, name = core_send(handle, data, kind, options)
   if ok then
@@ -105,6 +110,7 @@ end
 
 --- Hands what is kept to an open connection, as much as it takes.
 function Outbox:drain(handle, now)
+  self.ahead = false
   expire(self, now)
   while not self:is_empty() do
     local item = self.kept[self.first]

@@ -99,16 +99,20 @@ static int keep_function(lua_State *L, int index) {
   return luaL_ref(L, LUA_REGISTRYINDEX);
 }
 
+static const char box_mark;
+
+/* A userdata of others has another address in its first word, or is too small to have one. */
+wsc_lua_box *wsc_lua_to_box(lua_State *L, int index) {
+  wsc_lua_box *box = lua_touserdata(L, index);
+  if (!box || lua_rawlen(L, index) < sizeof *box || box->mark != &box_mark) return NULL;
+  return box;
+}
+
 wsc_lua_box *wsc_lua_check_box(lua_State *L) {
-  wsc_lua_box *box = lua_touserdata(L, 1);
-  if (!box || !lua_getmetatable(L, 1)) {
+  wsc_lua_box *box = wsc_lua_to_box(L, 1);
+  if (!box)
     luaL_error(L, "expected a wsclose object, got %s (call its methods with a colon)",
                luaL_typename(L, 1));
-    return NULL;
-  }
-  if (!lua_rawequal(L, -1, lua_upvalueindex(WSC_UP_METATABLE)))
-    luaL_error(L, "expected another kind of object (call its own methods)");
-  lua_pop(L, 1);
   box->L = L;
   return box;
 }
@@ -117,7 +121,7 @@ wsc_lua_box *wsc_lua_push_box(lua_State *L, int random, int clock) {
   wsc_lua_shared **anchor = lua_touserdata(L, lua_upvalueindex(WSC_UP_ANCHOR));
   if (!*anchor) luaL_error(L, "wsclose: the Lua state is being closed");
   wsc_lua_box *box = wsc_lua_newuserdata(L, sizeof *box);
-  *box = (wsc_lua_box){.L = L, .random_ref = LUA_NOREF, .clock_ref = LUA_NOREF};
+  *box = (wsc_lua_box){.mark = &box_mark, .L = L, .random_ref = LUA_NOREF, .clock_ref = LUA_NOREF};
   lua_pushvalue(L, lua_upvalueindex(WSC_UP_METATABLE));
   lua_setmetatable(L, -2);
   box->platform = (wsc_platform){

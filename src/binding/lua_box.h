@@ -18,6 +18,7 @@ void wsc_lua_shared_drop(wsc_lua_shared *shared);
 
 /* The userdata of both kinds of object. */
 typedef struct wsc_lua_box {
+  const void *mark;       /* tells the userdata from others, at less cost than their metatables */
   wsc_lua_shared *shared; /* counted; NULL once the object was closed */
   wsc_client *client;     /* owned; NULL in a protocol object */
   wsc_conn *conn;        /* owned by a protocol object; lent by the client, NULL before the first */
@@ -34,7 +35,7 @@ typedef struct wsc_lua_box {
 
 /* The first upvalues of every method. */
 enum {
-  WSC_UP_METATABLE = 1, /* of the object's kind: cheaper to compare than a name in the registry */
+  WSC_UP_METATABLE = 1, /* of the object's kind */
   WSC_UP_CORE,          /* the module's table */
   WSC_UP_MESSAGE,       /* ready-made strings */
   WSC_UP_TEXT,
@@ -42,6 +43,9 @@ enum {
   WSC_UP_ANCHOR, /* userdata, a wsc_lua_shared *: the platform */
   WSC_UP_COUNT = WSC_UP_ANCHOR
 };
+
+/* The box at `index`, or NULL if something else is there. */
+wsc_lua_box *wsc_lua_to_box(lua_State *L, int index);
 
 /* The box that a method was called with; raises for anything else. */
 wsc_lua_box *wsc_lua_check_box(lua_State *L);

@@ -166,12 +166,10 @@ int wsc_lua_client_wait(lua_State *L) {
   wsc_client **clients = wsc_lua_newuserdata(L, (count + 1) * sizeof *clients);
   for (size_t i = 1; i <= count; i++) {
     lua_rawgeti(L, 1, (int)i);
-    wsc_lua_box *box = lua_touserdata(L, -1);
-    if (!box || !lua_getmetatable(L, -1) ||
-        !lua_rawequal(L, -1, lua_upvalueindex(WSC_UP_METATABLE)))
-      return luaL_error(L, "wait: expected a list of clients");
+    wsc_lua_box *box = wsc_lua_to_box(L, -1);
+    if (!box) return luaL_error(L, "wait: expected a list of clients");
     if (box->client) clients[kept++] = box->client;
-    lua_pop(L, 2);
+    lua_pop(L, 1);
   }
   lua_pushinteger(L, wsc_client_wait(clients, kept, timeout));
   return 1;

@@ -10,8 +10,7 @@ extern const luaL_Reg wsc_lua_client_methods[];
 /* client(random_bytes, clock) -> object */
 int wsc_lua_client_new(lua_State *L);
 
-/* wait(list, seconds) -> how many of the clients are ready; upvalue WSC_UP_METATABLE as in methods.
- */
+/* wait(list, seconds) -> how many of the clients are ready */
 int wsc_lua_client_wait(lua_State *L);
 
 #endif

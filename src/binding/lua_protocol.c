@@ -22,10 +22,17 @@ int wsc_lua_protocol_new(lua_State *L) {
   return 1;
 }
 
+/* A client's bytes are not the program's to carry. */
+static wsc_lua_box *check_protocol(lua_State *L) {
+  wsc_lua_box *box = wsc_lua_check_box(L);
+  if (box->client) luaL_error(L, "a client moves its bytes itself");
+  return box;
+}
+
 /* output(max) -> the bytes that wait for the transport, `max` of them at the most (default: all);
  * "" for none */
 static int protocol_output(lua_State *L) {
-  wsc_lua_box *box = wsc_lua_check_box(L);
+  wsc_lua_box *box = check_protocol(L);
   lua_Number max = luaL_optnumber(L, 2, HUGE_VAL);
   size_t left = max < 0 ? 0 : max < (lua_Number)SIZE_MAX ? (size_t)max : SIZE_MAX;
   size_t size = 0;
@@ -46,7 +53,7 @@ static int protocol_output(lua_State *L) {
 
 /* input(bytes) -> false once nothing is read any more */
 static int protocol_input(lua_State *L) {
-  wsc_lua_box *box = wsc_lua_check_box(L);
+  wsc_lua_box *box = check_protocol(L);
   size_t size, room;
   const char *data = luaL_checklstring(L, 2, &size);
   bool taken = box->conn != NULL;
@@ -94,7 +101,7 @@ static void abort_conn(lua_State *L, wsc_lua_box *box, const char *name) {
 /* eof(name, sentence): the transport ended, in order (no arguments) or by a fault: "reset",
  * "timeout", "dns", "refused", "unreachable", "proxy", "tls", "certificate", "cancelled". */
 static int protocol_eof(lua_State *L) {
-  wsc_lua_box *box = wsc_lua_check_box(L);
+  wsc_lua_box *box = check_protocol(L);
   if (!box->conn) return 0;
   if (lua_isnoneornil(L, 2))
     wsc_conn_input_eof(box->conn);
@@ -105,7 +112,7 @@ static int protocol_eof(lua_State *L) {
 
 /* tick(now) -> the next deadline on the same clock, in seconds, or nil */
 static int protocol_tick(lua_State *L) {
-  wsc_lua_box *box = wsc_lua_check_box(L);
+  wsc_lua_box *box = check_protocol(L);
   uint64_t now = wsc_lua_to_us(luaL_checknumber(L, 2));
   uint64_t deadline = box->conn ? wsc_conn_tick(box->conn, now) : WSC_NEVER;
   wsc_lua_reraise(L, box);
@@ -115,7 +122,7 @@ static int protocol_tick(lua_State *L) {
 
 /* finished() -> the transport is to be closed now */
 static int protocol_finished(lua_State *L) {
-  wsc_lua_box *box = wsc_lua_check_box(L);
+  wsc_lua_box *box = check_protocol(L);
   lua_pushboolean(L, !box->conn || wsc_conn_finished(box->conn));
   return 1;
 }
