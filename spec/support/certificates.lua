@@ -9,6 +9,7 @@
 --     certificates.read(made.ca)                 -- PEM text, as `tls.ca` takes it
 --     made:pin "good"                            -- base64 of SHA-256 of SubjectPublicKeyInfo
 --     made:remove()                              -- in teardown
+--     certificates.shared()                      -- the same for all files of a run; no remove
 --
 -- The host is feed.example where nothing else is said; a spec sends it to 127.0.0.1 with `resolve`.
 
@@ -223,6 +224,22 @@ function certificates.new()
     made[name] = { cert = path .. ".pem", key = path .. ".key" }
   end
   return setmetatable(made, Made)
+end
+
+local KEY = "wsclose.spec.certificates"
+
+--- The same for every spec file of a run; the folder goes when the run ends, however it ends.
+---@return certificates.Made
+function certificates.shared()
+  local registry = debug.getregistry() -- busted loads modules anew for each file
+  local kept = registry[KEY]
+  if not kept then
+    local made = certificates.new()
+    local command = "trap '' INT TERM HUP; cat >/dev/null; rm -rf " .. made.folder
+    kept = { made = made, keeper = assert(io.popen(command, "w")) }
+    registry[KEY] = kept
+  end
+  return kept.made
 end
 
 --- The pin of a leaf.

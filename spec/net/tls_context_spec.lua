@@ -1,0 +1,434 @@
+-- The options under `tls`, each seen to work from both ends: nginx and `openssl s_server` tell what
+-- reached them.
+
+local certificates = require "support.certificates"
+local peers = require "support.peers"
+local process = require "support.process"
+local testing = require "wsclose.core_testing"
+local way = require "support.way"
+
+local made, nginx
+
+local function start_nginx()
+  made = certificates.shared()
+  local backend = peers.start "websockets"
+  local function good(also)
+    return { cert = made.good.cert, key = made.good.key, also = also }
+  end
+  nginx = way.nginx(made.folder, backend.port, {
+    plain = good(),
+    tls12 = good "ssl_protocols TLSv1.2;",
+    unknown_ca = made.unknown_ca,
+    self_signed = made.self_signed,
+    wants_client = good("ssl_verify_client on; ssl_client_certificate " .. made.ca .. ";"),
+  })
+end
+
+local function client(port, tls)
+  return way.client("wss://feed.example:" .. port .. "/", { retry = true, tls = tls })
+end
+
+-- What nginx writes of a connection that was opened and closed, and ws:info().tls.
+local function open(server, tls)
+  local r = client(nginx.ports[server], tls)
+  local info = r:wait_open()
+  r.ws:close()
+  assert.equal(1000, r:wait_close().code)
+  return nginx:expect("^CONNECTION port " .. nginx.ports[server] .. " (.*)$"), info.tls
+end
+
+local function refused(port, tls)
+  local r = client(port, tls)
+  local came = r:wait_close()
+  assert.equal(0, #r.opens)
+  return came.info.error.message, came, r
+end
+
+local function with_ca(tls)
+  local all = { ca_file = made.ca }
+  for name, value in pairs(tls) do
+    all[name] = value
+  end
+  return all
+end
+
+local function read(path)
+  return certificates.read(path)
+end
+
+local function copy(from, to)
+  local file = assert(io.open(to, "w"))
+  file:write(read(from))
+  file:close()
+end
+
+setup(start_nginx)
+teardown(process.stop_all)
+
+describe("the authorities", function()
+  for _, case in ipairs {
+    { "a file", "ca_file", function() return made.ca end },
+    { "a directory of hashed names", "ca_path", function() return made.ca_path end },
+    { "PEM text", "ca", function() return read(made.ca) end },
+  } do
+    it("come from " .. case[1], function()
+      local tls = { [case[2]] = case[3]() }
+      open("plain", tls)
+      assert.matches("another authority", (refused(nginx.ports.unknown_ca, tls)))
+    end)
+  end
+
+  it("add up, in one text and over the options", function()
+    for _, tls in ipairs {
+      { ca = read(made.other_ca) .. read(made.ca) },
+      { ca_file = made.ca, ca = read(made.other_ca) },
+      { ca_file = made.other_ca, ca_path = made.ca_path },
+    } do
+      open("plain", tls)
+      open("unknown_ca", tls)
+    end
+  end)
+
+  it("may be the server's own certificate", function()
+    open("self_signed", { ca_file = made.self_signed.cert })
+    open("plain", { ca = read(made.good.cert) })
+  end)
+
+  for _, case in ipairs { { "SSL_CERT_FILE", "ca" }, { "SSL_CERT_DIR", "ca_path" } } do
+    it("are the system's by default, which " .. case[1] .. " may name", function()
+      local message = refused(nginx.ports.plain)
+      assert.equal("certificate signed by an unknown authority (issuer CN=wsclose test authority)",
+        message)
+      local before = testing.environment.set(case[1], made[case[2]])
+      finally(function()
+        testing.environment.set(case[1], before)
+      end)
+      open "plain"
+    end)
+  end
+
+  it("are not the system's once the program names others", function()
+    local before = testing.environment.set("SSL_CERT_FILE", made.ca)
+    finally(function()
+      testing.environment.set("SSL_CERT_FILE", before)
+    end)
+    local message = refused(nginx.ports.plain, { ca_file = made.other_ca })
+    assert.matches("unknown authority", message)
+  end)
+
+  it("are read anew by the next attempt when the file has changed", function()
+    local file = made.folder .. "/changing.pem"
+    copy(made.other_ca, file)
+    local message, _, r = refused(nginx.ports.plain, { ca_file = file })
+    assert.matches("unknown authority", message)
+    copy(made.ca, file)
+    r.ws:reconnect()
+    r:wait(function()
+      return r.opens[1] or r.closes[2]
+    end)
+    assert.equal(1, #r.opens)
+  end)
+
+  it("are not asked at all with verify = false, whose peer sees nothing of it", function()
+    for _, server in ipairs { "plain", "unknown_ca", "self_signed" } do
+      open(server, { verify = false })
+    end
+  end)
+end)
+
+describe("the client's certificate", function()
+  local strict, strict12
+
+  setup(function()
+    strict = way.s_server(made.good, "-Verify", "1", "-CAfile", made.ca, "-verify_return_error")
+    strict12 = way.s_server(made.good, "-Verify", "1", "-CAfile", made.ca, "-verify_return_error",
+      "-tls1_2")
+  end)
+
+  for _, case in ipairs {
+    {
+      "files, the key encrypted",
+      function()
+        return { cert = made.client.cert, key = made.client.key, password = certificates.password }
+      end,
+    },
+    {
+      "PEM text, the key encrypted",
+      function()
+        return {
+          cert = read(made.client.cert), key = read(made.client.key),
+          password = certificates.password,
+        }
+      end,
+    },
+    {
+      "PEM text of both in one",
+      function()
+        return { cert = read(made.client.cert) .. read(made.client_plain.key) }
+      end,
+    },
+    {
+      "files, the key in the open",
+      function()
+        return { cert = made.client_plain.cert, key = made.client_plain.key }
+      end,
+    },
+  } do
+    it("comes from " .. case[1], function()
+      assert.matches("client=CN=a client ", (open("wants_client", with_ca(case[2]()))), 1, true)
+    end)
+  end
+
+  it("is not shown where nobody asks for it", function()
+    local tls = with_ca { cert = made.client_plain.cert, key = made.client_plain.key }
+    assert.matches("client=- ", (open("plain", tls)), 1, true)
+  end)
+
+  it("is missed by nginx with 400", function()
+    local _, came = refused(nginx.ports.wants_client, with_ca {})
+    assert.equal("http", came.info.error.name)
+    assert.equal(400, came.info.http.status)
+    assert.matches("No required SSL certificate was sent", came.info.http.body, 1, true)
+  end)
+
+  it("is missed by a strict server behind the handshake of TLS 1.3", function()
+    local message, came = refused(strict.port, with_ca {})
+    assert.equal(
+      'the peer sent the TLS alert "certificate required" (116): '
+        .. "it wants a client certificate, tls.cert",
+      message
+    )
+    assert.equal(1006, came.code)
+    assert.equal("handshake", came.info.error.phase)
+  end)
+
+  it("is missed by a strict server during the handshake of TLS 1.2", function()
+    local message, came = refused(strict12.port, with_ca {})
+    assert.equal(
+      'the peer sent the TLS alert "handshake failure" (40): '
+        .. "no cipher in common, or it wants a client certificate",
+      message
+    )
+    assert.equal(1015, came.code)
+    assert.equal("tls", came.info.error.phase)
+  end)
+
+  it("from somebody else's authority is said to be what is not accepted", function()
+    local tls = with_ca { cert = made.self_signed.cert, key = made.self_signed.key }
+    assert.matches(': it does not accept tls.cert$', (refused(strict.port, tls)))
+  end)
+end)
+
+describe("an option that cannot be used", function()
+  local function folder(name)
+    return made.folder .. "/" .. name
+  end
+
+  local function no_such_file(option, name)
+    return ("tls.%s: %s: No such file or directory"):format(option, folder(name))
+  end
+
+  for _, case in ipairs {
+    {
+      "no such ca_file",
+      function() return { ca_file = folder "none" }, no_such_file("ca_file", "none") end,
+    },
+    {
+      "a ca_file without certificates",
+      function()
+        return { ca_file = folder "make.sh" },
+          "tls.ca_file: " .. folder "make.sh"
+            .. ": it cannot be read as PEM certificates (no certificate or crl found)"
+      end,
+    },
+    {
+      "no such ca_path",
+      function() return { ca_path = folder "none" }, no_such_file("ca_path", "none") end,
+    },
+    {
+      "a ca_path without hashed names",
+      function()
+        return { ca_path = folder "issued" },
+          "tls.ca_path: " .. folder "issued"
+            .. ": no certificate under a hashed name (run `openssl rehash` on it)"
+      end,
+    },
+    {
+      "ca without PEM",
+      function() return { ca = "nonsense" }, "tls.ca: it holds no certificate" end,
+    },
+    {
+      "ca that is damaged",
+      function()
+        return { ca = "-----BEGIN CERTIFICATE-----\nzzzz\n-----END CERTIFICATE-----\n" },
+          "tls.ca: the PEM text: it cannot be read as PEM certificates"
+      end,
+    },
+    {
+      "no such cert",
+      function() return { cert = folder "none" }, no_such_file("cert", "none") end,
+    },
+    {
+      "a cert without a key",
+      function()
+        return { cert = made.client.cert },
+          "tls.cert: " .. made.client.cert .. ": it holds no private key"
+      end,
+    },
+    {
+      "a key without a cert",
+      function() return { key = made.client.key }, "tls.key is given without tls.cert" end,
+    },
+    {
+      "no such key",
+      function()
+        return { cert = made.client.cert, key = folder "none" }, no_such_file("key", "none")
+      end,
+    },
+    {
+      "an encrypted key without a password",
+      function()
+        return { cert = made.client.cert, key = made.client.key },
+          "tls.key: " .. made.client.key
+            .. ": the key is encrypted and tls.password is not given"
+      end,
+    },
+    {
+      "a wrong password",
+      function()
+        return { cert = made.client.cert, key = made.client.key, password = "x" },
+          "tls.key: " .. made.client.key .. ": tls.password does not open the key"
+      end,
+    },
+    {
+      "a key of another certificate, and the text of the key is not shown",
+      function()
+        return { cert = made.client.cert, key = read(made.good.key) },
+          "tls.key: the PEM text: the key does not belong to the certificate"
+      end,
+    },
+    {
+      "unknown ciphers",
+      function() return { ciphers = "bogus" }, 'tls.ciphers: "bogus": no cipher match' end,
+    },
+    {
+      "unknown ciphers of TLS 1.3",
+      function() return { ciphers = "TLS_BOGUS" }, 'tls.ciphers: "TLS_BOGUS": no cipher match' end,
+    },
+    {
+      "an empty name in alpn",
+      function()
+        return { alpn = "h2,,x" }, 'tls.alpn: "h2,,x": names of 1 to 255 bytes, split by commas'
+      end,
+    },
+    {
+      "a keylog_file that cannot be opened",
+      function()
+        return { keylog_file = folder "none/keys" }, no_such_file("keylog_file", "none/keys")
+      end,
+    },
+  } do
+    it("ends the attempt before the network is touched: " .. case[1], function()
+      local tls, sentence = case[2]()
+      local r = way.client("wss://192.0.2.1/", { retry = true, tls = tls })
+      r.ws:update(0)
+      local came = assert(r.closes[1], "something was waited for")
+      assert.equal(sentence, came.info.error.message:sub(1, #sentence))
+      assert.equal("tls", came.info.error.name)
+      assert.equal("tls", came.info.error.phase)
+      assert.equal(1015, came.code)
+      assert.is_nil(came.info.retry_in)
+      assert.equal("closed", r.ws:state())
+    end)
+  end
+end)
+
+describe("what TLS agrees on", function()
+  it("is the newest version of both, TLS 1.3", function()
+    local _, tls = open("plain", with_ca {})
+    assert.same({ version = "TLSv1.3", cipher = "TLS_AES_256_GCM_SHA384", resumed = false }, tls)
+  end)
+
+  it("is not less than min_version", function()
+    local _, tls = open("tls12", with_ca { min_version = "1.2" })
+    assert.equal("TLSv1.2", tls.version)
+    local message, came = refused(nginx.ports.tls12, with_ca { min_version = "1.3" })
+    assert.equal(
+      'the peer sent the TLS alert "protocol version" (70): '
+        .. "it speaks no version of TLS that is allowed here",
+      message
+    )
+    assert.equal(1015, came.code)
+    _, tls = open("plain", with_ca { min_version = "1.3" })
+    assert.equal("TLSv1.3", tls.version)
+  end)
+
+  it("is never TLS 1.1", function()
+    local old = way.s_server(made.good, "-tls1_1", "-cipher", "DEFAULT@SECLEVEL=0")
+    local message = refused(old.port, with_ca { ciphers = "DEFAULT@SECLEVEL=0" })
+    assert.matches("it speaks no version of TLS that is allowed here", message, 1, true)
+  end)
+
+  it("is a cipher of the list, which names those of TLS 1.3 and older ones alike", function()
+    local ciphers = "TLS_AES_128_GCM_SHA256:ECDHE-ECDSA-AES128-GCM-SHA256"
+    local _, tls = open("plain", with_ca { ciphers = ciphers })
+    assert.equal("TLS_AES_128_GCM_SHA256", tls.cipher)
+    _, tls = open("tls12", with_ca { ciphers = ciphers })
+    assert.equal("ECDHE-ECDSA-AES128-GCM-SHA256", tls.cipher)
+  end)
+
+  it("is no cipher where none is in both lists", function()
+    local strict = way.s_server(made.good, "-tls1_2", "-cipher", "ECDHE-ECDSA-AES128-GCM-SHA256")
+    local message = refused(strict.port, with_ca { ciphers = "ECDHE-ECDSA-AES256-GCM-SHA384" })
+    assert.equal(
+      'the peer sent the TLS alert "handshake failure" (40): '
+        .. "no cipher in common, or it wants a client certificate",
+      message
+    )
+  end)
+
+  it("is the protocol http/1.1, another on demand, or none", function()
+    assert.matches("alpn=http/1.1 ", (open("plain", with_ca {})), 1, true)
+    assert.matches("alpn=- ", (open("plain", with_ca { alpn = false })), 1, true)
+    local picky = way.s_server(made.good, "-alpn", "ws-test")
+    assert.equal(
+      'the peer sent the TLS alert "no application protocol" (120): '
+        .. "it speaks none of the protocols in tls.alpn",
+      (refused(picky.port, with_ca {}))
+    )
+    local r = client(picky.port, with_ca { alpn = "h3,ws-test" })
+    r.ws:update(0)
+    r:wait(function()
+      return picky:look "^ALPN protocols selected: ws%-test"
+    end)
+  end)
+
+  it("begins with the host's name, but not with an address", function()
+    assert.matches("name=feed.example ", (open("plain", with_ca {})), 1, true)
+    assert.matches("name=localhost ", (open("plain", with_ca { server_name = "localhost" })), 1,
+      true)
+    local tls = { verify = false }
+    local r = way.client("wss://127.0.0.1:" .. nginx.ports.plain, { tls = tls })
+    r:wait_open()
+    r.ws:close()
+    r:wait_close()
+    assert.matches("name=- ", (nginx:expect "^(CONNECTION .*)$"), 1, true)
+  end)
+
+  it("is written into keylog_file, for nobody else to read", function()
+    local file = made.folder .. "/keys"
+    finally(function()
+      os.remove(file)
+    end)
+    open("plain", with_ca { keylog_file = file })
+    open("tls12", with_ca { keylog_file = file })
+    local text = "\n" .. read(file)
+    for _, label in ipairs {
+      "CLIENT_HANDSHAKE_TRAFFIC_SECRET", "SERVER_HANDSHAKE_TRAFFIC_SECRET",
+      "CLIENT_TRAFFIC_SECRET_0", "SERVER_TRAFFIC_SECRET_0", "CLIENT_RANDOM",
+    } do
+      assert.matches("\n" .. label .. " %x+ %x+\n", text)
+    end
+    assert.equal("rw-------", require("lfs").attributes(file, "permissions"))
+  end)
+end)
