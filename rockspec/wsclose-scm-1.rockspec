@@ -35,6 +35,10 @@ build = {
     ["wsclose.retry_after"] = "lua/wsclose/retry_after.lua",
     ["wsclose.retry_options"] = "lua/wsclose/retry_options.lua",
     ["wsclose.writer"] = "lua/wsclose/writer.lua",
+    ["wsclose.copas"] = "lua/wsclose/copas.lua",
+    ["wsclose.cqueues"] = "lua/wsclose/cqueues.lua",
+    ["wsclose.hosted"] = "lua/wsclose/hosted.lua",
+    ["wsclose.luv"] = "lua/wsclose/luv.lua",
     ["wsclose.core"] = {
       sources = {
         "src/binding/lua_box.c",

@@ -1,0 +1,110 @@
+--- What the files for event loops have in common: a client whose calls that wait (receive,
+-- messages, run, connect) let the loop run meanwhile, and whose calls that move a deadline tell it.
+
+local client = require "wsclose.client"
+local close_info = require "wsclose.close_info"
+local core = require "wsclose.core"
+local wsclose = require "wsclose"
+
+local Client = client.Client
+
+local FOREVER = math.huge
+
+local hosted = {}
+
+---@class wsclose.Host
+---@field wait fun(ws: wsclose.Client, seconds: number) gives way to the loop until the client has
+---  work; at most `seconds`, which may be math.huge; too early does no harm
+---@field wake fun(ws: wsclose.Client) the client's deadline has moved, or it has work
+---@field adopt? fun(ws: wsclose.Client) a new client
+
+-- After these there is work, or another deadline; sends leave by themselves.
+local MOVING = { "close", "reconnect", "kick", "pause", "resume", "ping", "leave" }
+
+local function due_in(seconds)
+  if seconds == nil then return FOREVER end
+  if type(seconds) ~= "number" then error("expected seconds, got " .. type(seconds), 3) end
+  return core.now() + seconds
+end
+
+local function waiting_methods(host)
+  local methods = {}
+
+  function methods.receive(self, seconds)
+    local due = due_in(seconds)
+    local data, kind, code = Client.receive(self, 0)
+    while not data and not code do
+      local left = due - core.now()
+      if left <= 0 then return nil, "timeout" end
+      host.wait(self, left)
+      data, kind, code = Client.receive(self, 0)
+    end
+    return data, kind, code
+  end
+
+  function methods.run(self, seconds)
+    local due = due_in(seconds)
+    while self:update() do
+      local left = due - core.now()
+      if left <= 0 then return nil, "timeout" end
+      host.wait(self, left)
+    end
+    return self.close_code, self.close_reason, self.close_info
+  end
+
+  function methods.wait_open(self)
+    while true do
+      local alive = self:update()
+      if self:state() == "open" then return true end
+      -- opened and closed within one update: its messages wait for receive
+      if not alive then return self.close_info.opened end
+      host.wait(self, FOREVER)
+    end
+  end
+
+  return methods
+end
+
+local function all_methods(host)
+  local methods = waiting_methods(host)
+  for _, name in ipairs(MOVING) do
+    local plain = Client[name]
+    methods[name] = function(self, ...)
+      local ok, sentence, fault = plain(self, ...)
+      host.wake(self)
+      return ok, sentence, fault
+    end
+  end
+  return methods
+end
+
+--- A module like wsclose itself, for one host: `new` and `connect` make clients that wait as the
+-- host waits.
+---@param host wsclose.Host
+---@return table
+function hosted.module(host)
+  local methods = all_methods(host)
+  local module = setmetatable({}, { __index = wsclose })
+
+  --- As wsclose.new.
+  function module.new(url, options)
+    local ws, sentence, name = wsclose.new(url, options)
+    if not ws then return nil, sentence, name end
+    for method, with_host in pairs(methods) do ws[method] = with_host end
+    if host.adopt then host.adopt(ws) end
+    return ws
+  end
+
+  --- As wsclose.connect: waits until open.
+  function module.connect(url, options)
+    local ws, sentence, name = module.new(url, options)
+    if not ws then return nil, sentence, name end
+    if ws:wait_open() then return ws end
+    local info = ws.close_info
+    return nil, close_info.why_not_open(info), info.error and info.error.name or "state", info
+  end
+
+  return module
+end
+
+return hosted
