@@ -262,6 +262,7 @@ typedef struct wsc_close_info {
   int error;              /* WSC_OK or the first error */
   wsc_phase phase;        /* of the error */
   const char *error_text; /* a sentence, or NULL */
+  int proxy_status;       /* HTTP status of a proxy that opened no way, or 0 */
   size_t undelivered; /* payload bytes of messages that were taken by send and not wholly written */
 } wsc_close_info;
 
@@ -316,6 +317,9 @@ bool wsc_conn_wants_input(const wsc_conn *conn);
 /* The transport ended: in order (FIN, or TLS close_notify), or by a fault. `text` may be NULL. */
 void wsc_conn_input_eof(wsc_conn *conn);
 void wsc_conn_abort(wsc_conn *conn, int error, wsc_phase phase, const char *text);
+
+/* With wsc_conn_abort, where it was a proxy that refused: the HTTP status it gave, or 0. */
+void wsc_conn_note_proxy(wsc_conn *conn, int status);
 
 /* Wire side, out.  Lends the bytes to be written, *size of them (0: none); tell how many were
  * taken. */

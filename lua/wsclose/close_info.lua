@@ -14,6 +14,7 @@ local close_info = {}
 ---@field message string a sentence
 ---@field phase string "dns", "tcp", "proxy", "tls", "handshake", "open" or "close"
 ---@field certificate? boolean the fault is the certificate's, or the host name's in it
+---@field status? integer of HTTP, where a proxy refused
 
 ---@class wsclose.Refusal
 ---@field status integer

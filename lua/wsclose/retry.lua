@@ -117,17 +117,21 @@ local function closed_by_program(code, info)
   return code ~= 1010 or info.opened == true
 end
 
--- The HTTP status of a refused handshake.
+-- The HTTP status of a refused handshake, and who gave it.
 local function status_of(info)
-  local status = not info.opened and type(info.http) == "table" and tonumber(info.http.status)
-  return status and status ~= 101 and status or nil
+  if info.opened then return nil end
+  local fault = info.error
+  if fault and fault.name == "proxy" and fault.status then return fault.status, "proxy" end
+  local status = type(info.http) == "table" and tonumber(info.http.status)
+  if status and status ~= 101 then return status, "server" end
 end
 
-local function refused_status(status)
+local function refused_status(status, who)
   local cure = STATUS_CURES[status]
+    or who == "proxy" and "check the option proxy"
     or status >= 300 and status < 400 and "raise the option redirects or use the final URL"
     or "check the URL"
-  return ("the server answered %d, which waiting does not change; %s"):format(status, cure)
+  return ("the %s answered %d, which waiting does not change; %s"):format(who, status, cure)
 end
 
 -- What the tables say when the user's options say nothing.
@@ -139,8 +143,8 @@ local function default_verdict(code, info, entry)
   end
   if code ~= 1006 then return entry.retry, entry.retry_why end
   if LASTING_ERRORS[fault.name] then return false, LASTING_ERRORS[fault.name] end
-  local status = status_of(info)
-  if status then return RETRIED_STATUSES[status] or false, refused_status(status) end
+  local status, who = status_of(info)
+  if status then return RETRIED_STATUSES[status] or false, refused_status(status, who) end
   return entry.retry, entry.retry_why
 end
 
@@ -254,7 +258,8 @@ end
 
 local function delay_of(policy, info, entry)
   local delay = first_delay(policy, entry) or backoff(policy, entry)
-  local asked = status_of(info) and retry_after.seconds(info.http.headers) or 0
+  local _, who = status_of(info)
+  local asked = who == "server" and retry_after.seconds(info.http.headers) or 0
   return asked > 0 and retry_after.lengthen(delay, asked, draw(policy)) or delay
 end
 

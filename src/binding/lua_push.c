@@ -115,10 +115,11 @@ static void set_error(lua_State *L, const wsc_close_info *info) {
   set_string(L, "phase", wsc_phase_name(info->phase));
   /* what tells a faulty certificate, which no retry mends, from a broken transport */
   if (info->error == WSC_ERR_CERTIFICATE) set_bool(L, "certificate", true);
+  if (info->proxy_status != 0) set_integer(L, "status", (uint64_t)info->proxy_status);
   lua_setfield(L, -2, "error");
 }
 
-/* Status, headers and body where the server (or a proxy on the way) answered, but not with 101. */
+/* Status, headers and body where the server answered, but not with 101. */
 static void set_refusal(lua_State *L, const wsc_response *response) {
   if (response->status == 0 || response->status == 101) return;
   lua_createtable(L, 0, 3);

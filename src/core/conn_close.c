@@ -161,6 +161,10 @@ void wsc_conn_abort(wsc_conn *conn, int error, wsc_phase phase, const char *text
   conn->end_text = text ? wsc_copy_string(conn->platform, text, strlen(text)) : NULL;
 }
 
+void wsc_conn_note_proxy(wsc_conn *conn, int status) {
+  conn->info.proxy_status = status;
+}
+
 static void set_end_error(wsc_conn *conn) {
   if (conn->end_error != WSC_OK) {
     wsc_conn_set_error(conn, conn->end_error, conn->end_phase, conn->end_text);

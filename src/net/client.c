@@ -207,6 +207,7 @@ static void go_on_setup(wsc_client *client) {
   if (result == WSC_OK) {
     begin_handshake(client);
   } else if (result != WSC_AGAIN) {
+    wsc_conn_note_proxy(client->conn, wsc_setup_proxy_status(client->setup));
     wsc_conn_abort(client->conn, result, client->phase, wsc_setup_fault(client->setup));
     client->broken = true;
   }

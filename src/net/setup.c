@@ -187,6 +187,11 @@ const char *wsc_setup_fault(const wsc_setup *setup) {
   return setup->fault;
 }
 
+int wsc_setup_proxy_status(const wsc_setup *setup) {
+  bool asked = setup->stage == WSC_STAGE_TUNNEL && setup->begun && setup->stream;
+  return asked ? wsc_tunnel_status(setup->stream) : 0;
+}
+
 static uint64_t earlier(uint64_t a, uint64_t b) {
   return a < b ? a : b;
 }

@@ -33,6 +33,7 @@ bool wsc_setup_uses_proxy_tls(const wsc_setup *setup); /* to the proxy */
 int wsc_setup_step(wsc_setup *setup, const wsc_turn *turn);
 wsc_phase wsc_setup_phase(const wsc_setup *setup);
 const char *wsc_setup_fault(const wsc_setup *setup);
+int wsc_setup_proxy_status(const wsc_setup *setup); /* of HTTP, where the proxy refused; else 0 */
 
 uint64_t wsc_setup_deadline(const wsc_setup *setup);
 size_t wsc_setup_watches(const wsc_setup *setup, wsc_watch *watches);
