@@ -166,7 +166,7 @@ function network.descriptors()
 end
 
 --- What is in `after` and not in `before`.
----@return string[] names sorted
+---@return string[] names in rising order
 function network.added(before, after)
   local names = {}
   for name, target in pairs(after) do
@@ -174,8 +174,26 @@ function network.added(before, after)
       names[#names + 1] = name
     end
   end
-  table.sort(names)
+  table.sort(names, function(a, b)
+    return tonumber(a) < tonumber(b)
+  end)
   return names
+end
+
+local FLAGS = { nonblocking = 2048, close_on_exec = 524288 } -- O_NONBLOCK, O_CLOEXEC of Linux
+
+--- Is a descriptor in non-blocking mode, and is it closed when another program is run?
+---@param name string|integer
+---@return {nonblocking: boolean, close_on_exec: boolean}
+function network.flags(name)
+  local flags = {}
+  for line in io.lines("/proc/self/fdinfo/" .. name) do
+    local number = tonumber(line:match "^flags:%s*(%d+)" or "", 8)
+    for flag, bit in pairs(number and FLAGS or {}) do
+      flags[flag] = math.floor(number / bit) % 2 == 1
+    end
+  end
+  return flags
 end
 
 ---@return integer count

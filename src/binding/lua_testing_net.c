@@ -231,6 +231,12 @@ static int l_socket_connect(lua_State *L) {
   return error == WSC_OK ? 1 : 3;
 }
 
+/* break_off(fd): a connection attempt under way fails with ECONNRESET */
+static int l_break_off(lua_State *L) {
+  shutdown((int)luaL_checkinteger(L, 1), SHUT_RDWR);
+  return 0;
+}
+
 /* ------------------------------------------------------------ watch */
 
 static unsigned check_want(lua_State *L, int index) {
@@ -291,6 +297,7 @@ static int l_random_bytes(lua_State *L) {
 
 static const luaL_Reg net_functions[] = {{"fault", l_fault},
                                          {"connect", l_socket_connect},
+                                         {"break_off", l_break_off},
                                          {"random_bytes", l_random_bytes},
                                          {NULL, NULL}};
 
