@@ -38,6 +38,7 @@ build = {
     ["wsclose.copas"] = "lua/wsclose/copas.lua",
     ["wsclose.cqueues"] = "lua/wsclose/cqueues.lua",
     ["wsclose.hosted"] = "lua/wsclose/hosted.lua",
+    ["wsclose.love"] = "lua/wsclose/love.lua",
     ["wsclose.luv"] = "lua/wsclose/luv.lua",
     ["wsclose.core"] = {
       sources = {

@@ -1,0 +1,113 @@
+--- Clients in LÖVE: all of them by one call a frame, within a budget.
+--
+--     local wsclose = require "wsclose.love"
+--     local ws = wsclose.new("wss://play.example/room", { retry = true, on_message = handle })
+--     function love.update() wsclose.update() end
+--
+-- What waits (receive, messages, run, connect) waits in a coroutine, over as many frames as it
+-- takes.  When the game ends or restarts, open connections say 1001.
+
+local client = require "wsclose.client"
+local core = require "wsclose.core"
+local hosted = require "wsclose.hosted"
+
+local Client = client.Client
+
+-- All clients that are not closed for good, the one whose turn is first in front.
+local clients = {}
+local waiters = {} -- coroutines of each
+
+local function adopt(ws)
+  clients[#clients + 1], waiters[ws] = ws, waiters[ws] or {}
+end
+
+-- One that was closed may live again.
+local function wake(ws)
+  if not waiters[ws] then adopt(ws) end
+end
+
+local function wait(ws)
+  local thread, is_main = coroutine.running()
+  if not thread or is_main then
+    error("wsclose.love: what waits has to run in a coroutine; or use callbacks", 0)
+  end
+  wake(ws)
+  local list = waiters[ws]
+  list[#list + 1] = thread
+  coroutine.yield()
+end
+
+local module = hosted.module { wait = wait, wake = wake, adopt = adopt }
+
+--- What one frame gives to messages, of all clients together; what is left waits for the next one.
+-- At least one message is taken.
+module.max_messages = 1000
+module.max_time = 0.001 -- seconds
+
+local function resume_waiters(ws)
+  local list, fault = waiters[ws], nil
+  waiters[ws] = {}
+  for _, thread in ipairs(list) do
+    local ok, why = coroutine.resume(thread)
+    if not ok then fault = fault or debug.traceback(thread, tostring(why)) end
+  end
+  if fault then error(fault, 0) end
+end
+
+-- Gives messages to on_message, `left` at most and none after `due`; how many are left.
+local function deliver(ws, left, due)
+  while left > 0 do
+    local data, kind = Client.receive(ws, 0)
+    if not data then return left end
+    left = left - 1
+    ws:on_message(data, kind)
+    if core.now() >= due then return 0 end
+  end
+  return 0
+end
+
+local function update_one(ws, left, due)
+  if #waiters[ws] > 0 then
+    resume_waiters(ws)
+  elseif ws.on_message and left > 0 then
+    left = deliver(ws, left, due)
+  elseif not ws.on_message then
+    ws:update()
+  end
+  return left
+end
+
+local function is_over(ws)
+  return ws:state() == "closed" and not ws:timeout() and #waiters[ws] == 0
+end
+
+--- To be called once a frame; never waits.  An error in a callback comes out here; the rest has its
+-- turn with the next frame.
+---@return boolean alive is there a client that is not closed for good?
+function module.update()
+  local left, due = module.max_messages, core.now() + module.max_time
+  for _ = 1, #clients do
+    local ws = table.remove(clients, 1)
+    if is_over(ws) then
+      waiters[ws] = nil
+    else
+      clients[#clients + 1] = ws -- behind the others, so that a busy one starves none
+      left = update_one(ws, left, due)
+    end
+    if left <= 0 then break end
+  end
+  return #clients > 0
+end
+
+--- Says 1001 on all open connections and ends them at once.  Not needed when the game quits or
+-- restarts; needed before os.exit.
+function module.leave()
+  local all = clients
+  clients = {}
+  for _, ws in ipairs(all) do
+    waiters[ws] = nil
+    Client.leave(ws)
+  end
+end
+
+return module

@@ -1,0 +1,34 @@
+-- wsclose.love in Debian's LÖVE, without a window.
+
+local hosts = require "support.hosts"
+local process = require "support.process"
+
+local function start(case)
+  return hosts.start("luajit", { "WSCLOSE_CASE=" .. case, "love", "spec/support/hosts/love" })
+end
+
+describe("wsclose.love", function()
+  after_each(process.stop_all)
+  teardown(hosts.stop)
+
+  for _, way in ipairs { "quit", "restart" } do
+    it("connects over TLS, echoes, comes back after 1001, names 1010 and closes; 1001 when the "
+      .. "game is told to " .. way, function()
+      local host = start "scenario"
+      host:play()
+      host.program:tell(way)
+      host:went_away()
+    end)
+  end
+
+  it("waits in coroutines, over frames", function()
+    local host = start "coroutines"
+    host.program:expect "^100 MESSAGES$"
+    host.program:expect "^THEN nil done 1000$"
+  end)
+
+  it("spreads a burst over frames, and loses nothing to an error in a callback", function()
+    local host = start "budget"
+    assert.equal("MOST 7 ERRORS 1 OTHER true", host.program:expect "^MOST.*")
+  end)
+end)

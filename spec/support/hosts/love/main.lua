@@ -1,0 +1,93 @@
+-- LÖVE: the scenario, or what WSCLOSE_CASE names, until a line comes in.
+local love = love -- luacheck: globals love
+local scenario = require "support.hosts.scenario"
+local socket = require "socket" -- LÖVE brings it
+local wsclose = require "wsclose.love"
+
+local URL, CA = os.getenv "WSCLOSE_URL", os.getenv "WSCLOSE_CA"
+
+local function say(line)
+  io.stdout:write(line, "\n")
+  io.stdout:flush()
+end
+
+local function options(more)
+  more.resolve = { ["feed.example"] = "127.0.0.1" }
+  more.tls = { ca_file = CA }
+  return more
+end
+
+local cases = {}
+local after_frame = function() end
+
+function cases.scenario()
+  scenario(wsclose.new, say)
+end
+
+function cases.coroutines()
+  coroutine.wrap(function()
+    local ws = assert(wsclose.connect(URL .. "?id=straight", options { retry = true }))
+    assert(select(2, ws:receive(0.01)) == "timeout")
+    for i = 1, 100 do ws:send("message " .. i) end
+    for i = 1, 100 do assert(ws:receive() == "message " .. i) end
+    say "100 MESSAGES"
+    ws:close(1000, "done")
+    assert(ws:run() == 1000)
+    local none, why, code = ws:receive()
+    say(("THEN %s %s %d"):format(tostring(none), why, code))
+  end)()
+end
+
+-- A burst is spread over frames, in order, a second client has its turn, and an error in a callback
+-- loses nothing.
+function cases.budget()
+  wsclose.max_messages, wsclose.max_time = 7, math.huge
+  local count, in_frame, most, errors, other = 0, 0, 0, 0, 0
+  local update = wsclose.update
+  local function finish(ws)
+    ws:close()
+    say(("MOST %d ERRORS %d OTHER %s"):format(most, errors, tostring(other > 0)))
+  end
+  wsclose.new(URL .. "?id=burst", options {
+    on_open = function(ws)
+      for i = 1, 1000 do ws:send(tostring(i)) end
+    end,
+    on_message = function(ws, data)
+      count, in_frame = count + 1, in_frame + 1
+      assert(data == tostring(count))
+      if count == 1000 then finish(ws) end
+      if count == 500 then error("once", 0) end
+    end,
+  })
+  wsclose.new(URL .. "?id=other", options {
+    on_open = function(ws) ws:send "x" end,
+    on_message = function(ws)
+      other, in_frame = other + 1, in_frame + 1
+      if count < 1000 then ws:send "x" else ws:close() end
+    end,
+  })
+  function wsclose.update()
+    local ok, why = pcall(update)
+    if not ok then
+      assert(why == "once")
+      errors = errors + 1
+    end
+  end
+  after_frame = function()
+    most, in_frame = math.max(most, in_frame), 0
+  end
+end
+
+function love.load()
+  cases[os.getenv "WSCLOSE_CASE" or "scenario"]()
+end
+
+local stdin = { getfd = function() return 0 end }
+
+function love.update()
+  wsclose.update()
+  after_frame()
+  if #socket.select({ stdin }, nil, 0) > 0 then
+    love.event.quit(io.read():match "restart" and "restart" or 0)
+  end
+end
