@@ -335,6 +335,7 @@ local function other_params(path, given)
     local value = given[name]
     if not GENERAL[name] then
       local where = path .. "." .. name
+      line(where, name)
       if type(value) == "number" then value = ("%.14g"):format(value) end
       if value ~= true then line(where, value) end
       add_param(params, name, value)
@@ -347,7 +348,7 @@ local function extension(path, name, given, config)
   if type(given) ~= "table" then fail(path, "a table or false", given) end
   local is_deflate = name == "permessage-deflate"
   local checked = {
-    name = name,
+    name = line(path, name),
     params = is_deflate and deflate_params(path, given, config) or other_params(path, given),
   }
   local required, require_params = given.required, given.require

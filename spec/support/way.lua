@@ -79,7 +79,8 @@ events {}
 http {
   log_format lines 'CONNECTION port $server_port $ssl_protocol resumed=$ssl_session_reused '
     'alpn=$ssl_alpn_protocol name=$ssl_server_name client=$ssl_client_s_dn '
-    'authorization=$http_authorization $status $request_uri';
+    'authorization=$http_authorization cookie=$http_cookie '
+    '$status $request_uri';
   ssl_protocols TLSv1.2 TLSv1.3;
   access_log /dev/stdout lines;
   client_body_temp_path $folder/nginx-body;
