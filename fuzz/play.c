@@ -82,16 +82,24 @@ void fuzz_act(wsc_conn *conn, uint8_t action, fuzz_log *log) {
   fuzz_log_line(log, "action %d: %s", action % 12, wsc_error_name(result));
 }
 
+/* The registry once more, RFC 6455 7.4.2, so that the core is not judged by itself. */
+static bool may_travel(unsigned code) {
+  static const unsigned assigned[] = {1000, 1001, 1002, 1003, 1007, 1008,
+                                      1009, 1010, 1011, 1012, 1013, 1014};
+  for (size_t i = 0; i < sizeof assigned / sizeof *assigned; i++)
+    if (code == assigned[i]) return true;
+  return code / 1000 == 3 || code / 1000 == 4;
+}
+
 static bool reportable(unsigned code) {
-  return wsc_close_code_sendable(code) || code == 1005 || code == 1006;
+  return may_travel(code) || code == 1005 || code == 1006 || code == 1015;
 }
 
 static void log_close_frame(fuzz_log *log, const char *name, const wsc_close_frame *frame) {
   if (!frame->present) return;
   fuzz_log_line(log, "%s %u", name, frame->code);
   fuzz_log_bytes(log, name, frame->reason, frame->reason_size);
-  fuzz_check(frame->code == 1005 || wsc_close_code_sendable(frame->code),
-             "a code that never travels");
+  fuzz_check(frame->code == 1005 || may_travel(frame->code), "a code that never travels");
   fuzz_check(frame->reason_size <= WSC_REASON_MAX, "a reason over 123 bytes");
   fuzz_check(fuzz_is_utf8((const uint8_t *)frame->reason, frame->reason_size),
              "a reason not UTF-8");
@@ -168,7 +176,7 @@ static void check_close(fuzz_input payload, const uint8_t key[4]) {
   fuzz_check(payload.size != 1, "a Close with half a code");
   if (payload.size == 0) return;
   unsigned high = payload.data[0] ^ (unsigned)key[0], low = payload.data[1] ^ (unsigned)key[1];
-  fuzz_check(wsc_close_code_sendable(high << 8 | low), "a Close with a code that never travels");
+  fuzz_check(may_travel(high << 8 | low), "a Close with a code that never travels");
 }
 
 static void check_opcode(output_state *state, unsigned opcode, bool fin, size_t size) {

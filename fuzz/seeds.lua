@@ -53,6 +53,14 @@ conn(COMPRESSED, "", "", frame("c10b f248050000000ffff0c401"), frame("c108 f348c
 conn(COMPRESSED + NO_TAKEOVER, "0202", "05", frame("c107 f248cdc9c90700"),
   frame("c107 f248cdc9c90700"))
 
+-- Close codes on either side of each border of what may travel.
+for _, code in ipairs {
+  "0000", "03e7", "03eb", "03ec", "03ed", "03ee", "03ef", "03f6", "03f7", "03f8", "0bb7", "0bb8",
+  "1387", "1388", "ffff",
+} do
+  conn(0, "", "", frame("8802" .. code))
+end
+
 -- ---------------------------------------------------------------- calls
 
 local function calls(flags, fail_in, ...)
