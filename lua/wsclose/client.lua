@@ -14,7 +14,7 @@ local redirect = require "wsclose.redirect"
 local writer = require "wsclose.writer"
 
 local methods = core.client_methods
-local next_event, take_event, step = methods.next, methods.take, methods.step
+local next_of_turn, take_event = methods.turn, methods.take
 local core_send, core_flush, core_state = methods.send, methods.flush, methods.state
 local core_now = core.now
 
@@ -75,9 +75,6 @@ local INBOX_MESSAGE = 64
 ---@field package _attempt integer
 ---@field package _began number when the attempt began
 ---@field package _due number when the next one does, while waiting
----@field package _more boolean there is more to read at once
----@field package _unread boolean there may be events not yet taken
----@field package _hold boolean no events are taken
 ---@field package _notices table|false what is still to be told, a linked list
 ---@field package _inbox table|false messages kept for receive
 local Client = {}
@@ -100,7 +97,7 @@ function client.new(url, settings, headers)
   local self = {
     url = url, headers = headers,
     _handle = handle, _settings = settings, _state = "idle", _attempt = 0,
-    _more = false, _unread = false, _hold = false, _notices = false, _inbox = false,
+    _notices = false, _inbox = false,
   }
   for event, callback in pairs(settings.callbacks) do self[event] = callback end
   if settings.outbox then self._outbox = outbox.new(settings.outbox) end
@@ -162,7 +159,7 @@ end
 local function ended(self, info)
   local time = now(self)
   local _, _, frames_in = self._handle:progress()
-  self._state, self._hold, self._unread, self._more = "closed", false, false, false
+  self._state = "closed"
   self.close_code, self.close_reason, self.close_info = info.code, info.reason, info
   info.url, info.attempt = self._url, self._attempt
   info.duration = time - self._began
@@ -294,11 +291,9 @@ end
 
 -- ---------------------------------------------------------------- events
 
--- Is the program holding messages back, so that no event may be taken?
+-- While the program holds messages back no event is given.
 local function set_hold(self)
-  local hold = self._paused or self._full or false
-  self._hold = hold
-  self._handle:pause(hold)
+  self._handle:pause(self._paused or self._full)
 end
 
 -- For receive: there is no on_message.  A program that has never called receive may never do so:
@@ -335,7 +330,7 @@ local function from_inbox(self)
   inbox.first = inbox.first + 1
   inbox.bytes = inbox.bytes - #message[1] - INBOX_MESSAGE
   if self._full and inbox.first > inbox.last then
-    self._full, self._unread = nil, true
+    self._full = nil
     set_hold(self)
   end
   return message[1], message[2]
@@ -402,20 +397,17 @@ local function deliver(self, data, kind)
   end
 end
 
--- For a loop over events.  Lua 5.4 closes the fourth value, however the loop ends; Lua 5.1 compiles
--- a loop with four values written out wrongly.
-local function events(handle)
-  return next_event, handle, nil, handle
+-- For a loop over a turn's events.  Lua 5.4 closes the fourth value, however the loop ends; Lua 5.1
+-- compiles a loop with four values written out wrongly.
+local function turn(handle, seconds)
+  return next_of_turn, handle, seconds, handle
 end
 
--- Takes all events there are.  What callbacks send meanwhile leaves in one write at the end, or
--- where a callback's error ends the loop and closes its fourth value.  Before Lua 5.4 it then
--- leaves with the next call that is not send.
-local function dispatch(self)
-  if self._hold then return end
-  local handle = self._handle
-  self._unread = true
-  for event, a, b, c in events(handle) do
+-- A turn: all events there are, one step that waits at most `seconds`, all events it brings.  What
+-- callbacks send meanwhile leaves in one write at the end, or where a callback's error ends the
+-- loop and closes its fourth value.  Before Lua 5.4 it then leaves with the next call but send.
+local function dispatch(self, seconds)
+  for event, a, b, c in turn(self._handle, seconds) do
     if event == "message" then -- deliver, written out: the path of every message
       local on_message = self.on_message
       if on_message then
@@ -426,36 +418,22 @@ local function dispatch(self)
     else
       RARE[event](self, a, b, c)
     end
-    if self._hold then
-      core_flush(handle)
-      return
-    end
   end
-  self._unread = false
 end
 
--- Takes one event, for a caller that acts on messages and on the connection's opening.
-local function take(self)
-  self._unread = true
-  local event, a, b, c = take_event(self._handle)
-  if not event then
-    self._unread = false
-  elseif event ~= "message" then
+-- Takes events up to the first message, which is the caller's; then one step, and events again.  A
+-- callback may have called update, and left a message in the inbox.
+local function take_message(self, seconds)
+  local handle = self._handle
+  local event, a, b, c = take_event(handle, seconds)
+  while event do
+    if event == "message" then return a, b end
     RARE[event](self, a, b, c)
-  end
-  return event, a, b
-end
-
--- Takes events up to the first message, which is the caller's.  A callback may have called update,
--- and left one in the inbox.
-local function take_message(self)
-  while not self._hold do
-    local event, data, kind = take(self)
-    if event ~= "message" then
-      data = nil
-      if self._inbox then data, kind = from_inbox(self) end
+    if self._inbox then
+      local data, kind = from_inbox(self)
+      if data then return data, kind end
     end
-    if data or not event then return data, kind end
+    event, a, b, c = take_event(handle)
   end
 end
 
@@ -478,18 +456,13 @@ local function advance_to_attempt(self, seconds)
   end
 end
 
--- Moves the client on, waiting at most `seconds`, and leaves the connection's events for the caller
--- to take: true, if there is a connection.
+-- What there is to do but for the connection's own work.  Gives the seconds that may still be
+-- waited, or nil: there is no connection.
 local function advance(self, seconds)
   if self._notices then notify(self) end
-  if self._state ~= "running" then
-    advance_to_attempt(self, seconds)
-    if self._state ~= "running" then return false end
-    seconds = 0
-  end
-  if self._more or self._unread and not self._hold then seconds = 0 end
-  self._more = step(self._handle, seconds)
-  return true
+  if self._state == "running" then return seconds end
+  advance_to_attempt(self, seconds)
+  return self._state == "running" and 0 or nil
 end
 
 local function is_closed(self)
@@ -509,7 +482,9 @@ end
 ---@return string? reason
 function Client:update(seconds)
   if seconds and seconds ~= FOREVER then check_seconds(seconds) end
-  if advance(self, seconds or 0) then dispatch(self) end
+  seconds = seconds or 0
+  if self._notices or self._state ~= "running" then seconds = advance(self, seconds) end
+  if seconds then dispatch(self, seconds) end
   if self._state == "closed" and not self._notices then
     return false, self.close_code, self.close_reason
   end
@@ -550,10 +525,10 @@ function Client:receive(seconds)
   end
   self._pulls = true
   if self._inbox then data, kind = from_inbox(self) end
-  if not data and self._unread then data, kind = take_message(self) end
   while not data do
-    if advance(self, seconds or FOREVER) then
-      data, kind = take_message(self)
+    local patience = advance(self, seconds or FOREVER)
+    if patience then
+      data, kind = take_message(self, patience)
     elseif self._inbox then
       data, kind = from_inbox(self)
     end
@@ -579,12 +554,17 @@ end
 ---@return boolean open
 function Client:wait_open()
   repeat
-    advance(self, FOREVER)
-    while self._state == "running" and not self._hold do
-      local event, data, kind = take(self)
-      if event == "message" then deliver(self, data, kind) end
+    local patience = advance(self, FOREVER)
+    local event, a, b, c
+    if patience then event, a, b, c = take_event(self._handle, patience) end
+    while event do
+      if event == "message" then
+        deliver(self, a, b)
+      else
+        RARE[event](self, a, b, c)
+      end
       if event == "open" and self:state() == "open" then return true end
-      if not event then break end
+      event, a, b, c = take_event(self._handle)
     end
   until is_closed(self)
   return false
@@ -737,7 +717,7 @@ end
 
 --- Goes on reading.
 function Client:resume()
-  self._paused, self._full, self._unread = nil, nil, true
+  self._paused, self._full = nil, nil
   if self._state == "running" then set_hold(self) end
 end
 
@@ -764,7 +744,6 @@ function Client:timeout()
   if state == "closed" then return nil end
   if state == "waiting" then return math.max(0, self._due - now(self)) end
   if state == "starting" then return nil end
-  if self._more or self._unread and not self._hold then return 0 end
   local deadline = self._handle:deadline()
   return deadline and math.max(0, deadline - now(self))
 end
@@ -818,7 +797,6 @@ local function may_wait(self)
   if self._notices then return 0 end
   local state = self._state
   if state == "running" then
-    if self._more or self._unread and not self._hold then return 0 end
     local deadline = self._handle:deadline()
     return deadline and math.max(0, deadline - now(self)) or FOREVER
   elseif state == "waiting" then

@@ -29,6 +29,11 @@ typedef struct wsc_lua_box {
   bool random_failed;    /* what it raised lies on the stack */
   bool corked;           /* sends wait for the end of the step */
   bool watched;          /* the program saw bytes waiting: tell it when they are gone */
+  bool paused;           /* no events are handed out */
+  bool more;             /* the latest step left something to read */
+  bool unread;           /* there may be events not yet handed out */
+  bool step_due;         /* a turn has begun, and its step was not made */
+  uint64_t wait_us;      /* how long that step may wait */
   bool look;             /* a flush may have brought the end: no waiting before looking */
   bool close_taken;      /* the core gave the end and it is not yet handed to Lua */
 } wsc_lua_box;

@@ -46,7 +46,7 @@ static int client_start(lua_State *L) {
   wsc_lua_read_client_config(L, 2, &config);
   read_attempt(L, &config);
   box->conn = NULL; /* the last one is freed now */
-  box->corked = box->watched = box->look = box->close_taken = false;
+  box->corked = box->watched = box->more = box->unread = box->look = box->close_taken = false;
   const char *sentence = NULL;
   int error = wsc_client_start(box->client, &config, now, &sentence);
   box->conn = error == WSC_OK ? wsc_client_conn(box->client) : NULL;
@@ -61,34 +61,99 @@ static int client_start(lua_State *L) {
   return 1;
 }
 
-/* The next moment with something to do though no descriptor is ready. */
-static uint64_t next_deadline(const wsc_lua_box *box) {
-  return box->look ? 0 : wsc_client_deadline(box->client);
-}
-
 /* Waits for work, but not past a deadline. */
 static void wait_for_work(lua_State *L, wsc_lua_box *box, uint64_t wait) {
-  uint64_t deadline = next_deadline(box);
-  if (deadline == 0) return;
+  uint64_t deadline = wsc_client_deadline(box->client);
   if (deadline != WSC_NEVER) {
     uint64_t now = wsc_lua_now(L, box);
     uint64_t left = deadline > now ? deadline - now : 0;
     if (left < wait) wait = left;
   }
-  wsc_client_wait(&box->client, 1, wait);
+  if (wait > 0) wsc_client_wait(&box->client, 1, wait);
 }
 
-/* step(seconds) -> is there more to read at once?  Waits at most `seconds` (nil: not at all)
- * for work before it does what can be done. */
-static int client_step(lua_State *L) {
-  wsc_lua_box *box = check_client(L);
-  uint64_t wait = optional_us(L, 2, 0);
-  if (wait > 0) wait_for_work(L, box, wait);
-  box->look = false;
-  bool more = wsc_client_step(box->client, wsc_lua_now(L, box));
+static void make_step(lua_State *L, wsc_lua_box *box) {
+  box->step_due = false;
+  if (box->wait_us > 0 && (!box->more || box->paused)) wait_for_work(L, box, box->wait_us);
+  box->more = wsc_client_step(box->client, wsc_lua_now(L, box));
+}
+
+/* What the program queued so far leaves in one write.  True: there may be events again, for a write
+ * that fails, or a timer, may bring the end. */
+static bool end_step(lua_State *L, wsc_lua_box *box) {
+  bool changed = wsc_lua_start_timers(L, box);
+  box->corked = false;
+  if (wsc_conn_output_size(box->conn) == 0) return changed;
+  wsc_client_flush(box->client);
+  return true;
+}
+
+/* The program saw bytes waiting, and now they are gone. */
+static bool is_drained(const wsc_lua_box *box) {
+  return box->watched && wsc_conn_output_size(box->conn) == 0;
+}
+
+/* The next event of those there are; then, if a turn has begun, of those that a step brings. */
+static wsc_event_type next_of_turn(lua_State *L, wsc_lua_box *box, wsc_event *event) {
+  wsc_event_type type = WSC_EVENT_NONE;
+  for (;;) {
+    if (!box->paused) type = wsc_lua_next_event(box, event);
+    if (type == WSC_EVENT_NONE && end_step(L, box) && !box->paused)
+      type = wsc_lua_next_event(box, event);
+    if (type != WSC_EVENT_NONE || !box->step_due || is_drained(box)) return type;
+    make_step(L, box);
+  }
+}
+
+/* The attempt is over: the transport is let go of, and there is nothing to step. */
+static void end_attempt(wsc_lua_box *box) {
+  box->step_due = false;
+  wsc_client_flush(box->client);
+}
+
+/* Corked, what the program sends on the event's account waits for the turn's end. */
+static int give_event(lua_State *L, wsc_lua_box *box, bool cork) {
+  if (!box->conn) return 0;
+  wsc_event event;
+  wsc_event_type type = next_of_turn(L, box, &event);
+  if (type == WSC_EVENT_CLOSE) end_attempt(box);
   wsc_lua_reraise(L, box);
-  lua_pushboolean(L, more);
+  bool drained = type == WSC_EVENT_NONE && is_drained(box);
+  if (drained) box->watched = false;
+  bool given = type != WSC_EVENT_NONE || drained;
+  box->unread = given || box->paused;
+  box->look = false;
+  box->corked = given && cork && wsc_lua_on_main_thread(L);
+  if (!drained) return wsc_lua_push_event(L, box, type, &event);
+  lua_pushliteral(L, "drain");
   return 1;
+}
+
+/* Where the last turn ended with nothing left, its step can be made without a look at events. */
+static void begin_turn(lua_State *L, wsc_lua_box *box) {
+  box->step_due = true;
+  box->wait_us = wsc_lua_to_us(lua_tonumber(L, 2));
+  if (box->conn && !box->unread && !box->look && !box->watched) make_step(L, box);
+}
+
+/* turn(seconds) -> the first event, turn(that) -> the next one, … nil; "drain": what the program
+ * saw waiting has left.  The iterator of a loop over a turn of work.  What is there comes first;
+ * then one step is made, which waits at most `seconds` for work.  Sends wait from the first event
+ * until nil, so that those of one turn leave together; in a coroutine, which may yield for any time
+ * before, they do not wait. */
+static int client_turn(lua_State *L) {
+  wsc_lua_box *box = wsc_lua_check_box(L);
+  if (lua_type(L, 2) == LUA_TNUMBER) begin_turn(L, box);
+  return give_event(L, box, true);
+}
+
+/* take(seconds) -> the next event, or nil if a step that waits at most `seconds` brings none; nil:
+ * without a step.  For a program that acts on events outside of a turn: sends leave at once. */
+static int client_take(lua_State *L) {
+  wsc_lua_box *box = wsc_lua_check_box(L);
+  box->step_due = false;
+  if (lua_type(L, 2) == LUA_TNUMBER) begin_turn(L, box);
+  return give_event(L, box, false);
 }
 
 /* forget(): the connection of the last attempt is not this one's; no events, no numbers of it. */
@@ -107,15 +172,17 @@ static int client_flush(lua_State *L) {
 
 static int client_pause(lua_State *L) {
   wsc_lua_box *box = wsc_lua_check_box(L);
-  if (box->client) wsc_client_pause(box->client, lua_toboolean(L, 2) != 0);
+  box->paused = lua_toboolean(L, 2) != 0;
+  if (box->client) wsc_client_pause(box->client, box->paused);
   return 0;
 }
 
-/* deadline() -> in seconds on the client's clock, or nil */
+/* deadline() -> in seconds on the client's clock, 0: at once, or nil */
 static int client_deadline(lua_State *L) {
   wsc_lua_box *box = wsc_lua_check_box(L);
   if (!box->client) return 0;
-  wsc_lua_push_seconds(L, next_deadline(box));
+  bool at_once = !box->paused && (box->more || box->unread || box->look);
+  wsc_lua_push_seconds(L, at_once ? 0 : wsc_client_deadline(box->client));
   return 1;
 }
 
@@ -176,7 +243,9 @@ int wsc_lua_client_wait(lua_State *L) {
 }
 
 const luaL_Reg wsc_lua_client_methods[] = {
-    {"start", client_start},   {"step", client_step},   {"flush", client_flush},
-    {"forget", client_forget}, {"pause", client_pause}, {"deadline", client_deadline},
-    {"pollfd", client_pollfd}, {"peer", client_peer},   {NULL, NULL},
+    {"start", client_start},       {"turn", client_turn},
+    {"take", client_take},         {"flush", client_flush},
+    {"forget", client_forget},     {"pause", client_pause},
+    {"deadline", client_deadline}, {"pollfd", client_pollfd},
+    {"peer", client_peer},         {NULL, NULL},
 };

@@ -90,10 +90,12 @@ void wsc_lua_flush(wsc_lua_box *box) {
 
 /* Timers run from the moment they are asked for, not from the next step.  While connecting there is
  * none to start: the handshake's belongs to the step that begins it. */
-static void start_timers(lua_State *L, wsc_lua_box *box) {
-  if (wsc_conn_state(box->conn) == WSC_CONNECTING || wsc_conn_deadline(box->conn) != 0) return;
+bool wsc_lua_start_timers(lua_State *L, wsc_lua_box *box) {
+  if (wsc_conn_state(box->conn) == WSC_CONNECTING || wsc_conn_deadline(box->conn) != 0)
+    return false;
   wsc_lua_reraise(L, box); /* before the clock uses the stack, and may raise */
   wsc_conn_tick(box->conn, wsc_lua_now(L, box));
+  return true;
 }
 
 /* What was queued leaves at once, unless more may follow within the same step. */
@@ -140,7 +142,7 @@ static int conn_ping(lua_State *L) {
   if (size > 125) raise_argument(L, box, "a ping carries at most %s", "125 bytes");
   if (!box->conn) return wsc_lua_push_failure(L, NULL, WSC_ERR_STATE);
   int error = wsc_conn_ping(box->conn, data, size);
-  if (box->client) start_timers(L, box);
+  if (box->client) wsc_lua_start_timers(L, box);
   return queued(L, box, error);
 }
 
@@ -179,7 +181,7 @@ static int conn_close(lua_State *L) {
   if (box->conn) wsc_conn_close(box->conn, code, reason, size);
   wsc_lua_reraise(L, box);
   if (box->client && box->conn) {
-    start_timers(L, box);
+    wsc_lua_start_timers(L, box);
     flush_client(box);
     wsc_lua_reraise(L, box);
   }
@@ -189,24 +191,11 @@ static int conn_close(lua_State *L) {
 
 /* ---------------------------------------------------------------- events */
 
-/* Nothing is left to take: what the program queued meanwhile leaves in one write.  A write that
- * fails, or a timer, may bring the end. */
-static wsc_event_type end_step(lua_State *L, wsc_lua_box *box, wsc_event *event) {
-  box->corked = false;
-  start_timers(L, box);
-  if (wsc_conn_output_size(box->conn) > 0) wsc_client_flush(box->client);
-  return wsc_conn_next_event(box->conn, event);
-}
-
-static wsc_event_type take_event(lua_State *L, wsc_lua_box *box, wsc_event *event) {
+wsc_event_type wsc_lua_next_event(wsc_lua_box *box, wsc_event *event) {
   if (!box->conn) return WSC_EVENT_NONE;
   if (box->close_taken) return WSC_EVENT_CLOSE;
   wsc_event_type type = wsc_conn_next_event(box->conn, event);
-  if (type == WSC_EVENT_NONE && box->client) type = end_step(L, box, event);
-  if (type == WSC_EVENT_CLOSE) {
-    box->close_taken = true;
-    if (box->client) wsc_client_flush(box->client); /* lets go of the transport */
-  }
+  if (type == WSC_EVENT_CLOSE) box->close_taken = true;
   return type;
 }
 
@@ -229,17 +218,8 @@ static int push_close(lua_State *L, wsc_lua_box *box) {
   return 4;
 }
 
-static int push_none(lua_State *L, wsc_lua_box *box) {
-  if (box->watched && box->conn && wsc_conn_output_size(box->conn) == 0) {
-    box->watched = false;
-    lua_pushliteral(L, "drain");
-    return 1;
-  }
-  lua_pushnil(L);
-  return 1;
-}
-
-static int push_event(lua_State *L, wsc_lua_box *box, wsc_event_type type, const wsc_event *event) {
+static int push_rare_event(lua_State *L, wsc_lua_box *box, wsc_event_type type,
+                           const wsc_event *event) {
   switch (type) {
   case WSC_EVENT_OPEN:
     lua_pushliteral(L, "open");
@@ -261,34 +241,18 @@ static int push_event(lua_State *L, wsc_lua_box *box, wsc_event_type type, const
   case WSC_EVENT_CLOSE:
     return push_close(L, box);
   default:
-    return push_none(L, box);
+    lua_pushnil(L);
+    return 1;
   }
 }
 
-static int next_event(lua_State *L, bool cork) {
-  wsc_lua_box *box = wsc_lua_check_box(L);
-  wsc_event event;
-  wsc_event_type type = take_event(L, box, &event);
-  wsc_lua_reraise(L, box);
-  if (type != WSC_EVENT_NONE) box->corked = cork && box->client && wsc_lua_on_main_thread(L);
-  if (type != WSC_EVENT_MESSAGE) return push_event(L, box, type, &event);
+int wsc_lua_push_event(lua_State *L, wsc_lua_box *box, wsc_event_type type,
+                       const wsc_event *event) {
+  if (type != WSC_EVENT_MESSAGE) return push_rare_event(L, box, type, event);
   lua_pushvalue(L, lua_upvalueindex(WSC_UP_MESSAGE));
-  lua_pushlstring(L, (const char *)event.data, event.size);
-  lua_pushvalue(L, lua_upvalueindex(event.opcode == 1 ? WSC_UP_TEXT : WSC_UP_BINARY));
+  lua_pushlstring(L, (const char *)event->data, event->size);
+  lua_pushvalue(L, lua_upvalueindex(event->opcode == 1 ? WSC_UP_TEXT : WSC_UP_BINARY));
   return 3;
-}
-
-/* next() -> "open" | "message", data, kind | "ping", data | "pong", data, rtt | "frame", direction,
- * frame | "drain" | "close", code, reason, info | nil.  A client's sends wait from here until the
- * call that gives nil, so that those of one step leave together.  In a coroutine, which may yield
- * for any time before that call, they do not wait. */
-static int conn_next(lua_State *L) {
-  return next_event(L, true);
-}
-
-/* As next, for a program that acts on the event outside of a step: sends leave at once. */
-static int conn_take(lua_State *L) {
-  return next_event(L, false);
 }
 
 /* ---------------------------------------------------------------- looking on */
@@ -365,7 +329,6 @@ static int conn_leave(lua_State *L) {
 }
 
 const luaL_Reg wsc_lua_conn_methods[] = {
-    {"next", conn_next},         {"take", conn_take},
     {"send", conn_send},         {"send_fragment", conn_send_fragment},
     {"ping", conn_ping},         {"close", conn_close},
     {"state", conn_state},       {"buffered", conn_buffered},

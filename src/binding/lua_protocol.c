@@ -29,6 +29,15 @@ static wsc_lua_box *check_protocol(lua_State *L) {
   return box;
 }
 
+/* next() -> the next event, or nil */
+static int protocol_next(lua_State *L) {
+  wsc_lua_box *box = check_protocol(L);
+  wsc_event event;
+  wsc_event_type type = wsc_lua_next_event(box, &event);
+  wsc_lua_reraise(L, box);
+  return wsc_lua_push_event(L, box, type, &event);
+}
+
 /* output(max) -> the bytes that wait for the transport, `max` of them at the most (default: all);
  * "" for none */
 static int protocol_output(lua_State *L) {
@@ -128,6 +137,11 @@ static int protocol_finished(lua_State *L) {
 }
 
 const luaL_Reg wsc_lua_protocol_methods[] = {
-    {"output", protocol_output}, {"input", protocol_input},       {"eof", protocol_eof},
-    {"tick", protocol_tick},     {"finished", protocol_finished}, {NULL, NULL},
+    {"next", protocol_next},
+    {"output", protocol_output},
+    {"input", protocol_input},
+    {"eof", protocol_eof},
+    {"tick", protocol_tick},
+    {"finished", protocol_finished},
+    {NULL, NULL},
 };
