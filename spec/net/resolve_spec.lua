@@ -1,4 +1,4 @@
--- Names are looked up on a helper thread: the program never waits for it, and nothing of it is left.
+-- Names are looked up on a helper thread: the program never waits for it, and nothing stays behind.
 local lfs = require "lfs"
 local network = require "support.network"
 local recorder = require "support.recorder"

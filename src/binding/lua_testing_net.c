@@ -258,6 +258,7 @@ static int l_watch_look(lua_State *L) {
   for (size_t i = 0; i < count; i++)
     watches[i] = (wsc_watch){.fd = (int)luaL_checkinteger(L, (int)(2 * i + 1)),
                              .want = check_want(L, (int)(2 * i + 2))};
+  memset(ready, 0xFF, sizeof ready);
   wsc_watch_look(watches, count, ready);
   for (size_t i = 0; i < count; i++) push_ready(L, ready[i]);
   return (int)count;

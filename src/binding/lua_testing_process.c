@@ -48,10 +48,11 @@ static int l_fork(lua_State *L) {
   read_to_end(L, ends[0]);
   close(ends[0]);
   while (waitpid(pid, &status, 0) < 0 && errno == EINTR) continue;
-  const char *said = lua_tostring(L, -1);
+  size_t size;
+  const char *said = lua_tolstring(L, -1, &size);
   if (WIFSIGNALED(status)) return luaL_error(L, "the child died by signal %d", WTERMSIG(status));
   if (*said != '+') return luaL_error(L, "in the child: %s", *said ? said + 1 : "it said nothing");
-  lua_pushstring(L, said + 1);
+  lua_pushlstring(L, said + 1, size - 1);
   return 1;
 }
 
@@ -108,12 +109,21 @@ static int l_tick(lua_State *L) {
 
 /* ------------------------------------------------------------ time */
 
-/* cpu() -> seconds of processor time that this thread has had */
-static int l_cpu(lua_State *L) {
+static int push_time(lua_State *L, clockid_t clock) {
   struct timespec time;
-  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time);
+  clock_gettime(clock, &time);
   lua_pushnumber(L, (lua_Number)time.tv_sec + (lua_Number)time.tv_nsec / 1e9);
   return 1;
+}
+
+/* cpu() -> seconds of processor time that this thread has had */
+static int l_cpu(lua_State *L) {
+  return push_time(L, CLOCK_THREAD_CPUTIME_ID);
+}
+
+/* monotonic() -> seconds on the system's clock that nobody sets */
+static int l_monotonic(lua_State *L) {
+  return push_time(L, CLOCK_MONOTONIC);
 }
 
 static const luaL_Reg process_functions[] = {{"fork", l_fork},
@@ -122,6 +132,7 @@ static const luaL_Reg process_functions[] = {{"fork", l_fork},
                                              {"signals_seen", l_signals_seen},
                                              {"tick", l_tick},
                                              {"cpu", l_cpu},
+                                             {"monotonic", l_monotonic},
                                              {NULL, NULL}};
 
 void wsc_testing_process(lua_State *L) {
