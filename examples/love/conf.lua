@@ -5,8 +5,7 @@ function love.conf(t)
   t.window.title = "wsclose"
   if os.getenv "WSCLOSE_HEADLESS" then
     t.window = nil
-    for _, name in ipairs { "audio", "graphics", "joystick", "sound", "video", "window", "touch" } do
-      t.modules[name] = false
-    end
+    local unused = { "audio", "graphics", "joystick", "sound", "video", "window", "touch" }
+    for _, name in ipairs(unused) do t.modules[name] = false end
   end
 end

@@ -3,7 +3,7 @@
 --     make LUA=luajit
 --     lua5.4 examples/echo_server.lua 9001 &
 --     export LUA_PATH='./lua/?.lua;./lua/?/init.lua;;' LUA_CPATH='./build/luajit/?.so;;'
---     love examples/love                            # or WSCLOSE_HEADLESS=1 WSCLOSE_FRAMES=300 love …
+--     love examples/love              # without a window: WSCLOSE_HEADLESS=1 WSCLOSE_FRAMES=300
 --
 -- Click or press a key to send a message; "close 1001 bye" typed as WSCLOSE_SAY makes that server
 -- restart.  As it ends it prints the longest update.
@@ -56,5 +56,6 @@ function love.mousepressed()
 end
 
 function love.quit()
-  print(("%d frames, the longest update %.3f ms (%s)"):format(frames, longest * 1000, longest_state))
+  local line = "%d frames, the longest update %.3f ms (%s)"
+  print(line:format(frames, longest * 1000, longest_state))
 end

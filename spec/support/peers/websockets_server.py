@@ -71,7 +71,7 @@ async def echo(connection):
                 size = int(query["fragment"])
                 message = pieces(connection, message, size, "ping" in query)
             await connection.send(message)
-    except websockets.ConnectionClosedError:
+    except websockets.ConnectionClosed:
         pass
     came = connection.close_rcvd
     code, reason = (came.code, came.reason) if came else (1006, "")
