@@ -19,12 +19,14 @@ local function new_random(seed)
 end
 
 local TEXTS = {
-  "", "a", "hello", "gr\195\188\195\159e", "\226\130\172 5", "\240\159\154\128 up", ("long "):rep(30),
+  "", "a", "hello", "gr\195\188\195\159e", "\226\130\172 5", "\240\159\154\128 up",
+  ("long "):rep(30),
   "\255", "a\192\128", "\237\160\128", "cut \226\130", "\244\144\128\128", "x\128", ("y"):rep(126),
 }
 -- Compressed by others (RFC 7692 7.2.3), and broken.
 local COMPRESSED = {
-  "f248cdc9c90700", "f200110000", "f348cdc9c9070000", "f248050000000ffff0c4", "00", "ffffff", "f248cd",
+  "f248cdc9c90700", "f200110000", "f348cdc9c9070000", "f248050000000ffff0c4", "00", "ffffff",
+  "f248cd",
   "000500faff48656c6c6f00", "f348cdc9c90700f348cdc9c9070000", "0100000000ff", "03000300",
   "aa5602", "c9483d00",
 }
@@ -42,7 +44,8 @@ local function data_frame(random, state)
     frame.opcode = 0
   end
   if state.deflate and random(1, 2) == 1 then
-    frame.payload = random(1, 3) == 1 and wire.stored(frame.payload) or wire.hex(pick(random, COMPRESSED))
+    local stored = random(1, 3) == 1
+    frame.payload = stored and wire.stored(frame.payload) or wire.hex(pick(random, COMPRESSED))
     frame.rsv1 = frame.opcode ~= 0 or random(1, 20) == 1
   end
   state.open = not frame.fin
@@ -58,7 +61,8 @@ local function any_frame(random, state)
   elseif kind == 19 then
     return { opcode = 8, payload = wire.hex(pick(random, CLOSES)) }
   elseif kind == 20 then
-    return { opcode = random(0, 15), payload = "r", rsv1 = random(1, 2) == 1, rsv2 = random(1, 4) == 1 }
+    local rsv1, rsv2 = random(1, 2) == 1, random(1, 4) == 1
+    return { opcode = random(0, 15), payload = "r", rsv1 = rsv1, rsv2 = rsv2 }
   elseif kind == 21 then
     return { opcode = random(8, 10), payload = ("c"):rep(random(120, 130)), fin = random(1, 3) > 1 }
   elseif kind == 22 then
@@ -70,8 +74,11 @@ local function any_frame(random, state)
 end
 
 local ANSWERS = {
-  {}, { extensions = "permessage-deflate" }, { extensions = "permessage-deflate; server_no_context_takeover" },
-  { extensions = "permessage-deflate; server_max_window_bits=8" }, { extensions = "permessage-deflate; nonsense" },
+  {},
+  { extensions = "permessage-deflate" },
+  { extensions = "permessage-deflate; server_no_context_takeover" },
+  { extensions = "permessage-deflate; server_max_window_bits=8" },
+  { extensions = "permessage-deflate; nonsense" },
   { lines = { "X-Long: " .. ("h"):rep(200), " folded" } }, { set = { Upgrade = "h2c" } },
   { status = "HTTP/1.1 404 Not Found", body = ("not here "):rep(20) }, { status = "HTP/1.1 101 ?" },
   { line_end = "\n" },
@@ -80,7 +87,8 @@ local ANSWERS = {
 local function make_stream(seed)
   local random = new_random(seed)
   local answer = random(1, 2) == 1 and ANSWERS[random(1, 4)] or pick(random, ANSWERS)
-  local state = { deflate = (answer.extensions or ""):find "^permessage%-deflate" ~= nil, open = false }
+  local deflate = (answer.extensions or ""):find "^permessage%-deflate" ~= nil
+  local state = { deflate = deflate, open = false }
   local frames = {}
   for i = 1, random(0, 7) do
     frames[i] = wire.frame(any_frame(random, state))
@@ -101,7 +109,7 @@ end
 
 local function start(stream)
   return talk.new {
-    extensions = { ["permessage-deflate"] = { required = stream.required, server_max_window_bits = nil } },
+    extensions = { ["permessage-deflate"] = { required = stream.required } },
     limits = { message = 400, frame = 300, fragments = 4, header = 600 },
     on_frame = stream.trace and function() end or nil,
   }
@@ -125,7 +133,8 @@ end
 local function take(t, stream, log)
   local event, a, b, c = t.p:next()
   while event do
-    log[#log + 1] = event .. " " .. describe_value(a) .. " " .. describe_value(b) .. " " .. describe_value(c)
+    local values = { event, describe_value(a), describe_value(b), describe_value(c) }
+    log[#log + 1] = table.concat(values, " ")
     if #log == stream.close_at then
       t.p:close(1000, "enough")
     end
@@ -159,7 +168,8 @@ local function single()
 end
 
 describe("the chunking law", function()
-  it(("holds for %d random streams, cut at random places and byte by byte"):format(STREAMS), function()
+  local title = "holds for %d random streams, cut at random places and byte by byte"
+  it(title:format(STREAMS), function()
     local seen = {}
     for seed = FIRST_SEED, FIRST_SEED + STREAMS - 1 do
       local stream = make_stream(seed)
@@ -181,7 +191,8 @@ describe("the chunking law", function()
     -- the streams are worth something only if they reach all the ways to end
     if STREAMS >= 20000 then
       for _, code in ipairs { "1000", "1001", "1002", "1005", "1006", "1007", "1009", "1010" } do
-        assert.is_true((seen[code] or 0) > 100, "only " .. tostring(seen[code]) .. " streams ended with " .. code)
+        local count = seen[code] or 0
+        assert.is_true(count > 100, "only " .. count .. " streams ended with " .. code)
       end
     end
   end)

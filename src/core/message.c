@@ -35,8 +35,8 @@ static int judge_sequence(const wsc_message *message, const wsc_frame *frame, bo
   return WSC_OK;
 }
 
-/* What does not compress grows by zlib's block heads, 5 bytes for 16 KiB: a message within its limit
- * must not fail for that. */
+/* What does not compress grows by zlib's block heads, 5 bytes for 16 KiB: a message within its
+ * limit must not fail for that. */
 static uint64_t frame_size_max(const wsc_message *message, const wsc_limits *limits) {
   uint64_t max = limits->frame_size_max;
   return message->compressed ? max + (max >> 10) + 16 : max;
