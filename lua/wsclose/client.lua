@@ -100,6 +100,7 @@ function client.new(url, settings, headers)
     _notices = false, _inbox = false,
   }
   for event, callback in pairs(settings.callbacks) do self[event] = callback end
+  settings.callbacks = nil -- one table less for as long as the client lives
   if settings.outbox then self._outbox = outbox.new(settings.outbox) end
   return setmetatable(self, Client)
 end
@@ -181,7 +182,6 @@ end
 
 -- An attempt that ended without the core's help.
 local function ended_early(self, name, message, by)
-  self._handle:forget()
   local fault = name and { name = name, message = message, phase = "dns" }
   ended(self, close_info.new { error = fault, by = by })
 end

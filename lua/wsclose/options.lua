@@ -575,8 +575,8 @@ for _, names in ipairs { CONFIG, SETTINGS, CALLBACKS } do
 end
 
 ---@class wsclose.Settings
----@field config table what wsclose.core reads
----@field callbacks table<string, function>
+---@field config table what wsclose.core reads; may be shared
+---@field callbacks? table<string, function>
 ---@field headers? string[] flat: name, value, name, value
 ---@field retry? wsclose.RetryPolicy
 ---@field redirects? integer
@@ -584,9 +584,13 @@ end
 ---@field clock? fun(): number
 ---@field random_bytes? fun(n: integer): string
 
-local function default_extensions(config)
-  return extensions("extensions", { ["permessage-deflate"] = {} }, config)
+local function default_extensions(server)
+  return extensions("extensions", { ["permessage-deflate"] = {} }, { server = server })
 end
+
+-- Shared by all objects that do not say otherwise: a thousand clients hold one of each.
+local SERVER_EXTENSIONS = default_extensions(true)
+local CLIENT_CONFIG = { extensions = default_extensions(false) }
 
 local function read(given)
   if type(given) ~= "table" then
@@ -611,18 +615,20 @@ local function read(given)
     end
   end
   if callbacks.on_frame then config.trace = true end
-  config.extensions = config.extensions or default_extensions(config)
+  if next(config) == nil then
+    settings.config = CLIENT_CONFIG
+  elseif not config.extensions then
+    config.extensions = config.server and SERVER_EXTENSIONS or CLIENT_CONFIG.extensions
+  end
   return settings
 end
 
-local DEFAULTS = read {}
-
 --- Checked options.
 ---@param given? wsclose.Options
----@return wsclose.Settings? settings not to be changed: those of no options are shared
+---@return wsclose.Settings? settings
 ---@return string? sentence what is wrong with them
 function options.read(given)
-  if given == nil then return DEFAULTS end
+  if given == nil then return { config = CLIENT_CONFIG, callbacks = {} } end
   local ok, settings = pcall(read, given)
   if ok then return settings end
   return nil, settings

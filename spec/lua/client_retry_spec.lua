@@ -208,6 +208,29 @@ describe("a client with a retry policy", function()
     assert.is_true(info.retry_in >= 7 and info.retry_in <= 7.7)
   end)
 
+  it("tries another address of the host first after 1013", function()
+    local socket = require "socket"
+    local server = scripted.new(closing(1013))
+    local other = assert(socket.bind("127.0.0.2", server.port))
+    other:settimeout(0)
+    local ws = wsclose.new(("ws://feed.example:%d/"):format(server.port), {
+      retry = true,
+      resolve = { ["feed.example"] = { "127.0.0.1", "127.0.0.2" } },
+      proxy = false,
+    })
+    local peer
+    scripted.pump(ws, server, function()
+      ws:kick()
+      peer = peer or other:accept()
+      return peer
+    end)
+    assert.equal(1, #server.connections)
+    assert.equal(1013, ws.close_code)
+    ws:leave()
+    peer:close()
+    other:close()
+  end)
+
   it("tries again when connecting fails", function()
     local ws, server, time = start(upgraded(), { retry = NO_JITTER })
     server:stop_listening()
@@ -554,6 +577,24 @@ describe("redirects", function()
       assert.equal("string", type(info.retry_refused))
     end)
   end
+
+  it("are not followed by a client that was closed or told to reconnect meanwhile", function()
+    for _, call in ipairs { "close", "reconnect" } do
+      local ws, server = start({
+        function(c)
+          c:read_request()
+          c:send "HTTP/1.1 302 Found\r\nLocation: /other\r\nContent-Length: 9\r\n\r\nhalf"
+          c:stall()
+        end,
+        upgraded(),
+      }, { redirects = 1 })
+      scripted.pump(ws, server, function() return ws:info().status == 302 end)
+      ws[call](ws)
+      scripted.pump(ws, server, in_state(ws, call == "close" and "closed" or "open"))
+      assert.equal(call == "close" and 1 or 2, #server.connections)
+      if call == "reconnect" then assert.equal("/", server.connections[2].request.target) end
+    end
+  end)
 
   it("begin at the first URL again when the connection is made anew", function()
     local ws, server, time = start({ redirecting "/moved", closing(1001), upgraded() }, {

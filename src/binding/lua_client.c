@@ -156,12 +156,6 @@ static int client_take(lua_State *L) {
   return give_event(L, box, false);
 }
 
-/* forget(): the connection of the last attempt is not this one's; no events, no numbers of it. */
-static int client_forget(lua_State *L) {
-  wsc_lua_check_box(L)->conn = NULL;
-  return 0;
-}
-
 /* flush(): what was sent in this step leaves.  Also __close: the end of a loop over next(), however
  * it ends. */
 static int client_flush(lua_State *L) {
@@ -243,9 +237,7 @@ int wsc_lua_client_wait(lua_State *L) {
 }
 
 const luaL_Reg wsc_lua_client_methods[] = {
-    {"start", client_start},       {"turn", client_turn},
-    {"take", client_take},         {"flush", client_flush},
-    {"forget", client_forget},     {"pause", client_pause},
-    {"deadline", client_deadline}, {"pollfd", client_pollfd},
-    {"peer", client_peer},         {NULL, NULL},
+    {"start", client_start},   {"turn", client_turn},   {"take", client_take},
+    {"flush", client_flush},   {"pause", client_pause}, {"deadline", client_deadline},
+    {"pollfd", client_pollfd}, {"peer", client_peer},   {NULL, NULL},
 };
