@@ -101,7 +101,8 @@ describe("a certificate", function()
     },
     {
       "partial_wildcard",
-      "host name mismatch: asked for feed.example, certificate is for f*.example",
+      "host name mismatch: asked for first.feed.example, certificate is for f*.feed.example",
+      host = "first.feed.example",
       cure = { tls = { verify = false } },
     },
     {
@@ -154,6 +155,8 @@ describe("a certificate", function()
         tls[name] = value
       end
       assert_opens(leaf, cure.host, tls)
+      local guide = certificates.read "docs/tls.md"
+      assert.is_truthy(guide:find(sentence, 1, true), "docs/tls.md does not show it")
     end)
   end
 

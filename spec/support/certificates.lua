@@ -30,7 +30,7 @@ certificates.password = "open sesame"
 ---@field good certificates.Leaf feed.example and localhost
 ---@field ip certificates.Leaf 127.0.0.1 and ::1
 ---@field wildcard certificates.Leaf *.feed.example
----@field partial_wildcard certificates.Leaf f*.example
+---@field partial_wildcard certificates.Leaf f*.feed.example
 ---@field common_name certificates.Leaf feed.example as the subject's common name alone
 ---@field chained certificates.Leaf signed by an intermediate authority
 ---@field expired certificates.Leaf on 2024-01-01
@@ -122,7 +122,7 @@ cp ca.pem "hashed/$(openssl x509 -noout -hash -in ca.pem).0"
 leaf good DNS:feed.example,DNS:localhost
 leaf ip IP:127.0.0.1,IP:::1
 leaf wildcard 'DNS:*.feed.example'
-leaf partial_wildcard 'DNS:f*.example'
+leaf partial_wildcard 'DNS:f*.feed.example'
 leaf expired DNS:feed.example -enddate 20240101000000Z
 leaf not_yet_valid DNS:feed.example -startdate 20900101000000Z -enddate 20910101000000Z
 leaf wrong_host DNS:b.example,DNS:c.example

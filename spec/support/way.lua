@@ -52,7 +52,9 @@ end
 function way.client(url, options, server)
   local time = { now = 1000 }
   local resolve = {}
-  for _, host in ipairs { "feed.example", "x.feed.example", "b.example", "a.example" } do
+  for _, host in ipairs {
+    "feed.example", "x.feed.example", "first.feed.example", "b.example", "a.example",
+  } do
     resolve[host] = "127.0.0.1"
   end
   local all = { resolve = resolve, proxy = false }

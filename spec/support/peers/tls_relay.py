@@ -101,6 +101,8 @@ class Orders(threading.Thread):
 def main(certificate, key, version=None):
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate, key)
+    # Python sets it, and would take every end for close_notify.
+    context.options &= ~getattr(ssl, "OP_IGNORE_UNEXPECTED_EOF", 0)
     if version == "1.2":
         context.maximum_version = ssl.TLSVersion.TLSv1_2
     listener = socket.create_server(("127.0.0.1", 0))
