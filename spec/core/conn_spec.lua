@@ -362,6 +362,16 @@ describe("failing a connection, RFC 6455 7.1.7", function()
     assert.same({ 1009, "too_big" }, { code, info.error.name })
   end)
 
+  it("makes no room for a frame that it refused", function()
+    local t = talk.open()
+    t:input(wire.frame { opcode = "binary", length = wire.hex "0000005365632d57" }) -- 358 GB
+    t:drain()
+    assert.equal(1009, t:sent_close().code)
+    assert.is_true(t.p:input "x")
+    t.p:eof()
+    assert.equal(1009, (t:closed()))
+  end)
+
   it("takes a message of exactly limits.message", function()
     local t = talk.open { limits = { message = 1000 } }
     t:input { payload = ("x"):rep(600), fin = false }
@@ -907,6 +917,15 @@ describe("permessage-deflate in the connection, RFC 7692", function()
 end)
 
 describe("the trace", function()
+  it("ends with the connection", function()
+    local t = talk.open { on_frame = function() end }
+    t:input { opcode = "ping" }
+    t.p:eof()
+    assert.same({ "frame", "ping", "close" }, names(t:drain()))
+    assert.equal("", t.p:output())
+    assert.same({}, t:drain())
+  end)
+
   it("gives each frame, both ways, before what it brings", function()
     local t = talk.open { on_frame = function() end }
     t.p:send "out"

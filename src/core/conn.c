@@ -131,7 +131,7 @@ int wsc_conn_queue_frame(wsc_conn *conn, const wsc_frame *frame, const void *pay
 /* RFC 6455 5.5.3: only the latest of several pings need be answered, so a flood of them costs one
  * slot. */
 void wsc_conn_flush_pong(wsc_conn *conn) {
-  if (!conn->pong_pending || conn->queue.pongs > 0) return;
+  if (!conn->pong_pending || conn->queue.pongs > 0 || conn->finished) return;
   wsc_frame frame = {.fin = true, .opcode = WSC_OP_PONG, .size = conn->pong_size};
   if (wsc_conn_queue_frame(conn, &frame, conn->pong) == WSC_OK) conn->pong_pending = false;
 }

@@ -29,7 +29,7 @@ typedef struct wsc_timer {
   uint64_t at_us; /* WSC_NEVER: off */
 } wsc_timer;
 
-/* What is done with frames that come in. */
+/* What is done with frames that come in; each takes less than the one before. */
 typedef enum wsc_reading {
   WSC_READ_ALL,       /* messages, pings, all */
   WSC_READ_NO_PONG,   /* after our Close: messages are delivered, pings not answered */

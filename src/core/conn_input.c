@@ -12,7 +12,7 @@
 /* What a refusal's body is worth keeping of. */
 #define BODY_MAX 4096u
 
-typedef enum step { STEP_MORE, STEP_AGAIN, STEP_EVENT } step;
+typedef enum input_step { STEP_MORE, STEP_AGAIN, STEP_EVENT } input_step;
 
 static void release_lent(wsc_conn *conn) {
   wsc_buf_consume(&conn->input, conn->lent);
@@ -24,8 +24,9 @@ static void release_lent(wsc_conn *conn) {
 }
 
 static bool waits_for_whole_frame(const wsc_conn *conn) {
-  return conn->in_frame && !wsc_opcode_is_control(conn->frame.opcode) &&
-         conn->reading != WSC_READ_FOR_CLOSE && wsc_message_is_whole(&conn->message, &conn->frame);
+  return conn->in_frame && conn->reading <= WSC_READ_NO_PONG &&
+         !wsc_opcode_is_control(conn->frame.opcode) &&
+         wsc_message_is_whole(&conn->message, &conn->frame);
 }
 
 uint8_t *wsc_conn_input(wsc_conn *conn, size_t *room) {
@@ -59,13 +60,13 @@ bool wsc_conn_wants_input(const wsc_conn *conn) {
 
 /* ---------------------------------------------------------------- the handshake */
 
-static step fail_handshake(wsc_conn *conn, int error, const char *text) {
+static input_step fail_handshake(wsc_conn *conn, int error, const char *text) {
   wsc_conn_fail(conn, error, WSC_PHASE_HANDSHAKE, text);
   return STEP_AGAIN;
 }
 
 /* A refusal is reported with the beginning of its body, as far as it comes before the deadline. */
-static step read_body(wsc_conn *conn) {
+static input_step read_body(wsc_conn *conn) {
   size_t have = wsc_buf_size(&conn->input);
   bool complete = have >= conn->body_left;
   if (conn->body_chunked && !complete)
@@ -75,7 +76,7 @@ static step read_body(wsc_conn *conn) {
   return STEP_AGAIN;
 }
 
-static step refuse(wsc_conn *conn, const char *sentence) {
+static input_step refuse(wsc_conn *conn, const char *sentence) {
   wsc_conn_set_error(conn, WSC_ERR_HTTP, WSC_PHASE_HANDSHAKE, sentence);
   size_t size = wsc_handshake_body_size(&conn->result->head);
   conn->body_left = size < BODY_MAX ? size : BODY_MAX;
@@ -84,7 +85,7 @@ static step refuse(wsc_conn *conn, const char *sentence) {
   return STEP_AGAIN;
 }
 
-static step open_connection(wsc_conn *conn, wsc_event *event) {
+static input_step open_connection(wsc_conn *conn, wsc_event *event) {
   const wsc_handshake_result *result = conn->result;
   if (result->agreement.missing[0]) {
     wsc_conn_mandatory(conn, result->agreement.missing);
@@ -131,7 +132,7 @@ static bool is_interim(const wsc_conn *conn, int outcome) {
   return outcome == WSC_ERR_HTTP && status >= 100 && status <= 199;
 }
 
-static step skip_interim(wsc_conn *conn) {
+static input_step skip_interim(wsc_conn *conn) {
   wsc_handshake_result_free(conn->result);
   wsc_release(conn->platform, conn->result);
   conn->result = NULL;
@@ -139,7 +140,7 @@ static step skip_interim(wsc_conn *conn) {
   return STEP_AGAIN;
 }
 
-static step judge_answer(wsc_conn *conn, wsc_event *event, size_t size) {
+static input_step judge_answer(wsc_conn *conn, wsc_event *event, size_t size) {
   int outcome = judge_head(conn, size);
   if (is_interim(conn, outcome)) return skip_interim(conn);
   if (outcome == WSC_OK && !make_deflate(conn)) outcome = WSC_ERR_MEMORY;
@@ -156,7 +157,7 @@ static step judge_answer(wsc_conn *conn, wsc_event *event, size_t size) {
   return open_connection(conn, event);
 }
 
-static step read_handshake(wsc_conn *conn, wsc_event *event) {
+static input_step read_handshake(wsc_conn *conn, wsc_event *event) {
   if (conn->refused) return read_body(conn);
   size_t have = wsc_buf_size(&conn->input), max = conn->limits.header_size_max - conn->heads_size;
   size_t size = wsc_http_find_end(wsc_buf_data(&conn->input), have, &conn->head_scanned);
@@ -171,7 +172,7 @@ static step read_handshake(wsc_conn *conn, wsc_event *event) {
 
 /* ---------------------------------------------------------------- frames */
 
-static step fail_frame(wsc_conn *conn, int error, const char *sentence) {
+static input_step fail_frame(wsc_conn *conn, int error, const char *sentence) {
   wsc_conn_fail(conn, error, conn->state == WSC_OPEN ? WSC_PHASE_OPEN : WSC_PHASE_CLOSE, sentence);
   return STEP_AGAIN;
 }
@@ -191,7 +192,7 @@ static int judge_frame(wsc_conn *conn, const char **sentence) {
   return wsc_message_frame(&conn->message, frame, conn->deflate != NULL, &conn->limits, sentence);
 }
 
-static step read_head(wsc_conn *conn) {
+static input_step read_head(wsc_conn *conn) {
   const char *sentence = NULL;
   int size = wsc_frame_read_head(&conn->frame, wsc_buf_data(&conn->input),
                                  wsc_buf_size(&conn->input), &sentence);
@@ -214,7 +215,7 @@ static void lend(wsc_event *event, wsc_event_type type, const uint8_t *data, siz
   event->size = size;
 }
 
-static step end_message(wsc_conn *conn, wsc_event *event, const uint8_t *data, size_t size) {
+static input_step end_message(wsc_conn *conn, wsc_event *event, const uint8_t *data, size_t size) {
   conn->in_frame = false;
   conn->message_lent = true;
   conn->stats.messages_in++;
@@ -230,7 +231,7 @@ static void unmask(const wsc_conn *conn, uint8_t *data, size_t size, size_t offs
 }
 
 /* The message is this one plain frame: it is checked as it grows and lent where it lies. */
-static step read_whole_message(wsc_conn *conn, wsc_event *event) {
+static input_step read_whole_message(wsc_conn *conn, wsc_event *event) {
   uint8_t *data = wsc_buf_data(&conn->input);
   size_t size = (size_t)conn->frame.size;
   size_t have = wsc_buf_size(&conn->input) < size ? wsc_buf_size(&conn->input) : size;
@@ -246,7 +247,7 @@ static step read_whole_message(wsc_conn *conn, wsc_event *event) {
   return end_message(conn, event, data, size);
 }
 
-static step read_fragment(wsc_conn *conn, wsc_event *event) {
+static input_step read_fragment(wsc_conn *conn, wsc_event *event) {
   size_t have = wsc_buf_size(&conn->input);
   size_t n = have < conn->frame_left ? have : (size_t)conn->frame_left;
   if (n == 0 && conn->frame_left > 0) return STEP_MORE;
@@ -266,7 +267,7 @@ static step read_fragment(wsc_conn *conn, wsc_event *event) {
                      wsc_buf_size(&conn->message.body));
 }
 
-static step skip_frame(wsc_conn *conn) {
+static input_step skip_frame(wsc_conn *conn) {
   size_t have = wsc_buf_size(&conn->input);
   size_t n = have < conn->frame_left ? have : (size_t)conn->frame_left;
   wsc_buf_consume(&conn->input, n);
@@ -284,7 +285,8 @@ static void note_ping(wsc_conn *conn, const uint8_t *payload, size_t size) {
   conn->pong_pending = true;
 }
 
-static step handle_control(wsc_conn *conn, wsc_event *event, const uint8_t *payload, size_t size) {
+static input_step handle_control(wsc_conn *conn, wsc_event *event, const uint8_t *payload,
+                                 size_t size) {
   conn->in_frame = false;
   if (conn->frame.opcode == WSC_OP_CLOSE) {
     wsc_conn_got_close(conn, payload, size);
@@ -306,7 +308,7 @@ static step handle_control(wsc_conn *conn, wsc_event *event, const uint8_t *payl
   return STEP_EVENT;
 }
 
-static step read_control(wsc_conn *conn, wsc_event *event) {
+static input_step read_control(wsc_conn *conn, wsc_event *event) {
   size_t size = (size_t)conn->frame.size;
   if (wsc_buf_size(&conn->input) < size) return STEP_MORE;
   uint8_t *payload = wsc_buf_data(&conn->input);
@@ -318,7 +320,7 @@ static step read_control(wsc_conn *conn, wsc_event *event) {
   return STEP_AGAIN;
 }
 
-static step read_frame(wsc_conn *conn, wsc_event *event) {
+static input_step read_frame(wsc_conn *conn, wsc_event *event) {
   if (!conn->in_frame) return read_head(conn);
   if (wsc_opcode_is_control(conn->frame.opcode)) return read_control(conn, event);
   if (!conn->frame_traced) {
@@ -333,7 +335,7 @@ static step read_frame(wsc_conn *conn, wsc_event *event) {
 
 /* ---------------------------------------------------------------- events */
 
-static step parse(wsc_conn *conn, wsc_event *event) {
+static input_step parse(wsc_conn *conn, wsc_event *event) {
   if (conn->reading == WSC_READ_NOTHING) {
     wsc_buf_truncate(&conn->input, 0);
     return STEP_MORE;
@@ -374,7 +376,7 @@ wsc_event_type wsc_conn_next_event(wsc_conn *conn, wsc_event *event) {
   *event = (wsc_event){.type = WSC_EVENT_NONE, .rtt_us = WSC_NEVER};
   for (;;) {
     if (next_trace(conn, event) || next_close(conn, event)) break;
-    step result = parse(conn, event);
+    input_step result = parse(conn, event);
     if (result == STEP_EVENT) break;
     if (result == STEP_MORE && !at_rest(conn)) break;
   }
