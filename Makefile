@@ -3,6 +3,7 @@
 #   LUA=lua5.1|lua5.2|lua5.3|lua5.4|luajit   the Lua to build for
 #   CC, CFLAGS, LDFLAGS, PREFIX, DESTDIR     as everywhere
 #   LUA_INCDIR, OPENSSL_DIR, ZLIB_DIR        where a library is kept in no usual place
+#   WITH_TLS=0                               without OpenSSL, in build/no-tls
 #   SANITIZE=1                               with AddressSanitizer and UBSan, in build/asan
 #   V=1                                      show the commands
 
@@ -14,13 +15,18 @@ LUAS    := lua5.1 lua5.2 lua5.3 lua5.4 luajit
 
 # ---------------------------------------------------------------- what is built from what
 
-BUILD   ?= build$(if $(SANITIZE),/asan)
+without_tls := $(filter 0,$(WITH_TLS))
+BUILD   ?= build$(if $(without_tls),/no-tls)$(if $(SANITIZE),/asan)
 OUT     := $(BUILD)/$(LUA)
 MODULE  := $(OUT)/wsclose/core.so
 TESTING := $(OUT)/wsclose/core_testing.so
 
 core    := $(wildcard src/core/*.c)
 net     := $(wildcard src/net/*.c)
+ifdef without_tls
+net     := $(filter-out src/net/tls%.c src/net/random.c,$(net)) \
+           src/net/absent/tls.c src/net/absent/random.c
+endif
 testing := $(wildcard src/binding/lua_testing*.c)
 binding := $(filter-out $(testing),$(wildcard src/binding/*.c))
 lua     := $(wildcard lua/wsclose/*.lua lua/wsclose/*/*.lua)
@@ -35,6 +41,7 @@ sanitize := -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-fra
 compile   = $(CC) -std=c11 -Isrc -fPIC -fvisibility=hidden -pthread $(warnings) \
             $(if $(SANITIZE),$(sanitize)) $(CPPFLAGS) $(CFLAGS)
 find     := CC="$(CC)" scripts/find
+crypto   := $(if $(without_tls),sha1,openssl)
 Q        := $(if $(V),,@)
 
 .PHONY: all
@@ -66,10 +73,10 @@ $(OUT)/obj/%.o: src/binding/%.c $(OUT)/cflags $(BUILD)/command
 .DELETE_ON_ERROR:
 $(BUILD)/cflags:
 	@mkdir -p $(@D)
-	@$(find) cflags openssl > $@ && $(find) cflags zlib >> $@
+	@$(find) cflags $(crypto) > $@ && $(find) cflags zlib >> $@
 $(BUILD)/ldflags:
 	@mkdir -p $(@D)
-	@$(find) ldflags > $@
+	@$(find) ldflags $(crypto) > $@
 $(OUT)/cflags:
 	@mkdir -p $(@D)
 	@$(find) cflags $(LUA) > $@
@@ -110,7 +117,6 @@ LUA_BIN ?= $(shell $(find) interpreter $(LUA))
 unexport LUA_PATH_5_2 LUA_PATH_5_3 LUA_PATH_5_4 LUA_CPATH_5_2 LUA_CPATH_5_3 LUA_CPATH_5_4
 suite demonstration: export LUA_PATH := ./lua/?.lua;./lua/?/init.lua;./?.lua;./spec/?.lua;;
 suite demonstration: export LUA_CPATH := ./$(OUT)/?.so;;
-suite: export NODE_PATH := $(CURDIR)/build/npm/node_modules:/usr/share/nodejs
 suite: export WSCLOSE_BUILD := $(BUILD)
 
 .PHONY: demo demonstration test suite test-all test-asan test-valgrind
@@ -153,6 +159,22 @@ test-valgrind:
 	@scripts/setup valgrind $(LUA)
 	@$(MAKE) --no-print-directory suite RUNNER="$(valgrind)" SPEC="$(or $(SPEC),spec/core spec/net)"
 
+# ---------------------------------------------------------------- carry it elsewhere
+
+# One C file and one header, for programs that compile wsclose into themselves.
+.PHONY: amalgamation portability
+amalgamation:
+	@$(LUA_BIN) scripts/amalgamate dist
+	@echo "wsclose is in dist/wsclose.c and dist/wsclose.h"
+
+# Every build of docs/portability.md that this machine can make and run; or one of them.
+portability:
+	@scripts/setup portability
+	@scripts/portability all
+portability-%:
+	@scripts/setup portability
+	@scripts/portability $*
+
 # ---------------------------------------------------------------- look it over
 
 .PHONY: lint fuzz
@@ -167,7 +189,7 @@ fuzz:
 
 .PHONY: clean help
 clean:
-	rm -rf build
+	rm -rf build dist
 
 help:
 	@echo "make              build $(MODULE)"
@@ -179,5 +201,7 @@ help:
 	@echo "make test-valgrind  the C side under valgrind"
 	@echo "make lint         compilers, clang-tidy, cppcheck, luacheck, clang-format, shellcheck"
 	@echo "make fuzz         each fuzz target for FUZZ_SECONDS ($(FUZZ_SECONDS))"
+	@echo "make amalgamation all of it as dist/wsclose.c and dist/wsclose.h"
+	@echo "make portability  the builds of docs/portability.md; make portability-NAME runs one"
 	@echo "make clean        forget everything built"
-	@echo "Variables: LUA CC CFLAGS LDFLAGS PREFIX DESTDIR LUA_INCDIR OPENSSL_DIR ZLIB_DIR SANITIZE V"
+	@echo "Variables: LUA CC CFLAGS LDFLAGS PREFIX DESTDIR LUA_INCDIR OPENSSL_DIR ZLIB_DIR WITH_TLS SANITIZE V"
