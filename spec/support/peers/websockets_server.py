@@ -62,9 +62,22 @@ async def pieces(connection, message, size, ping):
             await connection.ping("between")
 
 
+async def flood(connection, per_second):
+    loop = asyncio.get_running_loop()
+    sent, start = 0, loop.time()
+    while True:
+        while sent < (loop.time() - start) * per_second:
+            sent += 1
+            await connection.send(("message %d " % sent).ljust(100, "."))
+        await asyncio.sleep(0.005)
+
+
 async def echo(connection):
     query = query_of(connection.path)
     say(connection.id_told, "OPEN", connection.path)
+    flooding = None
+    if "flood" in query:
+        flooding = asyncio.create_task(flood(connection, int(query["flood"])))
     try:
         async for message in connection:
             if "fragment" in query:
@@ -73,6 +86,8 @@ async def echo(connection):
             await connection.send(message)
     except websockets.ConnectionClosed:
         pass
+    if flooding:
+        flooding.cancel()
     came = connection.close_rcvd
     code, reason = (came.code, came.reason) if came else (1006, "")
     say(connection.id_told, "CLOSED", code, reason)
