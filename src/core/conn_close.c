@@ -19,7 +19,7 @@ static char *keep_reason(wsc_conn *conn, const char *reason, size_t size, size_t
 }
 
 bool wsc_conn_queue_close(wsc_conn *conn, unsigned code, const char *reason, size_t size) {
-  uint8_t payload[WSC_CONTROL_PAYLOAD_MAX];
+  uint8_t payload[WSC_CONTROL_PAYLOAD_MAX] = {0};
   wsc_frame frame = {.fin = true, .opcode = WSC_OP_CLOSE};
   size_t payload_size = wsc_close_write(payload, code, reason, size);
   frame.size = payload_size;

@@ -96,7 +96,7 @@ static void order_addresses(wsc_dial *dial, const wsc_address *addresses, size_t
 
 /* ---------------------------------------------------------------- making */
 
-static void copy_options(wsc_dial *dial, const wsc_dial_options *options) {
+static void keep_options(wsc_dial *dial, const wsc_dial_options *options) {
   dial->family = options->family;
   dial->socket.nodelay = options->nodelay;
   if (!options->bind) return;
@@ -110,7 +110,7 @@ wsc_dial *wsc_dial_new(const wsc_platform *platform, const wsc_address *addresse
   wsc_dial *dial = wsc_alloc(platform, 1, sizeof *dial);
   if (!dial) return NULL;
   dial->platform = platform;
-  copy_options(dial, options);
+  keep_options(dial, options);
   dial->label = wsc_copy_string(platform, options->label, strlen(options->label));
   dial->addresses = wsc_alloc(platform, count, sizeof *addresses);
   if (!dial->label || !dial->addresses) {

@@ -27,13 +27,13 @@ static const char *const except_names[] = {"no_proxy", "NO_PROXY", NULL};
 /* ---------------------------------------------------------------- one entry of no_proxy */
 
 /* A numeric address; size 0: it is a name. */
-typedef struct address {
+typedef struct listed_address {
   uint8_t bytes[16];
   size_t size;
-} address;
+} listed_address;
 
-static address parse_address(const char *text, size_t size) {
-  address parsed = {.size = 0};
+static listed_address parse_address(const char *text, size_t size) {
+  listed_address parsed = {.size = 0};
   char copy[INET6_ADDRSTRLEN];
   if (size >= sizeof copy) return parsed;
   memcpy(copy, text, size);
@@ -55,7 +55,7 @@ static long parse_number(const char *text, size_t size, long max) {
   return number;
 }
 
-static bool prefix_matches(const address *a, const address *b, size_t bits) {
+static bool prefix_matches(const listed_address *a, const listed_address *b, size_t bits) {
   size_t whole = bits / 8;
   unsigned rest = bits % 8;
   if (memcmp(a->bytes, b->bytes, whole) != 0) return false;
@@ -63,10 +63,10 @@ static bool prefix_matches(const address *a, const address *b, size_t bits) {
 }
 
 /* "192.0.2.1", "192.0.2.0/24", "2001:db8::/32". */
-static bool address_matches(const address *host, const char *entry, size_t size) {
+static bool address_matches(const listed_address *host, const char *entry, size_t size) {
   const char *slash = memchr(entry, '/', size);
   size_t address_size = slash == NULL ? size : (size_t)(slash - entry);
-  address network = parse_address(entry, address_size);
+  listed_address network = parse_address(entry, address_size);
   long bits = (long)network.size * 8;
   if (slash != NULL) bits = parse_number(slash + 1, size - address_size - 1, bits);
   if (network.size == 0 || network.size != host->size || bits < 0) return false;
@@ -120,7 +120,7 @@ static bool port_matches(const char **entry, size_t *size, uint16_t port) {
 }
 
 static bool entry_matches(const char *entry, size_t size, const char *host, uint16_t port) {
-  address numeric = parse_address(host, strlen(host));
+  listed_address numeric = parse_address(host, strlen(host));
   if (size == 1 && *entry == '*') return true;
   if (!port_matches(&entry, &size, port)) return false;
   return numeric.size > 0 ? address_matches(&numeric, entry, size)

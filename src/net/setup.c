@@ -8,7 +8,7 @@
 
 /* ---------------------------------------------------------------- making */
 
-static char *copy_text(const wsc_setup *setup, const char *text) {
+static char *keep_text(const wsc_setup *setup, const char *text) {
   return wsc_copy_string(setup->platform, text, strlen(text));
 }
 
@@ -22,8 +22,8 @@ static bool copy_options(wsc_setup *setup, const wsc_client_config *config,
   setup->limit_ms[WSC_LIMIT_TLS] = config->tls_timeout_ms;
   setup->lookup = options->lookup;
   setup->lookup_user = options->lookup_user;
-  setup->server_name = copy_text(setup, server_name);
-  if (options->avoid) setup->avoid = copy_text(setup, options->avoid);
+  setup->server_name = keep_text(setup, server_name);
+  if (options->avoid) setup->avoid = keep_text(setup, options->avoid);
   return setup->server_name && (setup->avoid || !options->avoid);
 }
 

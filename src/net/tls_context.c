@@ -212,8 +212,8 @@ static bool set_sessions(wsc_tls_context *context, const wsc_tls_config *config,
 
 /* ---------------------------------------------------------------- life */
 
-static bool set_up(wsc_tls_context *context, const wsc_tls_config *config, char *fault,
-                   size_t size) {
+static bool apply_config(wsc_tls_context *context, const wsc_tls_config *config, char *fault,
+                         size_t size) {
   static setting *const settings[] = {set_protocol, set_sessions, set_verification, set_pins,
                                       set_ciphers,  set_alpn,     set_keylog};
   snprintf(fault, size, "no memory");
@@ -239,7 +239,7 @@ wsc_tls_context *wsc_tls_context_new(const wsc_platform *platform, const wsc_tls
   context->keylog_fd = -1;
   wsc_tls_cache_init(&context->cache, platform, 0);
   ERR_clear_error();
-  bool done = set_up(context, config, fault, size);
+  bool done = apply_config(context, config, fault, size);
   ERR_clear_error();
   if (done) return context;
   wsc_tls_context_free(context);

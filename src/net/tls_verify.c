@@ -232,7 +232,7 @@ static bool pin_matches(const wsc_tls_context *context, const uint8_t pin[32]) {
   return false;
 }
 
-static int refuse(wsc_tls_stream *tls, const char *sentence) {
+static int refuse_certificate(wsc_tls_stream *tls, const char *sentence) {
   snprintf(tls->stream.fault, sizeof tls->stream.fault, "%s", sentence);
   tls->refused = true;
   return WSC_ERR_CERTIFICATE;
@@ -245,10 +245,10 @@ static int judge_pin(wsc_tls_stream *tls, X509 *certificate) {
   unsigned char seen[45];
   if (tls->context->pin_count == 0) return WSC_OK;
   if (certificate == NULL || !take_pin(certificate, pin))
-    return refuse(tls, "pin mismatch: the server gave no certificate");
+    return refuse_certificate(tls, "pin mismatch: the server gave no certificate");
   if (pin_matches(tls->context, pin)) return WSC_OK;
   EVP_EncodeBlock(seen, pin, sizeof pin);
-  refuse(tls, "pin mismatch: the certificate's key is sha256//");
+  refuse_certificate(tls, "pin mismatch: the certificate's key is sha256//");
   say(tls, "%s", (const char *)seen);
   return WSC_ERR_CERTIFICATE;
 }
@@ -258,9 +258,9 @@ int wsc_tls_judge(wsc_tls_stream *tls) {
   X509 *certificate = SSL_SESSION_get0_peer(SSL_get_session(tls->ssl));
   long result = SSL_get_verify_result(tls->ssl);
   if (tls->context->verify && certificate == NULL)
-    return refuse(tls, "the server gave no certificate");
+    return refuse_certificate(tls, "the server gave no certificate");
   if (tls->context->verify && result != X509_V_OK) {
-    refuse(tls, "certificate refused: ");
+    refuse_certificate(tls, "certificate refused: ");
     say(tls, "%s", X509_verify_cert_error_string(result));
     return WSC_ERR_CERTIFICATE;
   }

@@ -115,7 +115,7 @@ static int write_held(wsc_stream *stream) {
 }
 
 /* WSC_OK: all that waited was taken and passed on. */
-static int write_all(wsc_client *client) {
+static int write_output(wsc_client *client) {
   wsc_stream *stream = client->stream;
   size_t size;
   const uint8_t *data = wsc_conn_output(client->conn, &size);
@@ -131,7 +131,7 @@ static int write_all(wsc_client *client) {
 
 void wsc_client_write(wsc_client *client) {
   if (client->write_error != WSC_OK) return;
-  int result = write_all(client);
+  int result = write_output(client);
   client->blocked = result == WSC_AGAIN;
   if (result == WSC_OK || result == WSC_AGAIN) return;
   client->write_error = result;

@@ -1,0 +1,81 @@
+/* In the place of net's clients where the sockets are not POSIX's (Windows): a client can be made,
+ * but no attempt can begin, and the sentence says why.  The connection without I/O is all there. */
+#include "wsclose.h"
+
+#include "core/buf.h"
+
+struct wsc_client {
+  const wsc_platform *platform; /* borrowed */
+};
+
+static const char no_sockets[] =
+    "this wsclose was built without sockets: bring your own and use the protocol object";
+
+void wsc_client_config_init(wsc_client_config *config, const wsc_platform *platform) {
+  *config = (wsc_client_config){.tls = {.verify = true}};
+  wsc_config_init(&config->conn, platform);
+}
+
+int wsc_proxy_check(const char *proxy, const char **sentence) {
+  *sentence = no_sockets;
+  return *proxy == '\0' ? WSC_OK : WSC_ERR_URL;
+}
+
+wsc_client *wsc_client_new(const wsc_platform *platform) {
+  wsc_client *client = wsc_alloc(platform, 1, sizeof *client);
+  if (client) client->platform = platform;
+  return client;
+}
+
+void wsc_client_free(wsc_client *client) {
+  if (client) wsc_release(client->platform, client);
+}
+
+void wsc_client_leave(wsc_client *client) {
+  wsc_client_free(client);
+}
+
+int wsc_client_start(wsc_client *client, const wsc_client_config *config, uint64_t now_us,
+                     const char **sentence) {
+  (void)client, (void)config, (void)now_us;
+  *sentence = no_sockets;
+  return WSC_ERR_URL;
+}
+
+wsc_conn *wsc_client_conn(wsc_client *client) {
+  (void)client;
+  return NULL;
+}
+
+bool wsc_client_step(wsc_client *client, uint64_t now_us) {
+  (void)client, (void)now_us;
+  return false;
+}
+
+void wsc_client_flush(wsc_client *client) {
+  (void)client;
+}
+
+void wsc_client_pause(wsc_client *client, bool paused) {
+  (void)client, (void)paused;
+}
+
+uint64_t wsc_client_deadline(const wsc_client *client) {
+  (void)client;
+  return WSC_NEVER;
+}
+
+int wsc_client_wait(wsc_client *const *clients, size_t count, uint64_t timeout_us) {
+  (void)clients, (void)count, (void)timeout_us;
+  return 0;
+}
+
+int wsc_client_pollfd(wsc_client *client) {
+  (void)client;
+  return -1;
+}
+
+void wsc_client_get_info(const wsc_client *client, wsc_client_info *info) {
+  (void)client;
+  *info = (wsc_client_info){.phase = WSC_PHASE_TCP};
+}
