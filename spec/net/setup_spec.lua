@@ -151,6 +151,32 @@ describe("the whole way's time", function()
   end)
 end)
 
+describe("an answer that trickles in", function()
+  after_each(network.close_all)
+
+  for option, phase_time in pairs { connect = 7, handshake = 5 } do
+    it("does not hold up timeouts." .. option, function()
+      local time, clock = network.new_clock()
+      local server = scripted.new(function(c)
+        c:read_request()
+        c:drip("HTTP/1.1 101 Switching Protocols\r\nX: " .. ("x"):rep(1000))
+      end)
+      local timeouts = { connect = 0, handshake = 0, [option] = phase_time }
+      local r = recorder.new(server:url(), { clock = clock, timeouts = timeouts }, server)
+      local began, heard = time.now, 0
+      r:wait(function()
+        local connection = server.connections[1]
+        if connection and connection.request then
+          heard, time.now = heard + 1, time.now + 0.25
+        end
+        return r.closes[1] or heard > 100
+      end)
+      assert.equal("timeout", r.closes[1] and r.closes[1].info.error.name)
+      assert.is_true(time.now - began >= phase_time and time.now - began < phase_time + 2)
+    end)
+  end
+end)
+
 describe("the phase that info() names", function()
   after_each(network.close_all)
 
