@@ -1,0 +1,140 @@
+--- nginx with ngx_lua, a master and one worker, on a unix socket in a folder of its own.
+--
+--     local server = nginx.start "file that the worker runs"
+--     server.host                   -- a support.Host: nginx and the WebSocket server
+--     server:body "/run?case=light" -- a request and its answer's body
+--     server:signal "reload"
+--     server:stop()
+
+local hosts = require "support.hosts"
+local process = require "support.process"
+local unix = require "socket.unix"
+
+local nginx = {}
+
+local MODULES = "/usr/lib/nginx/modules/"
+
+local CONFIG = [[
+load_module %(modules)ndk_http_module.so;
+load_module %(modules)ngx_http_lua_module.so;
+daemon off;
+pid %(folder)/nginx.pid;
+error_log stderr warn;
+worker_processes 1;
+env WSCLOSE_URL;
+env WSCLOSE_CA;
+env WSCLOSE_FEED;
+%(user)
+events { worker_connections 2048; }
+http {
+  access_log off;
+  keepalive_requests 1000000;
+  client_body_temp_path %(folder); proxy_temp_path %(folder); fastcgi_temp_path %(folder);
+  uwsgi_temp_path %(folder); scgi_temp_path %(folder);
+  lua_package_path "%(here)/lua/?.lua;%(here)/lua/?/init.lua;%(here)/spec/?.lua;;";
+  lua_package_cpath "%(here)/%(build)/luajit/?.so;;";
+  lua_socket_log_errors off;
+  lua_max_running_timers 1024;
+  lua_ssl_trusted_certificate %(ca);
+  lua_ssl_verify_depth 3;
+  lua_check_client_abort on;
+  init_worker_by_lua_block {
+    io.stdout:write "READY\n"
+    io.stdout:flush()
+    %(begin)
+  }
+  server {
+    listen unix:%(folder)/http.sock;
+    location = /plain { return 200 "plain"; }
+    location = /run {
+      content_by_lua_file %(here)/spec/support/hosts/openresty_content.lua;
+    }
+    location = /access {
+      access_by_lua_file %(here)/spec/support/hosts/openresty_content.lua;
+      content_by_lua_block { ngx.say "admitted" }
+    }
+    location = /events { content_by_lua_file %(here)/examples/openresty/bridge.lua; }
+  }
+}
+]]
+
+local function first_line(command)
+  local pipe = assert(io.popen(command))
+  local line = pipe:read "*l"
+  pipe:close()
+  return line
+end
+
+---@class support.Nginx
+---@field host support.Host
+---@field folder string
+local Nginx = {}
+Nginx.__index = Nginx
+
+local function write_config(folder, begin)
+  local here = first_line "pwd"
+  local values = {
+    modules = MODULES, folder = folder, here = here,
+    begin = begin and ('dofile "%s/%s"'):format(here, begin) or "",
+    build = os.getenv "WSCLOSE_BUILD" or "build", ca = hosts.certificates().ca,
+    user = first_line "id -u" == "0" and "user root;" or "",
+  }
+  local text = CONFIG:gsub("%%%((%w+)%)", values)
+  local file = assert(io.open(folder .. "/nginx.conf", "w"))
+  file:write(text)
+  file:close()
+end
+
+local function command(folder)
+  return { "nginx", "-p", folder, "-c", folder .. "/nginx.conf", "-e", "stderr" }
+end
+
+--- Starts it, and a WebSocket server for it.
+---@param begin? string a Lua file that each worker runs as it starts
+---@return support.Nginx
+function nginx.start(begin)
+  local folder = first_line "mktemp -d"
+  write_config(folder, begin)
+  local host = hosts.start("luajit", command(folder))
+  host.program:expect "^READY$"
+  return setmetatable({ host = host, folder = folder }, Nginx)
+end
+
+--- The master's signals by nginx itself, as an administrator sends them.
+---@param word string "quit", "reload"
+function Nginx:signal(word)
+  local words = command(self.folder)
+  words[#words + 1], words[#words + 2] = "-s", word
+  assert(process.run(words))
+end
+
+--- A connection on which a request was sent.
+---@param path string
+---@param version? string of HTTP
+function Nginx:request(path, version)
+  local peer = assert(unix())
+  peer:settimeout(process.patience)
+  assert(peer:connect(self.folder .. "/http.sock"))
+  local line = "GET %s HTTP/%s\r\nHost: localhost\r\n\r\n"
+  assert(peer:send(line:format(path, version or "1.0")))
+  return peer
+end
+
+--- The body of an answer.
+---@param path string
+---@return string
+function Nginx:body(path)
+  local peer = self:request(path)
+  local answer = assert(peer:receive "*a")
+  peer:close()
+  return (answer:match "\r\n\r\n(.*)$")
+end
+
+--- Ends both servers.
+function Nginx:stop()
+  self.host.program:stop()
+  self.host.server:stop()
+  process.run { "rm", "-rf", self.folder }
+end
+
+return nginx
