@@ -23,7 +23,7 @@ end)
 teardown(process.stop_all)
 after_each(scripted.close_all)
 
--- Through a proxy the client looks up the proxy's host only: here localhost, which proxies know too.
+-- Through a proxy the client looks up the proxy only: here localhost, which proxies know too.
 local function through(proxy, url, options)
   local all = { proxy = proxy, retry = { random = function() return 0.5 end } }
   all.resolve = { ["proxy.example"] = "127.0.0.1" }

@@ -477,6 +477,9 @@ describe("a session", function()
       r:wait(function()
         return server:look "^Sec%-WebSocket%-Key"
       end)
+      for _ = 1, 3 do
+        r.ws:update(0) -- the tickets, which left the server before
+      end
       r.ws:reconnect()
     end
     r.ws:close()
