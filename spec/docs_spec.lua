@@ -98,6 +98,11 @@ local function assert_calls(names, prefix)
   assert.same({}, missing, "docs/api.md lacks these")
 end
 
+local function exists(path)
+  local file = io.open(path)
+  return file ~= nil and file:close()
+end
+
 -- ---------------------------------------------------------------- what is there
 
 -- All words of a source file: among them all names it knows.
@@ -361,10 +366,9 @@ describe("a block that may be run", function()
     file:write(program, "\n")
     file:close()
     local objects = {}
-    for _, name in ipairs(sources.list("src", "%.c$")) do
-      if not name:find "^binding/" then
-        objects[#objects + 1] = BUILD .. "/obj/" .. name:gsub("%.c$", ".o")
-      end
+    for _, name in ipairs(sources.list(BUILD .. "/obj", "%.o$")) do
+      local source = "src/" .. name:gsub("%.o$", ".c")
+      if exists(source) then objects[#objects + 1] = BUILD .. "/obj/" .. name end
     end
     -- the command that compiled the objects, so that sanitized ones link; no shared object
     local words = { "$(cat", BUILD .. "/command)", "-Werror", "@" .. BUILD .. "/cflags", "-o", path,
@@ -394,11 +398,6 @@ local function anchors_of(text)
     for id in line:gmatch '<a id="([^"]+)">' do anchors[id] = true end
   end
   return anchors
-end
-
-local function exists(path)
-  local file = io.open(path)
-  return file ~= nil and file:close()
 end
 
 -- "docs/hosts/" and "../../src/x.h" make "src/x.h".
