@@ -268,7 +268,7 @@ end
 local function begin(self)
   self._attempt = self._attempt + 1
   self._state, self._began, self._url = "starting", now(self), self.url
-  self._stopping, self._asking = nil, nil
+  self._asking = nil
   if self.before_connect then
     ask_program(self)
   else

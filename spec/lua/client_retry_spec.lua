@@ -183,6 +183,7 @@ describe("a client with a retry policy", function()
     ws:update()
     assert.equal(1, #server.connections)
     assert.equal(2, info.retry_in) -- what was handed out stays as it was
+    assert.equal(server:url(), ws.close_info.url)
     assert.is_nil(ws.close_info.retry_in)
     assert.matches("the program closed it", ws.close_info.retry_refused, 1, true)
   end)
@@ -352,6 +353,15 @@ describe("before_connect", function()
     scripted.pump(ws, server, in_state(ws, "open"))
   end)
 
+  it("may raise in a coroutine, which is dead then: the attempt has failed all the same", function()
+    local ws = start(upgraded(), { before_connect = function() error("no luck", 0) end })
+    assert.same({ false, "no luck" }, { coroutine.resume(coroutine.create(function()
+      ws:update()
+    end)) })
+    assert.is_false((ws:update()))
+    assert.equal("state", ws.close_info.error.name)
+  end)
+
   for _, case in ipairs {
     { { headers = { X = "a\r\nb" } }, "headers.X" },
     { { protocols = { "a b" } }, "protocols" },
@@ -473,6 +483,27 @@ describe("reconnect", function()
     assert.is_true((ws:update()))
     scripted.pump(ws, server, in_state(ws, "open"))
     assert.equal(3, #server.connections)
+  end)
+
+  it("after a close makes a client whose policy is asked again", function()
+    local ws, server = start({
+      upgraded(function(c) c:answer_close() end),
+      closing(1001),
+    }, { retry = NO_JITTER })
+    scripted.pump(ws, server, in_state(ws, "open"))
+    ws:close()
+    scripted.pump(ws, server, in_state(ws, "closed"))
+    ws:reconnect()
+    scripted.pump(ws, server, in_state(ws, "waiting", server, 2))
+    assert.equal(2, ws.close_info.retry_in)
+  end)
+
+  it("ends a pause: the peer's answer is read", function()
+    local ws, server = start(upgraded(function(c) c:answer_close() end))
+    scripted.pump(ws, server, in_state(ws, "open"))
+    ws:pause()
+    ws:reconnect()
+    scripted.pump(ws, server, in_state(ws, "open", server, 2))
   end)
 
   it("gives way to a close that follows", function()

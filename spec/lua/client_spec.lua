@@ -291,6 +291,31 @@ describe("receive", function()
     assert.same({ nil, "", 1000 }, { receive(ws, server) })
   end)
 
+  it("keeps messages without holding up the answers to pings", function()
+    local ws, server, c = open(function(c)
+      c:send_text "0"
+      c:told "received"
+      c:send_text "1"
+      c:send_text "2"
+      c:send_ping "p"
+      c:expect("pong", "p")
+    end)
+    assert.equal("0", (receive(ws, server)))
+    server:tell "received"
+    scripted.pump(ws, server, function() return c.frames[1] end)
+    assert.same({ "1", "2" }, { (ws:receive()), (ws:receive()) })
+  end)
+
+  it("gives messages in order though a callback calls update meanwhile", function()
+    local ws, server = open(function(c)
+      local ping = wire.frame { opcode = "ping" }
+      c:send(ping .. wire.frame { payload = "1" } .. wire.frame { payload = "2" })
+    end, {
+      on_ping = function(ws) ws:update() end,
+    })
+    assert.same({ "1", "2" }, { (receive(ws, server)), (receive(ws, server)) })
+  end)
+
   it("drops the oldest where the program never received, and counts them", function()
     local size, count = 100000, 300
     local payload = ("x"):rep(size)
