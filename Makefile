@@ -115,16 +115,29 @@ uninstall:
 # Modules out of this folder, for the interpreter and for every Lua it starts.
 LUA_BIN ?= $(shell $(find) interpreter $(LUA))
 unexport LUA_PATH_5_2 LUA_PATH_5_3 LUA_PATH_5_4 LUA_CPATH_5_2 LUA_CPATH_5_3 LUA_CPATH_5_4
-suite demonstration: export LUA_PATH := ./lua/?.lua;./lua/?/init.lua;./?.lua;./spec/?.lua;;
-suite demonstration: export LUA_CPATH := ./$(OUT)/?.so;;
+suite demonstration echoing: export LUA_PATH := ./lua/?.lua;./lua/?/init.lua;./?.lua;./spec/?.lua;;
+suite demonstration echoing: export LUA_CPATH := ./$(OUT)/?.so;;
 suite: export WSCLOSE_BUILD := $(BUILD)
 
-.PHONY: demo demonstration test suite test-all test-asan test-valgrind
+.PHONY: demo demonstration echo echoing env test suite test-all test-asan test-valgrind
 demo:
 	@scripts/setup demo $(LUA)
 	@$(MAKE) --no-print-directory demonstration
 demonstration: $(MODULE)
 	@$(LUA_BIN) examples/demo.lua
+
+# A server to try things against, on PORT, until Ctrl-C.
+echo:
+	@scripts/setup demo $(LUA)
+	@$(MAKE) --no-print-directory echoing
+echoing: $(MODULE)
+	@$(LUA_BIN) examples/echo_server.lua $(or $(PORT),9001)
+
+# For a shell that uses the module from here: eval "$$(make env)"
+env:
+	@$(MAKE) --no-print-directory $(MODULE) >&2
+	@echo 'export LUA_PATH="$(CURDIR)/lua/?.lua;$(CURDIR)/lua/?/init.lua;;"'
+	@echo 'export LUA_CPATH="$(CURDIR)/$(OUT)/?.so;;"'
 
 # SPEC= names files or folders; BUSTED_FLAGS= goes to busted.
 test:
@@ -195,6 +208,7 @@ help:
 	@echo "make              build $(MODULE)"
 	@echo "make install      into DESTDIR and PREFIX ($(PREFIX)); make uninstall takes it away"
 	@echo "make demo         connect, echo, 1001 and reconnection, 1010, against a server started here"
+	@echo "make echo         an echo server on PORT (9001); make env, for eval, where the module is"
 	@echo "make test         the suite under $(LUA); SPEC=spec/core/utf8_spec.lua runs one file"
 	@echo "make test-all     the suite under $(LUAS)"
 	@echo "make test-asan    the suite with AddressSanitizer and UBSan"

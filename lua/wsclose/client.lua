@@ -10,6 +10,7 @@ local core = require "wsclose.core"
 local close_info = require "wsclose.close_info"
 local options = require "wsclose.options"
 local outbox = require "wsclose.outbox"
+local retry = require "wsclose.retry"
 local redirect = require "wsclose.redirect"
 local writer = require "wsclose.writer"
 
@@ -151,7 +152,7 @@ local function decide(self, info, frames_in)
   if self._reconnecting then return 0 end
   if self._stopping then return nil, close_info.not_retried(info, CLOSED_BY_PROGRAM) end
   local policy = self._settings.retry
-  if not policy then return nil, close_info.not_retried(info, "the option retry is not set") end
+  if not policy then return nil, retry.unasked(info) end
   policy:closed(frames_in > (info.received and 1 or 0))
   return policy:next(info.code, info)
 end

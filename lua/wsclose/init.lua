@@ -36,6 +36,9 @@ local function checked(url, given, need_url)
   end
   local settings, sentence = options.read(given)
   if not settings then error(sentence, 3) end
+  if need_url and settings.config.server then
+    error("option 'role': only wsclose.protocol(nil, …) can be a server", 3)
+  end
   return settings
 end
 

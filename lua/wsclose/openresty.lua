@@ -15,6 +15,7 @@ local ngx = ngx -- luacheck: globals ngx
 local close_info = require "wsclose.close_info"
 local core = require "wsclose.core"
 local options = require "wsclose.options"
+local retry = require "wsclose.retry"
 local wsclose = require "wsclose"
 
 local READ_SIZE, WRITE_SIZE = 65536, 262144
@@ -222,7 +223,7 @@ local function not_retried(self, info)
   if self._stopping then
     return close_info.not_retried(info, "the program closed it, or the worker exits")
   end
-  return close_info.not_retried(info, "the option retry is not set")
+  return retry.unasked(info)
 end
 
 local function decide(self, info, came_in)

@@ -197,6 +197,17 @@ local function verdict_of(policy, code, info, entry)
   return verdict, not verdict and missing_extension(code, info) or why
 end
 
+--- Why there is no next attempt where no policy was asked for: what no retry would mend is told
+-- with its cure all the same.
+---@param info table as on_close gets it
+---@return string sentence
+function retry.unasked(info)
+  local entry = close_codes.explain(info.code)
+  local would, why = default_verdict(entry.code, info, entry)
+  why = would and "the option retry is not set" or missing_extension(entry.code, info) or why
+  return ("%.0f %s is not retried: %s"):format(entry.code, entry.name, why)
+end
+
 -- ---------------------------------------------------------------- how long
 
 local function draw(policy)

@@ -356,4 +356,12 @@ describe("further options", function()
     local callable = setmetatable({}, { __call = print })
     assert.equal(callable, select(2, config_of { on_open = callable }).callbacks.on_open)
   end)
+
+  it("leave a server's role to wsclose.protocol", function()
+    for _, make in ipairs { wsclose.new, wsclose.connect } do
+      local ok, sentence = pcall(make, "ws://127.0.0.1:1/", { role = "server" })
+      assert.is_false(ok)
+      assert.truthy(sentence:find("option 'role': only wsclose.protocol", 1, true), sentence)
+    end
+  end)
 end)

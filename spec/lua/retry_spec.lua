@@ -338,6 +338,20 @@ describe("what is retried by default", function()
       refused(nil, 1010, info))
   end)
 
+  it("names what no retry would mend where no policy was asked for, and its fix", function()
+    local sent = { code = 1010, reason = "permessage-deflate" }
+    for _, case in ipairs {
+      { { code = 1010, by = "client", opened = false, sent = sent }, "make it optional" },
+      { { code = 1006, http = { status = 404 }, error = { name = "http" } }, "check the URL" },
+      { { code = 1001, by = "peer", opened = true }, "the option retry is not set" },
+      { { code = 1006, error = { name = "reset" } }, "the option retry is not set" },
+    } do
+      local sentence = retry.unasked(case[1])
+      assert.truthy(sentence:find(case[2], 1, true), sentence)
+      assert.truthy(sentence:find(case[1].code .. " ", 1, true) == 1, sentence)
+    end
+  end)
+
   it("says the same of 1010 where no name is known", function()
     assert_found("an extension that the client requires", refused(nil, 1010))
     assert_found("an extension that the client requires",
