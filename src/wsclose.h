@@ -443,7 +443,7 @@ wsc_conn *wsc_client_conn(wsc_client *client);
 bool wsc_client_step(wsc_client *client, uint64_t now_us);
 
 /* Writes what the program queued since the step; one system call for all of it where the kernel
- * takes it. */
+ * takes it.  Writing may bring the end: take events once more before waiting. */
 void wsc_client_flush(wsc_client *client);
 
 /* Stops or resumes reading. */
