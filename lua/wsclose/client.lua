@@ -710,7 +710,8 @@ end
 
 Client.__close = Client.leave
 
---- Stops reading, so that the server has to wait; messages already here wait too.
+--- Stops reading, so that the server has to wait; messages already here wait too.  It lasts until
+-- resume, close or reconnect.
 function Client:pause()
   self._paused = true
   if self._state == "running" and core_state(self._handle) ~= "connecting" then set_hold(self) end

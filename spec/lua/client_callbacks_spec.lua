@@ -92,7 +92,10 @@ describe("an error raised in", function()
         if #calls == 2 then error("not this either", 0) end
       end,
     })
-    local errors = pump_over_errors(ws, server, function() return calls[4] end)
+    local errors = pump_over_errors(ws, server, function()
+      if #calls == 1 then assert.equal(0, ws:timeout()) end
+      return calls[4]
+    end)
     assert.same({ "close", "retry", "close", "retry" }, calls)
     assert.same({ "no", "not this either" }, errors)
     assert.is_true(#server.connections >= 2)

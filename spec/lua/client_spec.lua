@@ -645,8 +645,11 @@ describe("close", function()
       on_close = function(_, code, reason, info) closes[#closes + 1] = { code, reason, info } end,
     })
     ws:update()
+    assert.is_true(ws:timeout() > 1)
     ws:close(1000, "never mind")
     assert.equal(0, #closes)
+    assert.equal("closing", ws:state()) -- until it has been told
+    assert.equal(0, ws:timeout())
     local code, reason, info = ws:run()
     assert.same({ 1006, "" }, { code, reason })
     assert.equal(1, #closes)
