@@ -9,6 +9,7 @@
 
 int wsc_lua_protocol_new(lua_State *L) {
   lua_settop(L, 2);
+  lua_pushnil(L); /* time is told by tick */
   luaL_checktype(L, 1, LUA_TTABLE);
   wsc_lua_box *box = wsc_lua_push_box(L, 2, 3);
   int object = lua_gettop(L);
