@@ -34,11 +34,7 @@ local function open(r, server)
 end
 
 local function count_sockets(before)
-  local count, after = 0, network.descriptors()
-  for _, name in ipairs(network.added(before, after)) do
-    count = count + (after[name]:match "^socket:" and 1 or 0)
-  end
-  return count
+  return #network.sockets_since(before)
 end
 
 describe("of two addresses, one that swallows connection attempts,", function()
@@ -111,14 +107,6 @@ end)
 describe("connection attempts that fail later", function()
   after_each(network.close_all)
 
-  local function sockets(before)
-    local found, after = {}, network.descriptors()
-    for _, name in ipairs(network.added(before, after)) do
-      found[#found + 1] = after[name]:match "^socket:" and tonumber(name) or nil
-    end
-    return found
-  end
-
   -- Two attempts are under way, and a third address is left.
   local function start()
     local server = greeting_server "127.0.0.1"
@@ -129,7 +117,7 @@ describe("connection attempts that fail later", function()
     r.ws:update()
     time.now = time.now + 0.251
     r.ws:update()
-    local found = sockets(before)
+    local found = network.sockets_since(before)
     assert.equal(2, #found)
     return r, server, found
   end
@@ -154,10 +142,10 @@ describe("connection attempts that fail later", function()
     local before = network.descriptors()
     local r, time = client({ "127.0.0.2", "127.0.0.3" }, port)
     r.ws:update()
-    local first = sockets(before)
+    local first = network.sockets_since(before)
     time.now = time.now + 0.251
     r.ws:update()
-    for _, fd in ipairs(sockets(before)) do
+    for _, fd in ipairs(network.sockets_since(before)) do
       if fd ~= first[1] then
         testing.net.break_off(fd)
       end

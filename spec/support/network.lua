@@ -196,6 +196,17 @@ function network.flags(name)
   return flags
 end
 
+--- The sockets of this process that it did not have before.
+---@param before table<string, string> of `descriptors`
+---@return integer[] in rising order
+function network.sockets_since(before)
+  local found, after = {}, network.descriptors()
+  for _, name in ipairs(network.added(before, after)) do
+    found[#found + 1] = after[name]:match "^socket:" and tonumber(name) or nil
+  end
+  return found
+end
+
 ---@return integer count
 function network.threads()
   local count = 0
@@ -224,6 +235,7 @@ end
 
 --- A fresh `require "wsclose"` on the testing platform: `testing.memory` counts its memory.
 ---@return table wsclose
+---@return table core its wsclose.core
 function network.counted()
   local kept = {}
   for name in pairs(package.loaded) do
@@ -234,14 +246,15 @@ function network.counted()
   for name in pairs(kept) do
     package.loaded[name] = nil
   end
-  package.loaded["wsclose.core"] = testing.open_core()
+  local core = testing.open_core()
+  package.loaded["wsclose.core"] = core
   local wsclose = require "wsclose"
   for name in pairs(package.loaded) do
     if name:match "^wsclose" and name ~= "wsclose.core_testing" then
       package.loaded[name] = kept[name]
     end
   end
-  return wsclose
+  return wsclose, core
 end
 
 -- ---------------------------------------------------------------- processes of their own

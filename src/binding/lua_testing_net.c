@@ -237,6 +237,17 @@ static int l_break_off(lua_State *L) {
   return 0;
 }
 
+/* dup(fd) -> another number of the same open file, as a forked child would have one */
+static int l_dup(lua_State *L) {
+  lua_pushinteger(L, dup((int)luaL_checkinteger(L, 1)));
+  return 1;
+}
+
+static int l_close(lua_State *L) {
+  close((int)luaL_checkinteger(L, 1));
+  return 0;
+}
+
 /* ------------------------------------------------------------ watch */
 
 static unsigned check_want(lua_State *L, int index) {
@@ -299,6 +310,8 @@ static int l_random_bytes(lua_State *L) {
 static const luaL_Reg net_functions[] = {{"fault", l_fault},
                                          {"connect", l_socket_connect},
                                          {"break_off", l_break_off},
+                                         {"dup", l_dup},
+                                         {"close", l_close},
                                          {"random_bytes", l_random_bytes},
                                          {NULL, NULL}};
 

@@ -28,16 +28,21 @@ void wsc_client_abort_stream(wsc_client *client, int error, const char *text) {
   client->broken = true;
 }
 
-/* A pause holds messages back.  It does not hold up the handshake, nor the peer's Close once the
- * connection is closing. */
-bool wsc_client_reads(const wsc_client *client) {
-  if (client->eof || !wsc_conn_wants_input(client->conn)) return false;
+/* Will more be read once the events there are have been taken?  A pause holds messages back.  It
+ * does not hold up the handshake, nor the peer's Close once the connection is closing. */
+static bool goes_on_reading(const wsc_client *client) {
+  if (client->eof || wsc_conn_finished(client->conn)) return false;
   return !client->paused || !is_open(client);
 }
 
+bool wsc_client_reads(const wsc_client *client) {
+  return goes_on_reading(client) && wsc_conn_wants_input(client->conn);
+}
+
+/* Events that are not taken yet change nothing here: what is registered stays so over them. */
 unsigned wsc_client_wants(const wsc_client *client) {
   unsigned wishes = 0;
-  if (wsc_client_reads(client)) wishes |= WSC_WANT_READ;
+  if (goes_on_reading(client)) wishes |= WSC_WANT_READ;
   if (client->write_error == WSC_OK && (client->blocked || wsc_conn_output_size(client->conn) > 0))
     wishes |= WSC_WANT_WRITE;
   return client->stream->ops->want(client->stream, wishes);

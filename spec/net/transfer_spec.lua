@@ -1,0 +1,315 @@
+-- Bytes between socket and connection: resets, what the peer said before them, full buffers.
+local network = require "support.network"
+local recorder = require "support.recorder"
+local scripted = require "support.scripted_server"
+local testing = require "wsclose.core_testing"
+
+local MEGABYTE = 1024 * 1024
+
+-- An open connection to a server that goes on when it is told the word.
+local function open(script, options)
+  local server = scripted.new(script)
+  local r = recorder.new(server:url(), options, server)
+  r:wait_open()
+  return r, server
+end
+
+-- The client is not asked to look until the server has done what the word stands for.
+local function tell(server, word)
+  server:tell(word)
+  for _ = 1, 3 do
+    server:step()
+  end
+end
+
+local ways_to_end = {
+  ["RST"] = function(c)
+    c:reset()
+  end,
+  ["FIN"] = function(c)
+    c:finish()
+  end,
+}
+
+describe("a Close with RST or FIN right behind it", function()
+  after_each(network.close_all)
+
+  for name, finish in pairs(ways_to_end) do
+    for _, code in ipairs { 1000, 1001 } do
+      for what, size in pairs { ["nothing"] = 0, ["a message"] = 5, ["8 MiB"] = 8 * MEGABYTE } do
+        it(("is reported as %d, %s, though %s was being sent"):format(code, name, what), function()
+          local r, server = open(function(c)
+            c:upgrade()
+            c.reading = false
+            c:told "go"
+            c:send_text "last words"
+            c:send_close(code, "bye")
+            finish(c)
+          end)
+          if size > 0 then
+            r.ws:send(("x"):rep(size))
+          end
+          tell(server, "go")
+          if size > 0 then -- which meets the reset
+            r.ws:send "more"
+            r.ws:send "and more"
+          end
+          local came = r:wait_close()
+          assert.equal(code, came.code)
+          assert.equal("bye", came.reason)
+          assert.equal("peer", came.info.by)
+          assert.same({ code = code, reason = "bye" }, came.info.received)
+          assert.equal("last words", r.messages[1].data)
+          assert.equal(1, #r.closes)
+        end)
+      end
+    end
+  end
+end)
+
+describe("an RST without a Close", function()
+  after_each(network.close_all)
+
+  for what, size in pairs { ["nothing is sent"] = 0, ["8 MiB are sent"] = 8 * MEGABYTE } do
+    it("is told as such while " .. what .. "; what came before it is delivered", function()
+      local r, server = open(function(c)
+        c:upgrade()
+        c.reading = false
+        c:told "go"
+        c:send_text "last words"
+        c:reset()
+      end)
+      if size > 0 then
+        r.ws:send(("x"):rep(size))
+      end
+      tell(server, "go")
+      if size > 0 then
+        r.ws:send "more"
+      end
+      local came = r:wait_close()
+      assert.equal(1006, came.code)
+      assert.equal("reset", came.info.error.name)
+      assert.equal("open", came.info.error.phase)
+      assert.equal(("connection reset by 127.0.0.1 port %d"):format(server.port),
+        came.info.error.message)
+      assert.equal(size > 0 and size + 4 or 0, came.info.undelivered)
+    end)
+  end
+end)
+
+describe("writing to a connection that the peer has ended", function()
+  before_each(function()
+    testing.process.count_signals "PIPE"
+  end)
+  after_each(function()
+    testing.process.ignore_signals "PIPE" -- as luasocket does
+    network.close_all()
+  end)
+
+  -- After FIN the first write makes the peer's kernel reset, and the second one meets that.
+  for name, finish in pairs(ways_to_end) do
+    it("raises no SIGPIPE after " .. name, function()
+      local r, server = open(function(c)
+        c:upgrade()
+        c:told "go"
+        finish(c)
+      end)
+      tell(server, "go")
+      for _ = 1, 5 do
+        r.ws:send "hello"
+      end
+      r.ws:ping()
+      r.ws:close()
+      assert.equal(1006, r:wait_close().code)
+      assert.equal(0, testing.process.signals_seen())
+    end)
+  end
+
+  it("raises none when the end was read before", function()
+    local r, server = open(function(c)
+      c:upgrade()
+      c:told "go"
+      c:send_close(1001) -- and the socket is gone when the echo comes
+      c:finish()
+    end)
+    tell(server, "go")
+    r:wait_close()
+    r.ws:close()
+    assert.equal(0, testing.process.signals_seen())
+  end)
+
+  it("raises none when the client is left", function()
+    local r, server = open(function(c)
+      c:upgrade()
+      c:told "go"
+      c:reset()
+    end)
+    tell(server, "go")
+    r.ws:leave()
+    assert.equal(0, testing.process.signals_seen())
+  end)
+end)
+
+describe("a server that does not read", function()
+  after_each(network.close_all)
+
+  local function open_to_deaf()
+    local server = scripted.new {
+      receive_buffer = 4096,
+      function(c)
+        c:upgrade()
+        c.reading = false
+        c:told "read"
+        c.reading = true
+        c:echo()
+      end,
+    }
+    local r = recorder.new(server:url(), nil, server)
+    r:wait_open()
+    return r, server
+  end
+
+  it("lets bytes wait, in order, until it does", function()
+    local r, server = open_to_deaf()
+    local sent = {}
+    for i = 1, 64 do
+      sent[i] = ("%02d"):format(i):rep(MEGABYTE / 16)
+      assert.is_true(r.ws:send(sent[i]))
+    end
+    for _ = 1, 5 do
+      r.ws:update()
+    end
+    assert.is_true(r.ws:buffered() > MEGABYTE)
+    assert.equal(0, #server.connections[1].frames)
+    server:tell "read"
+    r:wait(function()
+      return #r.messages == #sent
+    end)
+    for i, data in ipairs(sent) do
+      assert.equal(data, r.messages[i].data)
+    end
+    assert.equal(0, r.ws:buffered())
+  end)
+
+  it("does not keep the client from reading", function()
+    local r, server = open_to_deaf()
+    r.ws:send(("x"):rep(8 * MEGABYTE))
+    for _ = 1, 5 do
+      r.ws:update()
+    end
+    server.connections[1].socket:send "\129\2hi"
+    assert.equal("hi", r:wait_message().data)
+    assert.is_true(r.ws:buffered() > 0)
+  end)
+end)
+
+describe("a large message", function()
+  after_each(network.close_all)
+
+  it("is read over many steps, each of which ends", function()
+    local text = ("0123456789abcdef"):rep(MEGABYTE)
+    local r = open(function(c)
+      c:upgrade()
+      c:send_binary(text)
+      c:echo()
+    end)
+    local message = r:wait_message()
+    assert.equal(#text, #message.data)
+    assert.is_true(text == message.data)
+  end)
+end)
+
+describe("a pause", function()
+  after_each(network.close_all)
+
+  it("leaves bytes in the kernel until it ends", function()
+    local r, server = open(function(c)
+      c:upgrade()
+      c:told "go"
+      c:send_text "hello"
+      c:echo()
+    end)
+    local fd = r.ws:pollfd()
+    r.ws:pause()
+    tell(server, "go")
+    local before = r.ws:stats().bytes_in
+    for _ = 1, 3 do
+      assert.is_false(network.is_readable(fd))
+      r.ws:update()
+    end
+    assert.equal(before, r.ws:stats().bytes_in)
+    assert.same({}, r.messages)
+    r.ws:resume()
+    assert.is_true(network.is_readable(fd))
+    assert.equal("hello", r:wait_message().data)
+  end)
+end)
+
+-- The kernel's answers are put in by strace.  The third sendto is that of the client's first
+-- message: the first two were the handshake's.
+describe("the kernel's answer to a call", function()
+  local prelude = [[
+    local recorder = require "support.recorder"
+    local scripted = require "support.scripted_server"
+    local server = scripted.new(function(c) c:upgrade() c:told "go" c:echo() end)
+    local r = recorder.new(server:url(), nil, server)
+    r:wait_open()
+    server:tell "go"
+    local function closed_by(name, message)
+      local info = r:wait_close().info
+      assert(info.code == 1006 and info.error.phase == "open", tostring(info))
+      assert(info.error.name == name and info.error.message == message:format(server.port),
+        tostring(info))
+    end
+  ]]
+
+  local function run(inject, code)
+    local result = network.trace(prelude .. code, "-e inject=" .. inject)
+    assert.is_true(result.ok, result.output)
+    local call, number = inject:match "^(%w+):error=(%w+)"
+    assert.matches(call .. "%b() += %-1 " .. number, result.traces[1])
+  end
+
+  it("ENOBUFS to a write, which BSD gives for a while, lets it be made anew", function()
+    run("sendto:error=ENOBUFS:when=3", [[
+      assert(r.ws:send "hello")
+      assert(r.ws:buffered() > 0)
+      assert(r:wait_message().data == "hello")
+      r.ws:close()
+      assert(r:wait_close().info.clean)
+    ]])
+  end)
+
+  it("EPIPE to a write ends the connection, when there is nothing left to read", function()
+    run("sendto:error=EPIPE:when=3", [[
+      assert(r.ws:send "hello")
+      assert(r.ws:timeout() == 0)
+      assert(not r.ws:update())
+      closed_by("reset", "connection reset by 127.0.0.1 port %d")
+      assert(r.closes[1].info.undelivered == 5)
+    ]])
+  end)
+
+  it("EPIPE to a write does not keep the client from what the peer said before", function()
+    run("sendto:error=EPIPE:when=4", [[
+      server.connections[1].socket:send "\129\2hi"
+      assert(r.ws:send "hello")
+      assert(r.ws:timeout() == 0)
+      assert(r.ws:update() or r.messages[1])
+      closed_by("reset", "connection reset by 127.0.0.1 port %d")
+      assert(r.messages[1].data == "hi")
+    ]])
+  end)
+
+  for number, case in pairs {
+    ETIMEDOUT = { "timeout", "the connection to 127.0.0.1 port %d timed out" },
+    EHOSTUNREACH = { "unreachable", "the route to 127.0.0.1 port %d was lost" },
+  } do
+    it(number .. " to a write ends the connection with its own name", function()
+      run(("sendto:error=%s:when=3"):format(number), ([[
+        assert(r.ws:send "hello")
+        closed_by(%q, %q)
+      ]]):format(case[1], case[2]))
+    end)
+  end
+end)
