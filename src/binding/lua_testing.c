@@ -286,6 +286,7 @@ TESTING_EXPORT int luaopen_wsclose_core_testing(lua_State *L) {
   wsc_testing_codec(L);
   wsc_testing_proxy(L);
   wsc_testing_net(L);
+  wsc_testing_options(L);
   wsc_testing_process(L);
   return 1;
 }
