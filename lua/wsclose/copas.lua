@@ -19,7 +19,6 @@ local FOREVER = math.huge
 ---@class wsclose.copas.Wait
 ---@field ws wsclose.Client
 ---@field due number
----@field woken boolean
 ---@field looked boolean copas has had its first look, which finds nothing
 local Wait = {}
 Wait.__index = Wait
@@ -32,7 +31,7 @@ end
 
 -- Seconds until it is over though nothing comes in.
 function Wait:left()
-  if self.woken or self.ws:state() == "closed" then return 0 end
+  if self.ws:state() == "closed" then return 0 end
   return math.min(self.ws:timeout() or FOREVER, math.max(0, self.due - core.now()))
 end
 
@@ -61,11 +60,8 @@ local function wait(ws, seconds)
   waits[one] = nil
 end
 
-local function wake(ws)
-  for one in pairs(waits) do
-    if one.ws == ws then one.woken = true end
-  end
-end
+-- Each step asks for the deadlines anew.
+local function wake() end
 
 local module = hosted.module { wait = wait, wake = wake }
 

@@ -27,9 +27,9 @@ describe("wsclose.openresty in nginx", function()
     host.program:expect "^LAST connection to .* closed by this client: 1001 GOING_AWAY"
   end)
 
-  it("sends and receives in two light threads of a request at once", function()
+  it("sends in two light threads and receives in a third at once", function()
     local host = start()
-    assert.equal("1000 messages came back, in order\nclosed: 1000 done\n",
+    assert.equal("200 messages came back, in order\nclosed: 1000 done\n",
       server:body "/run?case=duplex")
     host.server:expect "^duplex CLOSED 1000 done"
   end)
@@ -43,6 +43,9 @@ describe("wsclose.openresty in nginx", function()
     { "does not trust a server for another name", "name", "tls 1015 false" },
     { "tells a refused connection", "refused", "refused 1006 tcp" },
     { "tells a name that is not known", "dns", "dns 1006 dns" },
+    { "gives up a server that does not answer the handshake", "handshake",
+      "timeout 1006 handshake" },
+    { "sends what another request's light thread queues", "other", "from a timer, then 1000 done" },
     { "tells an HTTP answer that is no WebSocket's", "http", "http 1006 200" },
     { "raises for options that it cannot honour", "options",
       "option 'tls.ca_file': nginx decides it; see its directives lua_ssl_…" },

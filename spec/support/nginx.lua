@@ -46,6 +46,7 @@ http {
   server {
     listen unix:%(folder)/http.sock;
     location = /plain { return 200 "plain"; }
+    location = /silent { content_by_lua_block { ngx.sleep(60) } }
     location = /run {
       content_by_lua_file %(here)/spec/support/hosts/openresty_content.lua;
     }
@@ -127,6 +128,10 @@ function Nginx:body(path)
   local peer = self:request(path)
   local answer = assert(peer:receive "*a")
   peer:close()
+  if answer:find "^HTTP/1.1 500" then
+    self.host.program:look "^$" -- reads what the error log has
+    error(table.concat(self.host.program.lines, "\n"), 2)
+  end
   return (answer:match "\r\n\r\n(.*)$")
 end
 

@@ -41,17 +41,47 @@ function cases.light()
   return "ok"
 end
 
--- Some messages are larger than what sockets hold: both directions are full at times.
+-- More than sockets and the queue hold: both directions are full at times.
 function cases.duplex()
   local ws = connect "duplex"
-  local filler = ("x"):rep(20000)
-  local sender = ngx.thread.spawn(function()
-    for i = 1, 1000 do assert(ws:send(i .. " " .. filler)) end
-  end)
-  for i = 1, 1000 do assert(ws:receive() == i .. " " .. filler) end
-  ngx.thread.wait(sender)
+  local filler = ("x"):rep(200000)
+  local function send_all(name)
+    for i = 1, 100 do
+      local ok, sentence, fault = ws:send(name .. i .. " " .. filler)
+      while not ok do
+        assert(fault == "busy", sentence)
+        ngx.sleep(0.001)
+        ok, sentence, fault = ws:send(name .. i .. " " .. filler)
+      end
+    end
+  end
+  local senders = { ngx.thread.spawn(send_all, "a"), ngx.thread.spawn(send_all, "b") }
+  local count = { a = 0, b = 0 }
+  for _ = 1, 200 do
+    local name, number, rest = assert(ws:receive()):match "^(%l)(%d+) (.*)$"
+    count[name] = count[name] + 1
+    assert(tonumber(number) == count[name] and rest == filler)
+  end
+  for _, sender in ipairs(senders) do ngx.thread.wait(sender) end
   local code, reason = finish(ws)
-  return ("1000 messages came back, in order\nclosed: %d %s"):format(code, reason)
+  return ("200 messages came back, in order\nclosed: %d %s"):format(code, reason)
+end
+
+function cases.handshake()
+  local path = ngx.config.prefix() .. "http.sock"
+  local given = { timeouts = { handshake = 0.02 } }
+  local name, info = failure("ws+unix://" .. path .. ":/silent", given)
+  return ("%s %d %s"):format(name, info.code, info.error.phase)
+end
+
+-- What another request, or timer, sends leaves too.
+function cases.other()
+  local ws = connect "other"
+  assert(ngx.timer.at(0, function() assert(ws:send "from a timer") end))
+  local data = ws:receive()
+  assert(ngx.timer.at(0, function() ws:close(1000, "done") end))
+  local code, reason = ws:run()
+  return ("%s, then %d %s"):format(data, code, reason)
 end
 
 function cases.busy()
