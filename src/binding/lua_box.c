@@ -110,16 +110,21 @@ wsc_lua_box *wsc_lua_to_box(lua_State *L, int index) {
 
 wsc_lua_box *wsc_lua_check_box(lua_State *L) {
   wsc_lua_box *box = wsc_lua_to_box(L, 1);
-  if (!box)
+  if (!box) {
     luaL_error(L, "expected a wsclose object, got %s (call its methods with a colon)",
                luaL_typename(L, 1));
+    return NULL; /* luaL_error does not return; lua.h has no way to say so */
+  }
   box->L = L;
   return box;
 }
 
 wsc_lua_box *wsc_lua_push_box(lua_State *L, int random, int clock) {
   wsc_lua_shared **anchor = lua_touserdata(L, lua_upvalueindex(WSC_UP_ANCHOR));
-  if (!*anchor) luaL_error(L, "wsclose: the Lua state is being closed");
+  if (!*anchor) {
+    luaL_error(L, "wsclose: the Lua state is being closed");
+    return NULL; /* as above */
+  }
   wsc_lua_box *box = wsc_lua_newuserdata(L, sizeof *box);
   *box = (wsc_lua_box){.mark = &box_mark, .L = L, .random_ref = LUA_NOREF, .clock_ref = LUA_NOREF};
   lua_pushvalue(L, lua_upvalueindex(WSC_UP_METATABLE));

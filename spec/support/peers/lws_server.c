@@ -238,7 +238,7 @@ static int on_event(struct lws *wsi, enum lws_callback_reasons reason, void *use
 }
 
 static const struct lws_protocols protocols[] = {
-    {"echo", on_event, sizeof(session), 64 * 1024, 0, NULL, 0},
+    {"echo", on_event, sizeof(session), 65536, 0, NULL, 0},
     {NULL, NULL, 0, 0, 0, NULL, 0},
 };
 
