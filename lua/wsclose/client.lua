@@ -789,7 +789,8 @@ function Client:stats()
 end
 
 function Client:__tostring()
-  return ("wsclose client for %s (%s)"):format(self._url or self.url, self:state())
+  local url = close_info.shown_url(self._url or self.url)
+  return ("wsclose client for %s (%s)"):format(url, self:state())
 end
 
 -- ---------------------------------------------------------------- many clients, one wait

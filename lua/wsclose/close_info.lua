@@ -53,6 +53,13 @@ local function what_happened(info)
   return info.opened and "lost" or "failed"
 end
 
+--- A URL for people and logs: without user and password.
+---@param url string
+---@return string
+function close_info.shown_url(url)
+  return (url:gsub("^([^/?#]*//)[^/?#]*@", "%1"))
+end
+
 local function quoted(reason)
   return (('"%s"'):format(reason:gsub("%c", "?")))
 end
@@ -62,7 +69,7 @@ end
 function Info:__tostring()
   local parts = { "connection" }
   local function add(format, ...) parts[#parts + 1] = format:format(...) end
-  if self.url then add(" to %s", self.url) end
+  if self.url then add(" to %s", close_info.shown_url(self.url)) end
   add(" %s: %d %s", what_happened(self), self.code, self.name)
   if self.reason ~= "" then add(" %s", quoted(self.reason)) end
   local fault = self.error
@@ -91,7 +98,7 @@ end
 function close_info.why_not_open(info)
   local why = info.error and info.error.message
     or ("%d %s %s"):format(info.code, info.name, info.reason):gsub("%s+$", "")
-  return ("cannot connect to %s: %s"):format(info.url, why)
+  return ("cannot connect to %s: %s"):format(close_info.shown_url(info.url), why)
 end
 
 --- Completes a table made by the core.

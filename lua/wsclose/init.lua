@@ -99,12 +99,29 @@ core.protocol_methods.send_fragments = function(p, kind)
   return made
 end
 
+---@class wsclose.Protocol
+---@field input fun(p, bytes: string): boolean what came; false: nothing is read any more
+---@field eof fun(p, fault?: string, sentence?: string) the transport ended: in order, or by a fault,
+---  "reset", "timeout", "dns", "refused", "unreachable", "proxy", "tls", "certificate", "cancelled"
+---@field output fun(p, max?: integer): string the bytes to write, at most `max`; "" for none
+---@field finished fun(p): boolean the transport is to be closed now
+---@field tick fun(p, now: number): number? tells the time in seconds on any monotonic clock; gives
+---  the next deadline on it, or nil
+---@field next fun(p): ... the next event: "open" | "message", data, kind | "ping", data |
+---  "pong", data, rtt | "frame", direction, frame | "close", code, reason, info | nil
+---@field send fun(p, data: string, kind?, options?): boolean?, string?, string? as ws:send
+---@field send_fragments fun(p, kind?): wsclose.Writer
+---@field ping fun(p, data?: string): boolean?, string?, string?
+---@field close fun(p, code?: integer, reason?: string): true
+---@field state fun(p): "connecting"|"open"|"closing"|"closed"
+---@field protocol fun(p): string? the subprotocol chosen
+---@field info fun(p): table protocol, extensions, headers and status of the handshake
+---@field stats fun(p): table<string, number>
+---@field buffered fun(p): integer bytes that output would give
+---@field leave fun(p) gives all memory back; safe to repeat
+
 --- The connection without a socket: the program carries the bytes.  In a loop: p:input(bytes) what
--- came (p:eof() at the end), p:tick(now), take p:next() until nil, send p:output().
----
---- p:next() gives "open" | "message", data, kind | "ping", data | "pong", data, rtt |
---- "frame", direction, frame | "close", code, reason, info | nil.
---- p:tick(now) takes seconds on any monotonic clock and gives the next deadline on it, or nil.
+-- came (p:eof() at the end), p:tick(now), take p:next() until nil, write p:output().
 ---@param url? string nil with role = "server"
 ---@param given? wsclose.Options what is about the network is ignored; role = "server": the other
 ---  side of a connection

@@ -87,7 +87,7 @@ describe("a new client", function()
   end)
 
   it("prints its URL and state", function()
-    local ws = wsclose.new "ws://a.example/x"
+    local ws = wsclose.new "ws://me:secret@a.example/x"
     assert.equal("wsclose client for ws://a.example/x (idle)", tostring(ws))
   end)
 end)

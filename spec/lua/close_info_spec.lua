@@ -65,6 +65,18 @@ describe("the sentence about an end", function()
     end)
   end
 
+  it("does not show user and password", function()
+    for url, shown in pairs {
+      ["ws://me:secret@a.example/x"] = "ws://a.example/x",
+      ["wss://tok%40en@a.example:1/x@y?z@"] = "wss://a.example:1/x@y?z@",
+      ["ws://a.example/x@y"] = "ws://a.example/x@y",
+    } do
+      local info = close_info.new { url = url, by = "client" }
+      assert.equal(("connection to %s cancelled: 1006 ABNORMAL"):format(shown), tostring(info))
+      assert.matches("to " .. shown .. ":", close_info.why_not_open(info), 1, true)
+    end
+  end)
+
   it("goes without a URL where none is known", function()
     local info = close_info.new { code = 1000, by = "peer", opened = true }
     assert.equal("connection closed by the peer: 1000 NORMAL", tostring(info))
