@@ -101,7 +101,7 @@ end
 
 ---@class wsclose.Protocol
 ---@field input fun(p, bytes: string): boolean what came; false: nothing is read any more
----@field eof fun(p, fault?: string, sentence?: string) the transport ended: in order, or by a fault,
+---@field eof fun(p, fault?: string, sentence?: string) the transport ended: in order, or by
 ---  "reset", "timeout", "dns", "refused", "unreachable", "proxy", "tls", "certificate", "cancelled"
 ---@field output fun(p, max?: integer): string the bytes to write, at most `max`; "" for none
 ---@field finished fun(p): boolean the transport is to be closed now
