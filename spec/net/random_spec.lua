@@ -76,7 +76,7 @@ describe("where the kernel cannot wipe memory at a fork", function()
       assert(#first == 16 and first ~= second and not own:find(first, 1, true))
     ]], "-e inject=madvise:error=EINVAL")
     assert.is_true(result.ok, result.output)
-    assert.matches("madvise%(.-MADV_WIPEONFORK%) += %-1 EINVAL", result.traces[1])
+    assert.is_true(network.has_failed(result.traces[1], "madvise", "EINVAL"))
   end)
 end)
 

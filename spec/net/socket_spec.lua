@@ -254,7 +254,7 @@ describe("system calls that a signal interrupts", function()
         assert(r:wait_close().info.clean)
       ]], ("-e inject=%s:error=EINTR:when=1+2"):format(call))
       assert.is_true(result.ok, result.output)
-      assert.matches(call .. "%b() += %-1 EINTR", result.traces[1])
+      assert.is_true(network.has_failed(result.traces[1], call, "EINTR"))
     end)
   end
 end)

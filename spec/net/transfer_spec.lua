@@ -267,7 +267,7 @@ describe("the kernel's answer to a call", function()
     local result = network.trace(prelude .. code, "-e inject=" .. inject)
     assert.is_true(result.ok, result.output)
     local call, number = inject:match "^(%w+):error=(%w+)"
-    assert.matches(call .. "%b() += %-1 " .. number, result.traces[1])
+    assert.is_true(network.has_failed(result.traces[1], call, number))
   end
 
   it("ENOBUFS to a write, which BSD gives for a while, lets it be made anew", function()

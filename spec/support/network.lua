@@ -380,4 +380,18 @@ function network.calls(trace)
   return calls
 end
 
+--- Did the kernel answer such a call with this error?
+---@param trace string
+---@param name string "sendto"
+---@param number string "EPIPE"
+---@return boolean
+function network.has_failed(trace, name, number)
+  for _, call in ipairs(network.calls(trace)) do
+    if call.name == name and call.result:match("^%-1 " .. number) then
+      return true
+    end
+  end
+  return false
+end
+
 return network

@@ -1,0 +1,305 @@
+-- The one wait of the library: what ends it, and what does not begin it.
+local network = require "support.network"
+local recorder = require "support.recorder"
+local scripted = require "support.scripted_server"
+local testing = require "wsclose.core_testing"
+local wsclose = require "wsclose"
+
+local wait, monotonic = require "wsclose.core".wait, testing.process.monotonic
+
+-- Long enough to be noticed by who runs a broken wait.
+local LONG = 10
+
+local function handles(clients)
+  local list = {}
+  for i, r in ipairs(clients) do
+    list[i] = r.ws._handle
+  end
+  return list
+end
+
+-- Open clients of one server, all of which have taken all there was.
+local function open(count, script)
+  local server = scripted.new(script or function(c)
+    c:upgrade()
+    c:told "talk"
+    c:send_text "hello"
+    c:stall()
+  end)
+  local clients = {}
+  for i = 1, count do
+    clients[i] = recorder.new(server:url(), nil, server)
+    clients[i]:wait_open()
+    clients[i].ws:update()
+  end
+  return clients, server
+end
+
+local function talk(server, indices)
+  for _, i in ipairs(indices) do
+    server:tell("talk", i)
+  end
+  for _ = 1, 3 do
+    server:step()
+  end
+end
+
+describe("a wait", function()
+  after_each(network.close_all)
+
+  it("takes the time it is given, and no less", function()
+    local list = handles(open(1))
+    for _, seconds in ipairs { 0.002, 0.0005, 0.0201 } do
+      local began = monotonic()
+      assert.equal(0, wait(list, seconds))
+      assert.is_true(monotonic() - began >= seconds)
+    end
+  end)
+
+  it("without clients does the same", function()
+    local began = monotonic()
+    assert.equal(0, wait({}, 0.002))
+    assert.is_true(monotonic() - began >= 0.002)
+  end)
+
+  it("ends when something has come, and finds it at once when it was there", function()
+    local clients, server = open(1)
+    assert.equal(0, wait(handles(clients), 0))
+    talk(server, { 1 })
+    assert.equal(1, wait(handles(clients), LONG))
+    assert.equal(1, wait(handles(clients), LONG)) -- it still is there
+    clients[1].ws:update()
+    assert.equal("hello", clients[1].messages[1].data)
+    assert.equal(0, wait(handles(clients), 0))
+  end)
+
+  for _, count in ipairs { 3, 32, 33, 70 } do
+    it(("looks at each of %d clients"):format(count), function()
+      local clients, server = open(count)
+      assert.equal(0, wait(handles(clients), 0))
+      talk(server, { 1, count - 1, count })
+      assert.equal(3, wait(handles(clients), LONG))
+      for i, r in ipairs(clients) do
+        r.ws:update()
+        local expected = (i == 1 or i >= count - 1) and 1 or 0
+        assert.equal(expected, #r.messages)
+      end
+      assert.equal(0, wait(handles(clients), 0))
+    end)
+  end
+
+  it("looks at clients in all phases together", function()
+    local time, clock = network.new_clock()
+    local server = scripted.new(function(c)
+      c:read_request()
+      c:told "answer"
+      c:upgrade()
+      c:stall()
+    end)
+    local port, resolver = network.black_hole "127.0.0.1", network.resolver()
+    network.black_hole("127.0.0.2", port)
+    local function client(url, options)
+      local r = recorder.new(url, options or { clock = clock }, server)
+      resolver:attach(r.ws)
+      r.ws:update()
+      return r
+    end
+    local resolve = { ["two.example"] = { "127.0.0.1", "127.0.0.2" } }
+    local clients = {
+      client "ws://feed.example/",
+      client(("ws://two.example:%d/"):format(port), { clock = clock, resolve = resolve }),
+      client(server:url()),
+    }
+    time.now = time.now + 0.26
+    for _, r in ipairs(clients) do
+      r:wait(function()
+        return r ~= clients[3] or server.connections[1] and server.connections[1].request
+      end)
+      r.ws:update()
+    end
+    assert.equal(0, wait(handles(clients), 0))
+    server:tell "answer"
+    server:step()
+    assert.equal(1, wait(handles(clients), LONG))
+    resolver:answer "EAI_NONAME"
+    assert.equal(2, network.wait(function()
+      local ready = wait(handles(clients), LONG)
+      return ready == 2 and ready
+    end, "the lookup's end"))
+    assert.equal(0, #clients[1].closes)
+    for _, r in ipairs(clients) do
+      r.ws:update()
+    end
+    assert.equal("dns", clients[1].closes[1].info.error.phase)
+    assert.equal("tcp", clients[2].ws:info().phase)
+    assert.equal(1, #clients[3].opens)
+  end)
+
+  it("does not begin when a client has something to do", function()
+    local result = network.trace [[
+      local core, wsclose = require "wsclose.core", require "wsclose"
+      local network = require "support.network"
+      local url = ("ws://127.0.0.1:%d/"):format(network.black_hole "127.0.0.1")
+      local first, second = wsclose.new(url), wsclose.new(url)
+      first:update()
+      assert(second._handle:start(second._settings.config, url)) -- and no step was made
+      local null = assert(io.open("/dev/null", "w"))
+      assert(core.wait({ first._handle, second._handle }, 60) == 1)
+      null:close()
+    ]]
+    assert.is_true(result.ok, result.output)
+    local times, inside = {}, false
+    for _, call in ipairs(network.calls(result.traces[1])) do
+      inside = inside or call.arguments:match '"/dev/null"' ~= nil
+      times[#times + 1] = inside and call.name == "ppoll" and call.arguments:match "{tv_sec=.-}"
+        or nil
+    end
+    assert.same({ "{tv_sec=0, tv_nsec=0}" }, times)
+  end)
+
+  it("passes over a client that is closed, or paused", function()
+    local clients, server = open(3)
+    clients[1].ws:leave()
+    clients[2].ws:pause()
+    clients[3].ws:pause()
+    talk(server, { 2 })
+    server.connections[3]:reset()
+    assert.equal(0, wait(handles(clients), 0.001))
+    clients[2].ws:resume()
+    assert.equal(1, wait(handles(clients), LONG))
+    clients[3].ws:resume()
+    assert.equal(2, wait(handles(clients), LONG))
+  end)
+
+  it("is short and blind where there is no memory to look", function()
+    local counted, core = network.counted()
+    local server, list, clients = scripted.new(function(c)
+      c:stall()
+    end), {}, {}
+    for i = 1, 40 do
+      clients[i] = counted.new(server:url())
+      clients[i]:update()
+      list[i] = clients[i]._handle
+    end
+    assert.equal(0, core.wait(list, 0))
+    testing.memory.fail_at(1, true)
+    local ready = core.wait(list, LONG)
+    testing.memory.fail_at()
+    assert.equal(40, ready)
+    assert.equal(0, core.wait(list, 0))
+  end)
+end)
+
+describe("run", function()
+  after_each(network.close_all)
+
+  it("wakes at a deadline", function()
+    local ws = network.client(wsclose, "ws://feed.example/", { timeouts = { dns = 0.01 } })
+    local code, _, info = ws:run(LONG)
+    assert.equal(1006, code)
+    assert.equal("timeout", info.error.name)
+  end)
+
+  it("wakes to try the next address", function()
+    local port = network.black_hole "127.0.0.1"
+    local ws = wsclose.new(("ws://feed.example:%d/"):format(port), {
+      resolve = { ["feed.example"] = { "127.0.0.1", "127.0.0.2" } },
+      timeouts = { connect = 0.3 },
+    })
+    local _, _, info = ws:run(LONG)
+    assert.equal("timeout", info.error.name)
+    assert.matches("refused by 127.0.0.2", info.error.message, 1, true)
+  end)
+end)
+
+describe("a signal", function()
+  local TICKS = 50
+
+  before_each(function()
+    testing.process.count_signals "ALRM"
+  end)
+  after_each(function()
+    testing.process.ignore_signals "ALRM"
+    network.close_all()
+  end)
+
+  -- Were the wait begun anew, it would see all of them.
+  local function assert_ended(ready)
+    assert.equal(0, ready)
+    local seen = testing.process.signals_seen()
+    assert.is_true(seen >= 1 and seen < TICKS, ("%d signals"):format(seen))
+  end
+
+  it("ends a wait, so that its handler's wishes are looked at", function()
+    local list = handles(open(1))
+    testing.process.tick(0.02, TICKS)
+    assert_ended(wait(list, 5))
+  end)
+
+  it("ends a wait without clients", function()
+    testing.process.tick(0.02, TICKS)
+    assert_ended(wait({}, 5))
+  end)
+
+  it("does no harm to a connection, however often it comes", function()
+    testing.process.tick(0.0005, 1000000)
+    local clients = open(1, function(c)
+      c:upgrade()
+      c:echo()
+    end)
+    local r, text = clients[1], ("x"):rep(100000)
+    repeat
+      r.ws:send(text)
+      assert.is_true(r:wait_message().data == text)
+    until testing.process.signals_seen() >= 20
+    r.ws:close()
+    assert.is_true(r:wait_close().info.clean)
+  end)
+end)
+
+describe("what a wait has found", function()
+  it("is not asked for again: a message costs one wait and one read", function()
+    local result = network.trace [[
+      local recorder = require "support.recorder"
+      local scripted = require "support.scripted_server"
+      local server = scripted.new(function(c)
+        c:upgrade()
+        for _ = 1, 5 do
+          c:told "talk"
+          c:send_text "hello"
+        end
+        c:stall()
+      end)
+      local r = recorder.new(server:url(), nil, server)
+      r:wait_open()
+      local null = assert(io.open("/dev/null", "w"))
+      null:setvbuf "no"
+      for i = 1, 5 do
+        r.ws:update()
+        r.ws:update()
+        server:tell "talk"
+        server:step()
+        null:write "update>"
+        r.ws:update(60)
+        null:write "<update"
+        assert(#r.messages == i)
+      end
+    ]]
+    assert.is_true(result.ok, result.output)
+    local rounds, inside = {}, false
+    for _, call in ipairs(network.calls(result.traces[1])) do
+      local mark = call.name == "write" and call.arguments:match '"(.-)"'
+      if mark == "update>" then
+        rounds[#rounds + 1] = ""
+        inside = true
+      elseif mark == "<update" then
+        inside = false
+      elseif inside then
+        rounds[#rounds] = rounds[#rounds] .. call.name .. " "
+      end
+    end
+    for i = 1, 5 do
+      assert.equal("ppoll recvfrom ", (rounds[i]:gsub("brk ", "")))
+    end
+  end)
+end)
