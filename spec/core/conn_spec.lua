@@ -793,6 +793,20 @@ describe("sending", function()
     end
   end)
 
+  it("counts a message as started when its first byte leaves, not before", function()
+    local t = talk.open { extensions = {} }
+    local function started() return (select(2, t.p:progress())) end
+    for size = 10, 30, 10 do t.p:send(("s"):rep(size)) end -- 16, 26 and 36 bytes with their heads
+    t.p:ping "between"
+    t.p:send "last"
+    local steps = { { 0, 0 }, { 1, 1 }, { 15, 1 }, { 1, 2 }, { 25, 2 }, { 36, 3 },
+      { 13, 3 }, { 1, 4 } }
+    for _, step in ipairs(steps) do
+      t.p:output(step[1])
+      assert.equal(step[2], started())
+    end
+  end)
+
   it("writes a message in pieces, cut within characters if need be", function()
     local t = talk.open { extensions = {} }
     local writer = t.p:send_fragments "text"

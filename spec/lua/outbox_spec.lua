@@ -187,7 +187,7 @@ describe("the outbox", function()
       repeat
         sent = sent + 1
         assert(ws:send(("%06d"):format(sent) .. ("x"):rep(SIZE - 6), "binary"))
-      until ws:buffered() > 20 * SIZE
+      until ws:buffered() > 5 * SIZE
       return sent
     end
 
@@ -195,15 +195,9 @@ describe("the outbox", function()
       return tonumber(payload:sub(1, 6))
     end
 
-    -- The queue moves on for a while before the end: what began to leave was not the first.
     local function broken(options)
       local script = {
         upgraded(function(c)
-          c.reading = false
-          c:told "read"
-          c.reading = true
-          c:message()
-          c:message()
           c.reading = false
           c:told "break"
           c:reset()
@@ -214,12 +208,7 @@ describe("the outbox", function()
       local ws, server, time = start(script, options)
       scripted.pump(ws, server, in_state(ws, "open"))
       local sent = fill(ws)
-      server:tell "read"
-      local before, waiting = nil, ws:buffered()
-      scripted.pump(ws, server, function()
-        before, waiting = waiting, ws:buffered()
-        return #server.connections[1].frames >= 2 and before == waiting
-      end)
+      local waiting = ws:buffered()
       server:tell "break"
       scripted.pump(ws, server, function() return ws.close_code end)
       return ws, server, time, sent, waiting
