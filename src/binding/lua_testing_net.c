@@ -104,6 +104,13 @@ static void close_end(int *end) {
   *end = -1;
 }
 
+/* fd() of the spec's end: closing it is shut() */
+static int l_resolver_fd(lua_State *L) {
+  const int *ends = luaL_checkudata(L, 1, resolver_type);
+  lua_pushinteger(L, ends[SPEC_END]);
+  return 1;
+}
+
 /* shut(): all questions, also those to come, fail */
 static int l_resolver_shut(lua_State *L) {
   int *ends = luaL_checkudata(L, 1, resolver_type);
@@ -119,9 +126,13 @@ static int l_resolver_close(lua_State *L) {
   return 0;
 }
 
-static const luaL_Reg resolver_methods[] = {
-    {"attach", l_resolver_attach}, {"asked", l_resolver_asked}, {"answer", l_resolver_answer},
-    {"shut", l_resolver_shut},     {"close", l_resolver_close}, {NULL, NULL}};
+static const luaL_Reg resolver_methods[] = {{"attach", l_resolver_attach},
+                                            {"asked", l_resolver_asked},
+                                            {"answer", l_resolver_answer},
+                                            {"fd", l_resolver_fd},
+                                            {"shut", l_resolver_shut},
+                                            {"close", l_resolver_close},
+                                            {NULL, NULL}};
 
 /* Not collected: threads may use it when the state is closed. */
 static void add_resolver(lua_State *L) {

@@ -1,9 +1,14 @@
-/* wsclose.core_testing: what happens to a process: forks, signals, processor time. */
+/* wsclose.core_testing: what happens to a process: forks, signals, the end of its Lua state,
+ * processor time. */
 #include "lua_testing.h"
 
+#include <lualib.h>
+
+#include <dirent.h>
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/time.h>
 #include <sys/wait.h>
@@ -107,6 +112,73 @@ static int l_tick(lua_State *L) {
   return 0;
 }
 
+/* ------------------------------------------------------------ the end of a state */
+
+static int count_threads(void) {
+  int count = 0;
+  DIR *folder = opendir("/proc/self/task");
+  if (folder == NULL) return 0;
+  for (struct dirent *entry; (entry = readdir(folder)) != NULL;)
+    if (entry->d_name[0] != '.') count++;
+  closedir(folder);
+  return count;
+}
+
+/* An exit handler has nowhere else to read from. */
+static int fd_at_exit = -1;
+
+static void close_and_look(void) {
+  close(fd_at_exit);
+  for (int i = 0; i < 20000 && count_threads() > 1; i++)
+    nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
+  puts(count_threads() == 1 ? "all threads have ended" : "a thread has not ended");
+}
+
+/* close_at_exit(fd): when the process exits, which is after its Lua state was closed, the
+ * descriptor is closed; then all other threads are waited for, and a line tells of it.  This module
+ * must be kept loaded, as attaching a resolver does. */
+static int l_close_at_exit(lua_State *L) {
+  fd_at_exit = (int)luaL_checkinteger(L, 1);
+  atexit(close_and_look);
+  return 0;
+}
+
+static bool is_mapped(const char *name) {
+  char line[4096];
+  bool found = false;
+  FILE *maps = fopen("/proc/self/maps", "r");
+  if (maps == NULL) return false;
+  while (!found && fgets(line, sizeof line, maps) != NULL) found = strstr(line, name) != NULL;
+  fclose(maps);
+  return found;
+}
+
+static void set_path(lua_State *from, int index, lua_State *to, const char *field) {
+  lua_getglobal(to, "package");
+  lua_pushstring(to, luaL_checkstring(from, index));
+  lua_setfield(to, -2, field);
+  lua_pop(to, 1);
+}
+
+/* is_kept(name, path, cpath, code): is a file whose name holds `name` still mapped after a Lua
+ * state of its own has run the code and was closed? */
+static int l_is_kept(lua_State *L) {
+  const char *name = luaL_checkstring(L, 1), *code = luaL_checkstring(L, 4);
+  lua_State *other = luaL_newstate();
+  if (other == NULL) return luaL_error(L, "no memory for a state");
+  luaL_openlibs(other);
+  set_path(L, 2, other, "path");
+  set_path(L, 3, other, "cpath");
+  bool failed = luaL_dostring(other, code);
+  lua_pushstring(L, failed ? lua_tostring(other, -1) : NULL);
+  bool loaded = is_mapped(name);
+  lua_close(other);
+  if (failed) return lua_error(L);
+  if (!loaded) return luaL_error(L, "%s was not loaded", name);
+  lua_pushboolean(L, is_mapped(name));
+  return 1;
+}
+
 /* ------------------------------------------------------------ time */
 
 static int push_time(lua_State *L, clockid_t clock) {
@@ -127,6 +199,8 @@ static int l_monotonic(lua_State *L) {
 }
 
 static const luaL_Reg process_functions[] = {{"fork", l_fork},
+                                             {"close_at_exit", l_close_at_exit},
+                                             {"is_kept", l_is_kept},
                                              {"count_signals", l_count_signals},
                                              {"ignore_signals", l_ignore_signals},
                                              {"signals_seen", l_signals_seen},
