@@ -115,10 +115,9 @@ function Outbox:drain(handle, now)
   while not self:is_empty() do
     local item = self.kept[self.first]
     local _, _, _, wire_before = progress(handle)
-    local ok, _, name = core_send(handle, item.data, item.kind, item.options)
-    if not ok and name ~= "utf8" then return end
+    if not core_send(handle, item.data, item.kind, item.options) then return end
     shift(self)
-    if ok then remember(self, handle, item, wire_before) end
+    remember(self, handle, item, wire_before)
   end
 end
 

@@ -623,6 +623,24 @@ describe("close", function()
     assert.matches("the program closed it", info.retry_refused, 1, true)
   end)
 
+  it("ends TCP with on_close, though the program does nothing more", function()
+    local now = 1
+    local ws, server, c = open(function(c)
+      c:send_close(1000)
+      c:expect_close()
+      c:wait_end()
+    end, {
+      clock = function() return now end,
+      on_close = function() error("no", 0) end,
+    })
+    scripted.pump(ws, server, function() return c.close end)
+    settle(ws, server)
+    now = now + 2
+    assert.has_error(function() ws:update() end, "no")
+    scripted.pump(nil, server, function() return c.ended end)
+    assert.equal("closed", ws:state())
+  end)
+
   it("before the first attempt ends the client: there was nothing to tell on_close of", function()
     local called = false
     local ws, server = start(upgraded(), { on_close = function() called = true end })

@@ -181,13 +181,15 @@ describe("the outbox", function()
   describe("when a connection breaks", function()
     local SIZE = 60000
 
+    local FRAME = SIZE + 8 -- with its head
+
     -- Sends numbered messages until the network takes no more and several have not begun to leave.
     local function fill(ws)
       local sent = 0
       repeat
         sent = sent + 1
         assert(ws:send(("%06d"):format(sent) .. ("x"):rep(SIZE - 6), "binary"))
-      until ws:buffered() > 5 * SIZE
+      until ws:buffered() > 5 * FRAME
       return sent
     end
 
@@ -273,5 +275,130 @@ describe("the outbox", function()
     local got = pump_payloads(ws, server, 1, count + 1)
     for i = 1, count do assert.equal(i, tonumber(got[i]:sub(1, 6))) end
     assert.equal("last", got[count + 1])
+  end)
+end)
+
+-- The outbox alone, over a connection that is only numbers.
+describe("the outbox's memory of what was given to a connection", function()
+  local function load_outbox()
+    local kept = {}
+    for _, name in ipairs { "core", "outbox" } do
+      kept[name] = package.loaded["wsclose." .. name]
+    end
+    package.loaded["wsclose.core"] = {
+      valid_utf8 = function() return true end,
+      client_methods = {
+        progress = function(c) return #c.taken, c.started, 0, c.wire end,
+        send = function(c, data)
+          if c.busy then return nil, "full", "busy" end
+          c.taken[#c.taken + 1] = data
+          c.wire = c.wire + c.shrunk * #data
+          return true
+        end,
+      },
+    }
+    package.loaded["wsclose.outbox"] = nil
+    local outbox = require "wsclose.outbox"
+    package.loaded["wsclose.core"], package.loaded["wsclose.outbox"] = kept.core, kept.outbox
+    return outbox
+  end
+
+  local outbox = load_outbox()
+
+  local function connection(shrunk)
+    return { taken = {}, started = 0, wire = 0, shrunk = shrunk or 1 }
+  end
+
+  local function send_all(box, c, list)
+    for _, data in ipairs(list) do assert.is_true(box:send(c, data, "text", nil, 0)) end
+  end
+
+  it("is of what was not started: neither of what was, nor of what is in flight", function()
+    for started = 0, 4 do
+      local box, c = outbox.new {}, connection()
+      send_all(box, c, { "a", "bb", "ccc", "dddd" })
+      c.started = started
+      local not_started = ({ "abbcccdddd", "bbcccdddd", "cccdddd", "dddd", "" })[started + 1]
+      -- the core counts what it did not write wholly, the message in flight too
+      local in_flight = ({ 0, 1, 2, 3, 4 })[started + 1]
+      assert.equal(in_flight, box:ended(c, #not_started + in_flight, 0))
+      local again = connection()
+      box:drain(again, 0)
+      assert.equal(not_started, table.concat(again.taken))
+      assert.equal(0, box.bytes)
+    end
+  end)
+
+  it("follows the queue as it moves, and forgets what has begun to leave", function()
+    local box, c = outbox.new {}, connection()
+    send_all(box, c, { "a", "b" })
+    c.started = 2
+    send_all(box, c, { "c", "d" })
+    c.started = 3
+    send_all(box, c, { "e" })
+    assert.equal(0, box:ended(c, 2, 0))
+    local again = connection()
+    box:drain(again, 0)
+    assert.same({ "d", "e" }, again.taken)
+  end)
+
+  it("keeps over several connections what never began to leave", function()
+    local box = outbox.new {}
+    local c = connection()
+    send_all(box, c, { "a", "b", "c" })
+    for _ = 1, 3 do
+      box:ended(c, 3, 0)
+      c = connection()
+      box:drain(c, 0)
+      assert.same({ "a", "b", "c" }, c.taken)
+    end
+    c.started = 2
+    box:ended(c, 1, 0)
+    c = connection()
+    box:drain(c, 0)
+    assert.same({ "c" }, c.taken)
+  end)
+
+  it("takes off what the core counted for it, which may be less than its size", function()
+    local box, c = outbox.new {}, connection(0.25)
+    send_all(box, c, { ("a"):rep(100), ("b"):rep(200), ("c"):rep(400) })
+    c.started = 1
+    assert.equal(25, box:ended(c, 175, 0))
+    assert.equal(600, box.bytes)
+  end)
+
+  it("keeps the first deadline of what is kept again", function()
+    local box, c = outbox.new { ttl = 10 }, connection()
+    assert.is_true(box:send(c, "a", "text", nil, 0))
+    assert.is_true(box:send(c, "b", "text", nil, 5))
+    box:ended(c, 2, 9)
+    assert.equal(2, box.bytes)
+    local again = connection()
+    box:drain(again, 12)
+    assert.same({ "b" }, again.taken)
+    assert.equal(1, box:take_dropped())
+    assert.equal(0, box:take_dropped())
+  end)
+
+  it("counts what it dropped before, too, when it is cleared", function()
+    local box = outbox.new { ttl = 10 }
+    box:keep("abc", "text", nil, 0)
+    box:keep("de", "text", nil, 10)
+    assert.equal(5, box:clear())
+    assert.equal(0, box:clear())
+    assert.equal(0, box.bytes)
+  end)
+
+  it("stops at a full queue and goes on in order", function()
+    local box, c = outbox.new {}, connection()
+    for _, data in ipairs { "a", "b", "c" } do assert.is_true(box:keep(data, "text", nil, 0)) end
+    c.busy = true
+    box:drain(c, 0)
+    assert.same({}, c.taken)
+    c.busy = nil
+    assert.is_true(box:send(c, "d", "text", nil, 0)) -- behind what is kept
+    assert.same({}, c.taken)
+    box:drain(c, 0)
+    assert.same({ "a", "b", "c", "d" }, c.taken)
   end)
 end)

@@ -78,12 +78,12 @@ static void make_step(lua_State *L, wsc_lua_box *box) {
   box->more = wsc_client_step(box->client, wsc_lua_now(L, box));
 }
 
-/* What the program queued so far leaves in one write.  True: there may be events again, for a write
- * that fails, or a timer, may bring the end. */
+/* What the program queued so far leaves in one write.  True: there was something; a write that
+ * fails may bring the end. */
 static bool end_step(lua_State *L, wsc_lua_box *box) {
-  bool changed = wsc_lua_start_timers(L, box);
+  wsc_lua_start_timers(L, box);
   box->corked = false;
-  if (wsc_conn_output_size(box->conn) == 0) return changed;
+  if (wsc_conn_output_size(box->conn) == 0) return false;
   wsc_client_flush(box->client);
   return true;
 }

@@ -90,12 +90,10 @@ void wsc_lua_flush(wsc_lua_box *box) {
 
 /* Timers run from the moment they are asked for, not from the next step.  While connecting there is
  * none to start: the handshake's belongs to the step that begins it. */
-bool wsc_lua_start_timers(lua_State *L, wsc_lua_box *box) {
-  if (wsc_conn_state(box->conn) == WSC_CONNECTING || wsc_conn_deadline(box->conn) != 0)
-    return false;
+void wsc_lua_start_timers(lua_State *L, wsc_lua_box *box) {
+  if (wsc_conn_state(box->conn) == WSC_CONNECTING || wsc_conn_deadline(box->conn) != 0) return;
   wsc_lua_reraise(L, box); /* before the clock uses the stack, and may raise */
   wsc_conn_tick(box->conn, wsc_lua_now(L, box));
-  return true;
 }
 
 /* What was queued leaves at once, unless more may follow within the same step. */

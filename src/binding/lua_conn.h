@@ -11,9 +11,8 @@ int wsc_lua_push_failure(lua_State *L, const wsc_conn *conn, int error);
 /* Of a client: what was sent leaves, and further sends leave at once. */
 void wsc_lua_flush(wsc_lua_box *box);
 
-/* Of a client: timers run from the moment they are asked for, not from the next step.  True: one
- * was asked for. */
-bool wsc_lua_start_timers(lua_State *L, wsc_lua_box *box);
+/* Of a client: timers run from the moment they are asked for, not from the next step. */
+void wsc_lua_start_timers(lua_State *L, wsc_lua_box *box);
 
 /* The connection's next event; the last one comes again until it was pushed. */
 wsc_event_type wsc_lua_next_event(wsc_lua_box *box, wsc_event *event);
