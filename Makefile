@@ -175,18 +175,10 @@ test-valgrind:
 # ---------------------------------------------------------------- carry it elsewhere
 
 # One C file and one header, for programs that compile wsclose into themselves.
-.PHONY: amalgamation portability
+.PHONY: amalgamation
 amalgamation:
 	@$(LUA_BIN) scripts/amalgamate dist
 	@echo "wsclose is in dist/wsclose.c and dist/wsclose.h"
-
-# Every build of docs/portability.md that this machine can make and run; or one of them.
-portability:
-	@scripts/setup portability
-	@scripts/portability all
-portability-%:
-	@scripts/setup portability
-	@scripts/portability $*
 
 # ---------------------------------------------------------------- look it over
 
@@ -216,6 +208,5 @@ help:
 	@echo "make lint         compilers, clang-tidy, cppcheck, luacheck, clang-format, shellcheck"
 	@echo "make fuzz         each fuzz target for FUZZ_SECONDS ($(FUZZ_SECONDS))"
 	@echo "make amalgamation all of it as dist/wsclose.c and dist/wsclose.h"
-	@echo "make portability  the builds of docs/portability.md; make portability-NAME runs one"
 	@echo "make clean        forget everything built"
 	@echo "Variables: LUA CC CFLAGS LDFLAGS PREFIX DESTDIR LUA_INCDIR OPENSSL_DIR ZLIB_DIR WITH_TLS SANITIZE V"

@@ -512,7 +512,7 @@ describe("the body of a refusal", function()
     { { "Content-Length: 0" }, 0 },
     { { "Content-Length: 12" }, 12 },
     { { "content-length:  0012 " }, 12 },
-    { { "Content-Length: 4294967296" }, 4294967296 },
+    { { "Content-Length: 2147483648" }, 2147483648 },
     { {}, false },
     { { "Content-Length:" }, false },
     { { "Content-Length: -1" }, false },

@@ -9,6 +9,9 @@
 
 #if LUA_VERSION_NUM < 502
 #define lua_rawlen(L, index) lua_objlen(L, index)
+#elif LUA_VERSION_NUM >= 504
+/* lua_Unsigned, which has more bits than a length where size_t has 32. */
+#define lua_rawlen(L, index) ((size_t)(lua_rawlen)(L, index))
 #endif
 
 /* User values cost memory in every object; none are used. */
