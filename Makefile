@@ -175,10 +175,18 @@ test-valgrind:
 # ---------------------------------------------------------------- carry it elsewhere
 
 # One C file and one header, for programs that compile wsclose into themselves.
-.PHONY: amalgamation
+.PHONY: amalgamation portability
 amalgamation:
 	@$(LUA_BIN) scripts/amalgamate dist
 	@echo "wsclose is in dist/wsclose.c and dist/wsclose.h"
+
+# The builds of docs/portability.md; portability-NAME is one of them.
+portability:
+	@scripts/setup portability
+	@scripts/portability all
+portability-%:
+	@scripts/setup portability
+	@scripts/portability $*
 
 # ---------------------------------------------------------------- look it over
 
@@ -208,5 +216,6 @@ help:
 	@echo "make lint         compilers, clang-tidy, cppcheck, luacheck, clang-format, shellcheck"
 	@echo "make fuzz         each fuzz target for FUZZ_SECONDS ($(FUZZ_SECONDS))"
 	@echo "make amalgamation all of it as dist/wsclose.c and dist/wsclose.h"
+	@echo "make portability  the builds of docs/portability.md; make portability-NAME runs one"
 	@echo "make clean        forget everything built"
 	@echo "Variables: LUA CC CFLAGS LDFLAGS PREFIX DESTDIR LUA_INCDIR OPENSSL_DIR ZLIB_DIR WITH_TLS SANITIZE V"

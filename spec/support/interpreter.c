@@ -27,9 +27,30 @@ static void set_arguments(lua_State *L, int count, char **arguments) {
   lua_setglobal(L, "arg");
 }
 
+#ifdef WSC_STATIC /* nothing can be loaded: the modules are in this program (scripts/portability)  \
+                   */
+int luaopen_wsclose_core(lua_State *L);
+int luaopen_wsclose_core_testing(lua_State *L);
+
+static void preload(lua_State *L) {
+  lua_getglobal(L, "package");
+  lua_getfield(L, -1, "preload");
+  lua_pushcfunction(L, luaopen_wsclose_core);
+  lua_setfield(L, -2, "wsclose.core");
+  lua_pushcfunction(L, luaopen_wsclose_core_testing);
+  lua_setfield(L, -2, "wsclose.core_testing");
+  lua_pop(L, 2);
+}
+#else
+static void preload(lua_State *L) {
+  (void)L;
+}
+#endif
+
 static int run(lua_State *L, int count, char **arguments) {
   if (count < 2) return fprintf(stderr, "usage: %s script | -e code\n", arguments[0]);
   luaL_openlibs(L);
+  preload(L);
   set_arguments(L, count, arguments);
   lua_pushcfunction(L, traceback);
   int handler = lua_gettop(L);
