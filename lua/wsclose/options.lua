@@ -410,7 +410,9 @@ end
 
 local function pin(path, value)
   line(path, value)
-  local digits = value:gsub("^[sS][hH][aA]256/+", ""):gsub("^[sS][hH][aA]256:", "")
+  local digits = value:gsub("^[sS][hH][aA]256[:/]", "")
+  -- "sha256//": the second slash, unless it is the first digit
+  if digits:sub(1, 1) == "/" and (#digits == 45 or #digits == 65) then digits = digits:sub(2) end
   if #digits == 64 and digits:find "^%x+$" then
     return (digits:gsub("%x%x", function(pair) return string.char(tonumber(pair, 16)) end))
   end

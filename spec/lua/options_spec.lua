@@ -364,4 +364,13 @@ describe("further options", function()
       assert.truthy(sentence:find("option 'role': only wsclose.protocol", 1, true), sentence)
     end
   end)
+
+  it("take a pin that begins with a slash, in each form", function()
+    local digits = "/" .. ("A"):rep(42) .. "="
+    local bytes = "\252" .. ("\0"):rep(31)
+    for _, prefix in ipairs { "", "sha256/", "sha256//", "SHA256:" } do
+      assert.equal(bytes, config_of({ tls = { pin = prefix .. digits } }).tls.pin[1])
+    end
+    assert.has_error(function() assert(config_of { tls = { pin = "sha256///" .. digits } }) end)
+  end)
 end)
