@@ -200,7 +200,8 @@ end
 ---@param ... string its further options
 ---@return support.Process
 function way.microsocks(...)
-  return process.start { find_port = true, "microsocks", "-i", "127.0.0.1", "-p", "0", ... }
+  local here = "127.0.0.1" -- bound to, it takes a name's IPv4 address where localhost is ::1 first
+  return process.start { find_port = true, "microsocks", "-i", here, "-b", here, "-p", "0", ... }
 end
 
 return way
