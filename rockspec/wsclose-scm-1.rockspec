@@ -23,6 +23,7 @@ external_dependencies = {
 build = {
   type = "builtin",
   modules = {
+    ["wsclose.attempt"] = "lua/wsclose/attempt.lua",
     ["wsclose.client"] = "lua/wsclose/client.lua",
     ["wsclose.close_codes"] = "lua/wsclose/close_codes.lua",
     ["wsclose.close_info"] = "lua/wsclose/close_info.lua",

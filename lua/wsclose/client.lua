@@ -1,5 +1,5 @@
---- The client: attempts, callbacks, receive and reconnection.  Everything that calls a callback
--- stands here; the core is asked for events and calls nothing back.
+--- The client: callbacks, receive and reconnection.  All callbacks are called from here, and from
+-- attempt.lua where they are about an attempt; the core is asked for events and calls nothing back.
 --
 -- Two rules hold throughout.  State is changed before a callback is called: it may raise, yield,
 -- send, close, drop the last reference or call update again, and the next call goes on where this
@@ -7,17 +7,15 @@
 -- receive, messages, connect and leave.
 
 local core = require "wsclose.core"
+local attempt = require "wsclose.attempt"
 local close_info = require "wsclose.close_info"
-local options = require "wsclose.options"
 local outbox = require "wsclose.outbox"
-local retry = require "wsclose.retry"
-local redirect = require "wsclose.redirect"
 local writer = require "wsclose.writer"
 
 local methods = core.client_methods
-local next_of_turn, take_event = methods.turn, methods.take
+local next_of_turn, end_turn, take_event = methods.turn, methods.end_turn, methods.take
 local core_send, core_flush, core_state = methods.send, methods.flush, methods.state
-local core_now = core.now
+local now, notify, add_notice = attempt.now, attempt.notify, attempt.add_notice
 
 local FOREVER = math.huge
 
@@ -99,195 +97,11 @@ function client.new(url, settings, headers)
     url = url, headers = headers,
     _handle = handle, _settings = settings, _state = "idle", _attempt = 0,
     _notices = false, _inbox = false,
+    _outbox = settings.outbox and outbox.new(settings.outbox) or false,
   }
   for event, callback in pairs(settings.callbacks) do self[event] = callback end
   settings.callbacks = nil -- one table less for as long as the client lives
-  if settings.outbox then self._outbox = outbox.new(settings.outbox) end
   return setmetatable(self, Client)
-end
-
-local function now(self)
-  local clock = self._settings.clock
-  return clock and clock() or core_now()
-end
-
--- ---------------------------------------------------------------- the end of an attempt
-
--- What there is to tell about attempts is listed first and told then.  An error leaves the rest for
--- the next call.
-local function notify(self)
-  local notice = self._notices
-  while notice do
-    self._notices = notice.next or false
-    notice.tell(self, notice.info)
-    notice = self._notices
-  end
-end
-
-local function add_notice(self, notice)
-  local last = self._notices
-  if not last then
-    self._notices = notice
-    return
-  end
-  while last.next do last = last.next end
-  last.next = notice
-end
-
-local CLOSED_BY_PROGRAM = "the program closed it; ws:reconnect() connects anew"
-
-local function tell_close(self, info)
-  local on_close = self.on_close
-  if on_close then on_close(self, info.code, info.reason, info) end
-end
-
--- A retry that on_close has stopped is not announced.
-local function tell_retry(self, info)
-  local on_retry = self.on_retry
-  if on_retry and self._state == "waiting" then on_retry(self, info.retry_in, info) end
-end
-
--- Seconds until the next attempt, or nil and why there is none.
-local function decide(self, info, frames_in)
-  if self._reconnecting then return 0 end
-  if self._stopping then return nil, close_info.not_retried(info, CLOSED_BY_PROGRAM) end
-  local policy = self._settings.retry
-  if not policy then return nil, retry.unasked(info) end
-  policy:closed(frames_in > (info.received and 1 or 0))
-  return policy:next(info.code, info)
-end
-
--- An attempt has ended: what the client knows is written down, then the program is told.
-local function ended(self, info)
-  local time = now(self)
-  local _, _, frames_in = self._handle:progress()
-  self._state = "closed"
-  self.close_code, self.close_reason, self.close_info = info.code, info.reason, info
-  info.url, info.attempt = self._url, self._attempt
-  info.duration = time - self._began
-  local box = self._outbox
-  if box then info.undelivered = box:ended(self._handle, info.undelivered, time) end
-  local notice = { tell = tell_close, info = info }
-  add_notice(self, notice)
-  info.retry_refused = close_info.not_retried(info, "the retry policy raised an error")
-  local delay, refused = decide(self, info, frames_in or 0)
-  info.retry_in, info.retry_refused = delay, not delay and refused or nil
-  self._reconnecting = nil
-  if delay then
-    self._state, self._due = "waiting", time + delay
-    notice.next = { tell = tell_retry, info = info }
-  elseif box then
-    info.undelivered = info.undelivered + box:clear()
-  end
-end
-
--- An attempt that ended without the core's help.
-local function ended_early(self, name, message, by)
-  local fault = name and { name = name, message = message, phase = "dns" }
-  ended(self, close_info.new { error = fault, by = by })
-end
-
--- ---------------------------------------------------------------- the beginning of an attempt
-
--- What before_connect gave, laid over the client's own; raises for what may not be sent.
-local function read_attempt(self, changed)
-  local url, headers, protocols = changed.url or self.url, changed.headers or self.headers, nil
-  local sentence
-  if type(url) ~= "string" then error("before_connect: expected a string as url", 0) end
-  if headers then
-    headers, sentence = options.read_headers(headers)
-    if not headers then error(sentence, 0) end
-  end
-  if changed.protocols then
-    protocols, sentence = options.read_protocols(changed.protocols)
-    if not protocols then error(sentence, 0) end
-  end
-  return url, headers, protocols
-end
-
-local function connect(self, url, headers, protocols)
-  local config = self._settings.config
-  local ok, sentence, name = options.check_url(url)
-  self._url = url
-  if ok then
-    ok, sentence, name =
-      self._handle:start(config, url, headers, protocols, self.close_code == 1013)
-  end
-  if ok then
-    self._state = "running"
-  else
-    ended_early(self, name, sentence, "client")
-  end
-end
-
-local function start(self, changed)
-  local url, headers, protocols = read_attempt(self, changed)
-  if self._settings.redirects then
-    self._route = { left = self._settings.redirects, headers = headers, protocols = protocols }
-  end
-  connect(self, url, headers, protocols)
-end
-
--- Goes where the server points.  Not done: false, and info.error says why if it was asked for.
-local function follow(self, info)
-  local route, http = self._route, info.http
-  if not (route and http and redirect.is_redirect(http.status)) then return false end
-  if self._stopping or self._reconnecting or self._settings.redirects == 0 then return false end
-  local from = self._url
-  local to, sentence = redirect.target(from, http.headers.location)
-  if to and route.left == 0 then
-    to, sentence = nil, ("one redirect more than the option redirects allows, to %s"):format(to)
-  end
-  if not to then
-    info.error = { name = "redirect", message = sentence, phase = "handshake" }
-    return false
-  end
-  route.left, route.headers = route.left - 1, redirect.headers(route.headers, from, to)
-  connect(self, to, route.headers, route.protocols)
-  return true
-end
-
--- Asks the program for what this attempt is to use.  It may yield; meanwhile the state is
--- "starting", and close() may have ended the attempt when it comes back.
-local function ask_program(self)
-  local attempt = self._attempt
-  self._asking = coroutine.running() or "main"
-  local changed, why = self:before_connect(attempt)
-  if self._state ~= "starting" or self._attempt ~= attempt then return end
-  self._asking = nil
-  if why ~= nil and not changed then
-    ended_early(self, "state", "before_connect gave up: " .. tostring(why), "client")
-  else
-    if changed ~= nil and type(changed) ~= "table" then
-      error("before_connect: expected a table or nothing, got " .. type(changed), 0)
-    end
-    start(self, changed or {})
-  end
-end
-
--- An error leaves the state at "starting": see resume.
-local function begin(self)
-  self._attempt = self._attempt + 1
-  self._state, self._began, self._url = "starting", now(self), self.url
-  self._asking = nil
-  if self.before_connect then
-    ask_program(self)
-  else
-    start(self, self)
-  end
-  notify(self)
-end
-
--- Something raised while the attempt was being prepared, or before_connect yielded in a coroutine
--- that goes on elsewhere.
-local function resume(self)
-  local thread = self._asking
-  local here = coroutine.running() or "main"
-  if type(thread) == "thread" and thread ~= here and coroutine.status(thread) ~= "dead" then
-    return
-  end
-  ended_early(self, "state", "preparing the attempt raised an error", "client")
-  notify(self)
 end
 
 -- ---------------------------------------------------------------- events
@@ -367,7 +181,7 @@ end
 local RARE = {
   open = opened,
   close = function(self, _, _, info)
-    if not follow(self, info) then ended(self, info) end
+    if not attempt.follow(self, info) then attempt.ended(self, info) end
     notify(self)
   end,
   ping = function(self, data)
@@ -422,6 +236,25 @@ local function dispatch(self, seconds)
   end
 end
 
+-- A turn that ends when its messages or its time are used up, and leaves the rest to the next one.
+-- The time runs from the first event: waiting for it costs none.
+local function dispatch_within(self, seconds, budget)
+  local left, due = budget.messages
+  for event, a, b, c in turn(self._handle, seconds) do
+    due = due or now(self) + budget.time
+    if event == "message" then
+      deliver(self, a, b)
+      left = left - 1
+    else
+      RARE[event](self, a, b, c)
+    end
+    if left <= 0 or now(self) >= due then
+      end_turn(self._handle)
+      break
+    end
+  end
+end
+
 -- Takes events up to the first message, which is the caller's; then one step, and events again.  A
 -- callback may have called update, and left a message in the inbox.
 local function take_message(self, seconds)
@@ -448,11 +281,11 @@ local function advance_to_attempt(self, seconds)
       core.wait(NOBODY, math.min(left, seconds))
       left = self._due - now(self)
     end
-    if left <= INSTANT then begin(self) end
+    if left <= INSTANT then attempt.begin(self) end
   elseif self._state == "idle" then
-    begin(self)
+    attempt.begin(self)
   elseif self._state == "starting" then
-    resume(self)
+    attempt.resume(self)
     if self._state == "starting" and seconds > 0 then core.wait(NOBODY, math.min(seconds, 0.01)) end
   end
 end
@@ -485,7 +318,12 @@ function Client:update(seconds)
   if seconds and seconds ~= FOREVER then check_seconds(seconds) end
   seconds = seconds or 0
   if self._notices or self._state ~= "running" then seconds = advance(self, seconds) end
-  if seconds then dispatch(self, seconds) end
+  local budget = self._settings.budget
+  if seconds and budget then
+    dispatch_within(self, seconds, budget)
+  elseif seconds then
+    dispatch(self, seconds)
+  end
   if self._state == "closed" and not self._notices then
     return false, self.close_code, self.close_reason
   end
@@ -520,7 +358,12 @@ end
 ---@return integer? code once closed for good
 function Client:receive(seconds)
   local data, kind, give_up_at
-  if seconds then
+  if not seconds and self._state == "running" and not (self._inbox or self._notices) then
+    self._pulls = true -- from here on the path of every message
+    local event, a, b, c = take_event(self._handle, FOREVER)
+    if event == "message" then return a, b end
+    if event then RARE[event](self, a, b, c) end
+  elseif seconds then
     check_seconds(seconds)
     give_up_at = now(self) + seconds
   end
@@ -612,8 +455,8 @@ end
 ---@param kind? "text"|"binary"|1|2
 ---@return wsclose.Writer
 function Client:send_fragments(kind)
-  local attempt = self._attempt
-  local function is_stale() return self._attempt ~= attempt end
+  local number = self._attempt
+  local function is_stale() return self._attempt ~= number end
   local made = writer.new(methods.send_fragment, self._handle, kind, is_stale)
   return made
 end
@@ -635,7 +478,7 @@ local function stop(self)
   local info = self.close_info or close_info.new { by = "client", url = self.url, attempt = 0 }
   local lost = self._outbox and self._outbox:clear() or 0
   self.close_info = close_info.changed(info, {
-    retry_refused = close_info.not_retried(info, CLOSED_BY_PROGRAM),
+    retry_refused = close_info.not_retried(info, attempt.CLOSED_BY_PROGRAM),
     undelivered = info.undelivered + lost,
   }, "retry_in")
   self.close_code, self.close_reason = info.code, info.reason
@@ -653,7 +496,7 @@ function Client:close(code, reason)
   if self._state == "idle" or self._state == "waiting" then
     stop(self)
   elseif self._state == "starting" then
-    ended_early(self, nil, nil, "client")
+    attempt.ended_early(self, nil, nil, "client")
   elseif self._state == "running" and (self._paused or self._full) then
     self:resume() -- the peer's answer has to be read
   end
@@ -700,7 +543,7 @@ function Client:leave()
     fields.code, fields.opened, fields.sent = 1001, true, { code = 1001, reason = "" }
   end
   if self._state == "running" or self._state == "starting" then
-    ended(self, close_info.new(fields))
+    attempt.ended(self, close_info.new(fields))
   elseif self._state ~= "closed" then
     stop(self)
   end

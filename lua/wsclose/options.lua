@@ -71,6 +71,8 @@ local options = {}
 ---@field proxy? string|false URL; false: none; nil: as the environment says
 ---@field redirects? integer how many to follow (0)
 ---@field outbox? wsclose.Outbox|boolean what send keeps while not open
+---@field max_messages? integer that one update gives; the rest waits for the next (no limit)
+---@field max_time? number seconds after which an update gives no more events, but one (no limit)
 ---@field bind? string numeric local address
 ---@field resolve? table<string, string|string[]> host -> addresses
 ---@field family? 4|6
@@ -558,6 +560,8 @@ local SETTINGS = {
   retry = policy,
   redirects = whole(0),
   outbox = outbox,
+  max_messages = whole(1),
+  max_time = seconds,
   clock = callable,
   random_bytes = callable,
   role = role,
@@ -583,6 +587,7 @@ end
 ---@field retry? wsclose.RetryPolicy
 ---@field redirects? integer
 ---@field outbox? wsclose.Outbox
+---@field budget? {messages: number, time: number} of one update
 ---@field clock? fun(): number
 ---@field random_bytes? fun(n: integer): string
 
@@ -617,6 +622,10 @@ local function read(given)
     end
   end
   if callbacks.on_frame then config.trace = true end
+  if settings.max_messages or settings.max_time then
+    settings.budget =
+      { messages = settings.max_messages or math.huge, time = settings.max_time or math.huge }
+  end
   if next(config) == nil then
     settings.config = CLIENT_CONFIG
   elseif not config.extensions then

@@ -156,6 +156,17 @@ static int client_take(lua_State *L) {
   return give_event(L, box, false);
 }
 
+/* end_turn(): ends a turn before its events are taken.  What was sent leaves, and the step that is
+ * due is made, so that time is told however long the events last. */
+static int client_end_turn(lua_State *L) {
+  wsc_lua_box *box = wsc_lua_check_box(L);
+  wsc_lua_flush(box);
+  box->wait_us = 0;
+  if (box->step_due && box->conn) make_step(L, box);
+  wsc_lua_reraise(L, box);
+  return 0;
+}
+
 /* flush(): what was sent in this step leaves.  Also __close: the end of a loop over next(), however
  * it ends. */
 static int client_flush(lua_State *L) {
@@ -237,7 +248,9 @@ int wsc_lua_client_wait(lua_State *L) {
 }
 
 const luaL_Reg wsc_lua_client_methods[] = {
-    {"start", client_start},   {"turn", client_turn},   {"take", client_take},
-    {"flush", client_flush},   {"pause", client_pause}, {"deadline", client_deadline},
-    {"pollfd", client_pollfd}, {"peer", client_peer},   {NULL, NULL},
+    {"start", client_start},       {"turn", client_turn},
+    {"take", client_take},         {"end_turn", client_end_turn},
+    {"flush", client_flush},       {"pause", client_pause},
+    {"deadline", client_deadline}, {"pollfd", client_pollfd},
+    {"peer", client_peer},         {NULL, NULL},
 };

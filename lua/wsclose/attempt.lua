@@ -1,0 +1,204 @@
+--- One attempt of a client: how it begins, and what its end means for the next one.
+--
+-- What there is to tell is listed first and told then, so that an error in a callback leaves the
+-- rest for the next call.
+
+local core = require "wsclose.core"
+local close_info = require "wsclose.close_info"
+local options = require "wsclose.options"
+local redirect = require "wsclose.redirect"
+local retry = require "wsclose.retry"
+
+local core_now = core.now
+
+local attempt = {}
+
+--- The time on the client's clock, in seconds.
+function attempt.now(self)
+  local clock = self._settings.clock
+  return clock and clock() or core_now()
+end
+local now = attempt.now
+
+-- ---------------------------------------------------------------- telling
+
+--- Tells what there is to tell.
+function attempt.notify(self)
+  local notice = self._notices
+  while notice do
+    self._notices = notice.next or false
+    notice.tell(self, notice.info)
+    notice = self._notices
+  end
+end
+
+--- Lists something to tell: `notice.tell(self, notice.info)`.
+function attempt.add_notice(self, notice)
+  local last = self._notices
+  if not last then
+    self._notices = notice
+    return
+  end
+  while last.next do last = last.next end
+  last.next = notice
+end
+
+-- ---------------------------------------------------------------- the end of an attempt
+
+attempt.CLOSED_BY_PROGRAM = "the program closed it; ws:reconnect() connects anew"
+
+local function tell_close(self, info)
+  local on_close = self.on_close
+  if on_close then on_close(self, info.code, info.reason, info) end
+end
+
+-- A retry that on_close has stopped is not announced.
+local function tell_retry(self, info)
+  local on_retry = self.on_retry
+  if on_retry and self._state == "waiting" then on_retry(self, info.retry_in, info) end
+end
+
+-- Seconds until the next attempt, or nil and why there is none.
+local function decide(self, info, frames_in)
+  if self._reconnecting then return 0 end
+  if self._stopping then return nil, close_info.not_retried(info, attempt.CLOSED_BY_PROGRAM) end
+  local policy = self._settings.retry
+  if not policy then return nil, retry.unasked(info) end
+  policy:closed(frames_in > (info.received and 1 or 0))
+  return policy:next(info.code, info)
+end
+
+--- An attempt has ended: what the client knows is written down, and the program is to be told.
+function attempt.ended(self, info)
+  local time = now(self)
+  local _, _, frames_in = self._handle:progress()
+  self._state = "closed"
+  self.close_code, self.close_reason, self.close_info = info.code, info.reason, info
+  info.url, info.attempt = self._url, self._attempt
+  info.duration = time - self._began
+  local box = self._outbox
+  if box then info.undelivered = box:ended(self._handle, info.undelivered, time) end
+  local notice = { tell = tell_close, info = info }
+  attempt.add_notice(self, notice)
+  info.retry_refused = close_info.not_retried(info, "the retry policy raised an error")
+  local delay, refused = decide(self, info, frames_in or 0)
+  info.retry_in, info.retry_refused = delay, not delay and refused or nil
+  self._reconnecting = nil
+  if delay then
+    self._state, self._due = "waiting", time + delay
+    notice.next = { tell = tell_retry, info = info }
+  elseif box then
+    info.undelivered = info.undelivered + box:clear()
+  end
+end
+
+--- An attempt that ended without the core's help.
+function attempt.ended_early(self, name, message, by)
+  local fault = name and { name = name, message = message, phase = "dns" }
+  attempt.ended(self, close_info.new { error = fault, by = by })
+end
+
+-- ---------------------------------------------------------------- the beginning of an attempt
+
+-- What before_connect gave, laid over the client's own; raises for what may not be sent.
+local function read_attempt(self, changed)
+  local url, headers, protocols = changed.url or self.url, changed.headers or self.headers, nil
+  local sentence
+  if type(url) ~= "string" then error("before_connect: expected a string as url", 0) end
+  if headers then
+    headers, sentence = options.read_headers(headers)
+    if not headers then error(sentence, 0) end
+  end
+  if changed.protocols then
+    protocols, sentence = options.read_protocols(changed.protocols)
+    if not protocols then error(sentence, 0) end
+  end
+  return url, headers, protocols
+end
+
+local function connect(self, url, headers, protocols)
+  local config = self._settings.config
+  local ok, sentence, name = options.check_url(url)
+  self._url = url
+  if ok then
+    ok, sentence, name =
+      self._handle:start(config, url, headers, protocols, self.close_code == 1013)
+  end
+  if ok then
+    self._state = "running"
+  else
+    attempt.ended_early(self, name, sentence, "client")
+  end
+end
+
+local function start(self, changed)
+  local url, headers, protocols = read_attempt(self, changed)
+  if self._settings.redirects then
+    self._route = { left = self._settings.redirects, headers = headers, protocols = protocols }
+  end
+  connect(self, url, headers, protocols)
+end
+
+--- Goes where the server points.  Not done: false, and info.error says why if it was asked for.
+function attempt.follow(self, info)
+  local route, http = self._route, info.http
+  if not (route and http and redirect.is_redirect(http.status)) then return false end
+  if self._stopping or self._reconnecting or self._settings.redirects == 0 then return false end
+  local from = self._url
+  local to, sentence = redirect.target(from, http.headers.location)
+  if to and route.left == 0 then
+    to, sentence = nil, ("one redirect more than the option redirects allows, to %s"):format(to)
+  end
+  if not to then
+    info.error = { name = "redirect", message = sentence, phase = "handshake" }
+    return false
+  end
+  route.left, route.headers = route.left - 1, redirect.headers(route.headers, from, to)
+  connect(self, to, route.headers, route.protocols)
+  return true
+end
+
+-- Asks the program for what this attempt is to use.  It may yield; meanwhile the state is
+-- "starting", and close() may have ended the attempt when it comes back.
+local function ask_program(self)
+  local number = self._attempt
+  self._asking = coroutine.running() or "main"
+  local changed, why = self:before_connect(number)
+  if self._state ~= "starting" or self._attempt ~= number then return end
+  self._asking = nil
+  if why ~= nil and not changed then
+    attempt.ended_early(self, "state", "before_connect gave up: " .. tostring(why), "client")
+  else
+    if changed ~= nil and type(changed) ~= "table" then
+      error("before_connect: expected a table or nothing, got " .. type(changed), 0)
+    end
+    start(self, changed or {})
+  end
+end
+
+--- Begins the next attempt.  An error leaves the state at "starting": see resume.
+function attempt.begin(self)
+  self._attempt = self._attempt + 1
+  self._state, self._began, self._url = "starting", now(self), self.url
+  self._asking = nil
+  if self.before_connect then
+    ask_program(self)
+  else
+    start(self, self)
+  end
+  attempt.notify(self)
+end
+
+--- Something raised while the attempt was being prepared, or before_connect yielded in a coroutine
+-- that goes on elsewhere.
+function attempt.resume(self)
+  local thread = self._asking
+  local here = coroutine.running() or "main"
+  if type(thread) == "thread" and thread ~= here and coroutine.status(thread) ~= "dead" then
+    return
+  end
+  attempt.ended_early(self, "state", "preparing the attempt raised an error", "client")
+  attempt.notify(self)
+end
+
+return attempt
