@@ -380,6 +380,16 @@ typedef struct wsc_resolve_entry {
   size_t address_count;
 } wsc_resolve_entry;
 
+/* Clients whose wsc_tls_config is the same, down to the files it names, share what is made of it:
+ * certificate authorities, certificate and key.  It holds nothing longer than one of them does. */
+typedef struct wsc_tls_shelf wsc_tls_shelf;
+
+/* NULL: no memory, or a build without TLS. */
+wsc_tls_shelf *wsc_tls_shelf_new(const wsc_platform *platform);
+
+/* NULL is fine.  To be called after the clients that use it are freed. */
+void wsc_tls_shelf_free(wsc_tls_shelf *shelf);
+
 typedef struct wsc_tls_config {
   bool verify;
   const char *ca_file, *ca_path; /* NULL with ca NULL: the system's, SSL_CERT_FILE, SSL_CERT_DIR */
@@ -394,6 +404,7 @@ typedef struct wsc_tls_config {
   const char *alpn; /* NULL: http/1.1; "": none */
   const char *keylog_file;
   size_t session_cache_size; /* sessions kept for resumption; 0: none */
+  wsc_tls_shelf *shelf;      /* borrowed; NULL: what is made of this belongs to the client alone */
 } wsc_tls_config;
 
 typedef struct wsc_client_config {
@@ -426,6 +437,13 @@ wsc_client *wsc_client_new(const wsc_platform *platform);
 /* Drops everything at once; nothing is sent.  Safe at any moment, also while a name is being looked
  * up. */
 void wsc_client_free(wsc_client *client);
+
+/* Reads now what an attempt would read at its start: the certificate authorities that `config`
+ * names, or the system's, which may be hundreds, and the client's certificate.  Attempts with the
+ * same settings then find it, as long as the files stay as they are.  Touches no network.  What
+ * cannot be read is for the attempt to tell; while one is on its way to the server nothing is done.
+ * Not needed, but by programs that a wait of some 20 ms would hurt later. */
+void wsc_client_prepare(wsc_client *client, const wsc_client_config *config);
 
 /* Begins an attempt: the previous connection object is freed.  Never waits.  Faults of name,
  * network and peer come as WSC_EVENT_CLOSE of wsc_client_conn; returned are WSC_ERR_MEMORY and

@@ -92,6 +92,8 @@ local client = { Client = Client }
 function client.new(url, settings, headers)
   local handle, sentence, name = core.client(settings.random_bytes, settings.clock)
   if not handle then return nil, sentence, name end
+  -- reading hundreds of authorities takes longer than an update may
+  if url:find "^[Ww][Ss][Ss]" or settings.config.proxy then handle:prepare(settings.config, url) end
   -- false, not nil: what every update looks at is found without asking the metatable
   local self = {
     url = url, headers = headers,

@@ -136,6 +136,166 @@ describe("the authorities", function()
   end)
 end)
 
+describe("what TLS reads", function()
+  -- What this process has read so far, from files and sockets.
+  local function bytes_read()
+    return tonumber(read("/proc/self/io"):match "rchar: (%d+)")
+  end
+
+  local function read_by(deed)
+    local before = bytes_read()
+    deed()
+    return bytes_read() - before
+  end
+
+  local SIZE = 200000 -- of the file; a TLS handshake reads some thousand bytes
+  local file, clients
+
+  local function write_file(padding)
+    local out = assert(io.open(file, "w"))
+    out:write(read(made.ca), padding:rep(SIZE))
+    out:close()
+  end
+
+  local function new(tls)
+    clients[#clients + 1] = client(nginx.ports.plain, tls)
+    return clients[#clients]
+  end
+
+  local function shelf()
+    local counts = testing.net.shelf(clients[#clients].ws._handle)
+    table.sort(counts)
+    return counts
+  end
+
+  local function leave(r)
+    r.ws:leave()
+    r.ws._handle = nil
+  end
+
+  before_each(function()
+    file, clients = os.tmpname(), {}
+    write_file "#"
+    collectgarbage()
+    collectgarbage()
+  end)
+  after_each(function()
+    os.remove(file)
+    for _, r in ipairs(clients) do
+      if r.ws._handle then r.ws:leave() end
+    end
+  end)
+
+  it("is read when the client is made, and nothing of it by an update", function()
+    local r
+    assert.is_true(read_by(function()
+      r = new { ca_file = file }
+    end) >= SIZE)
+    assert.is_true(read_by(function()
+      r:wait_open()
+    end) < SIZE / 2)
+  end)
+
+  it("is read once for all clients with the same settings", function()
+    new { ca_file = file }
+    assert.is_true(read_by(function()
+      for _ = 1, 3 do
+        new { ca_file = file, server_name = "feed.example", session_cache = 2 }
+      end
+    end) < SIZE / 2)
+    assert.same({ 4 }, shelf())
+    clients[2]:wait_open()
+    clients[4]:wait_open()
+    assert.same({ 4 }, shelf())
+  end)
+
+  it("is not shared where a setting differs", function()
+    local settings = {
+      {}, { verify = false }, { min_version = "1.3" }, { ciphers = "DEFAULT" }, { alpn = false },
+      { ca = read(made.ca) }, { ca_path = made.ca_path },
+      { cert = made.client_plain.cert, key = made.client_plain.key },
+      { cert = made.client.cert, key = made.client.key, password = certificates.password },
+      { pin = made:pin "good" }, { keylog_file = made.folder .. "/keys" },
+    }
+    local expected = {}
+    for i, tls in ipairs(settings) do
+      expected[i] = 1
+      tls.ca_file = file
+      new(tls)
+    end
+    assert.same(expected, shelf())
+  end)
+
+  it("is given back with the last client that uses it", function()
+    new { ca_file = file }
+    new { ca_file = file }
+    new {}
+    assert.same({ 1, 2 }, shelf())
+    leave(clients[1])
+    assert.same({ 1, 1 }, shelf())
+    leave(clients[2])
+    assert.same({ 1 }, shelf())
+  end)
+
+  it("is given back when its clients are collected", function()
+    new { ca_file = file }
+    new {}
+    table.remove(clients, 1)
+    collectgarbage()
+    collectgarbage()
+    assert.same({ 1 }, shelf())
+  end)
+
+  it("is read anew by a new client when the file has changed", function()
+    new { ca_file = file }
+    write_file "\n#"
+    assert.is_true(read_by(function()
+      new { ca_file = file }
+    end) >= SIZE)
+    assert.same({ 1, 1 }, shelf())
+    clients[1]:wait_open()
+    assert.same({ 2 }, shelf())
+  end)
+
+  it("is read anew when the system's authorities have changed", function()
+    local before = testing.environment.set("SSL_CERT_FILE", file)
+    finally(function()
+      testing.environment.set("SSL_CERT_FILE", before)
+    end)
+    new {}
+    write_file "\n#"
+    assert.is_true(read_by(function()
+      new {}
+    end) >= SIZE)
+  end)
+
+  it("leaves out authorities with verify = false, also those that cannot be read", function()
+    assert.is_true(read_by(function()
+      new({ verify = false, ca_file = file }):wait_open()
+    end) < SIZE / 2)
+    open("plain", { verify = false, ca_file = made.folder .. "/none" })
+  end)
+
+  it("is not read for a server without TLS", function()
+    assert.is_true(read_by(function()
+      clients[1] = way.client("ws://feed.example:1/", { tls = { ca_file = file } })
+    end) < SIZE / 2)
+  end)
+
+  it("is read ahead for a proxy that is reached over TLS", function()
+    assert.is_true(read_by(function()
+      clients[1] = way.client("ws://feed.example:1/",
+        { tls = { ca_file = file }, proxy = "https://127.0.0.1:1" })
+    end) >= SIZE)
+  end)
+
+  it("is shared, and sessions are not", function()
+    open("plain", { ca_file = file })
+    local _, tls = open("plain", { ca_file = file })
+    assert.is_false(tls.resumed)
+  end)
+end)
+
 describe("the client's certificate", function()
   local strict, strict12
 

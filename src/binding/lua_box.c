@@ -10,7 +10,8 @@ wsc_lua_shared *wsc_lua_shared_new(const wsc_platform *platform) {
   if (!platform) return NULL;
   wsc_lua_shared *shared = platform->resize(platform->user, NULL, sizeof *shared);
   if (shared)
-    *shared = (wsc_lua_shared){.platform = platform, .owned = owned, .users = 1};
+    *shared = (wsc_lua_shared){
+        .platform = platform, .owned = owned, .shelf = wsc_tls_shelf_new(platform), .users = 1};
   else if (owned)
     wsc_platform_free(owned);
   return shared;
@@ -19,6 +20,7 @@ wsc_lua_shared *wsc_lua_shared_new(const wsc_platform *platform) {
 void wsc_lua_shared_drop(wsc_lua_shared *shared) {
   if (--shared->users > 0) return;
   wsc_platform *owned = shared->owned;
+  wsc_tls_shelf_free(shared->shelf);
   shared->platform->resize(shared->platform->user, shared, 0);
   if (owned) wsc_platform_free(owned);
 }

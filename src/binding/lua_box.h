@@ -5,10 +5,12 @@
 #include "wsclose.h"
 #include "compat.h"
 
-/* The platform of one Lua state.  Counted: which object is collected last is for Lua to choose. */
+/* What the objects of one Lua state share.  Counted: which object is collected last is for Lua to
+ * choose. */
 typedef struct wsc_lua_shared {
   const wsc_platform *platform;
-  wsc_platform *owned; /* NULL: the platform was handed in */
+  wsc_platform *owned;  /* NULL: the platform was handed in */
+  wsc_tls_shelf *shelf; /* owned; NULL: nothing of TLS is shared */
   size_t users;
 } wsc_lua_shared;
 

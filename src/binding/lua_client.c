@@ -23,6 +23,24 @@ static wsc_lua_box *check_client(lua_State *L) {
   return box;
 }
 
+static void read_config(lua_State *L, const wsc_lua_box *box, wsc_client_config *config) {
+  luaL_checktype(L, 2, LUA_TTABLE);
+  wsc_client_config_init(config, wsc_lua_platform(box));
+  wsc_lua_read_client_config(L, 2, config);
+  config->tls.shelf = box->shared->shelf;
+}
+
+/* prepare(config, url): see wsc_client_prepare */
+static int client_prepare(lua_State *L) {
+  wsc_lua_box *box = check_client(L);
+  wsc_client_config config;
+  lua_settop(L, 3);
+  read_config(L, box, &config);
+  config.conn.url = luaL_checkstring(L, 3);
+  wsc_client_prepare(box->client, &config);
+  return 0;
+}
+
 /* What one attempt has of its own: start's arguments 3 to 6. */
 static void read_attempt(lua_State *L, wsc_client_config *config) {
   config->conn.url = luaL_checkstring(L, 3);
@@ -39,11 +57,9 @@ static void read_attempt(lua_State *L, wsc_client_config *config) {
 static int client_start(lua_State *L) {
   wsc_lua_box *box = check_client(L);
   lua_settop(L, 6);
-  luaL_checktype(L, 2, LUA_TTABLE);
   uint64_t now = wsc_lua_now(L, box);
   wsc_client_config config;
-  wsc_client_config_init(&config, wsc_lua_platform(box));
-  wsc_lua_read_client_config(L, 2, &config);
+  read_config(L, box, &config);
   read_attempt(L, &config);
   box->conn = NULL; /* the last one is freed now */
   box->corked = box->watched = box->more = box->unread = box->look = box->close_taken = false;
@@ -248,9 +264,15 @@ int wsc_lua_client_wait(lua_State *L) {
 }
 
 const luaL_Reg wsc_lua_client_methods[] = {
-    {"start", client_start},       {"turn", client_turn},
-    {"take", client_take},         {"end_turn", client_end_turn},
-    {"flush", client_flush},       {"pause", client_pause},
-    {"deadline", client_deadline}, {"pollfd", client_pollfd},
-    {"peer", client_peer},         {NULL, NULL},
+    {"prepare", client_prepare},
+    {"start", client_start},
+    {"turn", client_turn},
+    {"take", client_take},
+    {"end_turn", client_end_turn},
+    {"flush", client_flush},
+    {"pause", client_pause},
+    {"deadline", client_deadline},
+    {"pollfd", client_pollfd},
+    {"peer", client_peer},
+    {NULL, NULL},
 };

@@ -5,6 +5,7 @@
 #include "lua_box.h"
 #include "net/client.h"
 #include "net/fault.h"
+#include "net/tls_private.h"
 
 #include <dlfcn.h>
 #include <errno.h>
@@ -306,6 +307,22 @@ static int l_watch_meaning(lua_State *L) {
 static const luaL_Reg watch_functions[] = {
     {"look", l_watch_look}, {"meaning", l_watch_meaning}, {NULL, NULL}};
 
+/* ------------------------------------------------------------ TLS */
+
+/* shelf(client) -> how many contexts use each entry of the shelf of its state; `client`: of the
+ * core */
+static int l_shelf(lua_State *L) {
+  const wsc_lua_box *box = lua_touserdata(L, 1);
+  luaL_argcheck(L, box != NULL && box->shared != NULL, 1, "the core's client expected");
+  const wsc_tls_base *base = box->shared->shelf->first;
+  lua_newtable(L);
+  for (int i = 1; base != NULL; base = base->next) {
+    lua_pushinteger(L, (lua_Integer)base->references);
+    lua_rawseti(L, -2, i++);
+  }
+  return 1;
+}
+
 /* ------------------------------------------------------------ random */
 
 /* random_bytes(n): of the platform that programs get, unless random.set chose others */
@@ -318,13 +335,11 @@ static int l_random_bytes(lua_State *L) {
   return 1;
 }
 
-static const luaL_Reg net_functions[] = {{"fault", l_fault},
-                                         {"connect", l_socket_connect},
-                                         {"break_off", l_break_off},
-                                         {"dup", l_dup},
-                                         {"close", l_close},
-                                         {"random_bytes", l_random_bytes},
-                                         {NULL, NULL}};
+static const luaL_Reg net_functions[] = {
+    {"fault", l_fault},         {"connect", l_socket_connect},
+    {"break_off", l_break_off}, {"dup", l_dup},
+    {"close", l_close},         {"random_bytes", l_random_bytes},
+    {"shelf", l_shelf},         {NULL, NULL}};
 
 void wsc_testing_net(lua_State *L) {
   wsc_testing_add(L, "net", net_functions);

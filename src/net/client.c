@@ -88,40 +88,6 @@ void wsc_client_leave(wsc_client *client) {
 
 /* ---------------------------------------------------------------- the beginning */
 
-/* What is right for the server is not for a proxy: another name, and no business with the client's
- * certificate or the server's pins. */
-static wsc_tls_config tls_for_proxy(const wsc_tls_config *config) {
-  wsc_tls_config result = *config;
-  result.cert = result.key = result.password = result.server_name = NULL;
-  result.pins = NULL;
-  result.pin_count = 0;
-  result.alpn = "";
-  return result;
-}
-
-/* A context is kept as long as the settings stay, and its sessions with it. */
-static bool renew_context(const wsc_platform *platform, wsc_tls_context **context,
-                          const wsc_tls_config *config, char *fault, size_t size) {
-  if (*context && wsc_tls_context_fits(*context, config)) return true;
-  wsc_tls_context_free(*context);
-  *context = wsc_tls_context_new(platform, config, fault, size);
-  return *context != NULL;
-}
-
-static bool prepare_tls(wsc_client *client, const wsc_tls_config *config, char *fault,
-                        size_t size) {
-  const wsc_setup *setup = client->setup;
-  if (wsc_setup_uses_tls(setup) &&
-      !renew_context(client->platform, &client->tls, config, fault, size))
-    return false;
-  wsc_tls_config proxy = tls_for_proxy(config);
-  if (wsc_setup_uses_proxy_tls(setup) &&
-      !renew_context(client->platform, &client->proxy_tls, &proxy, fault, size))
-    return false;
-  wsc_setup_lend_tls(client->setup, client->tls, client->proxy_tls);
-  return true;
-}
-
 static void adopt(wsc_client *client) {
   if (client->pid == getpid()) return;
   wsc_pollset_renew(client->set);
@@ -166,11 +132,12 @@ int wsc_client_start(wsc_client *client, const wsc_client_config *config, uint64
     return result;
   }
   wsc_conn_pause(client->conn, client->paused);
-  if (!prepare_tls(client, &config->tls, fault, sizeof fault)) {
+  if (!wsc_client_renew_tls(client, client->setup, &config->tls, fault, sizeof fault)) {
     client->phase = WSC_PHASE_TLS;
     wsc_conn_abort(client->conn, WSC_ERR_CERTIFICATE, WSC_PHASE_TLS, fault);
     client->broken = true;
   }
+  wsc_setup_lend_tls(client->setup, client->tls, client->proxy_tls);
   settle(client);
   return WSC_OK;
 }

@@ -1,6 +1,7 @@
-/* Inside of wsc_client: what client.c, transfer.c and wait.c share.
+/* Inside of wsc_client: what client.c, prepare.c, transfer.c and wait.c share.
  *
  *   client.c    making, starting an attempt, stepping, the deadline, the end
+ *   prepare.c   what TLS needs, before an attempt
  *   transfer.c  bytes between the stream and the connection
  *   wait.c      waiting for one or many clients, the descriptor for foreign loops
  *
@@ -49,6 +50,11 @@ struct wsc_client {
   bool ready_known;
   uint8_t ready[WSC_WATCH_MAX];
 };
+
+/* prepare.c.  Brings the client's contexts up to date, those that `setup` will need.  False:
+ * `fault` says why not. */
+bool wsc_client_renew_tls(wsc_client *client, const wsc_setup *setup, const wsc_tls_config *config,
+                          char *fault, size_t size);
 
 /* transfer.c; client->stream is there */
 bool wsc_client_read(wsc_client *client); /* true: more can be read at once */

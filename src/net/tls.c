@@ -267,7 +267,7 @@ static bool set_peer(wsc_tls_stream *tls) {
 }
 
 static bool set_bio(wsc_tls_stream *tls) {
-  BIO *bio = BIO_new(tls->context->bio_method);
+  BIO *bio = BIO_new(tls->context->base->bio_method);
   if (bio == NULL) return false;
   BIO_set_data(bio, tls);
   BIO_set_init(bio, 1);
@@ -299,7 +299,7 @@ static bool tls_init(wsc_tls_stream *tls, const char *host, const char *origin) 
   const wsc_platform *platform = tls->context->platform;
   tls->host = wsc_copy_string(platform, host, strlen(host));
   tls->key = make_key(platform, host, origin);
-  tls->ssl = SSL_new(tls->context->ssl_ctx);
+  tls->ssl = SSL_new(tls->context->base->ssl_ctx);
   if (tls->host == NULL || tls->key == NULL || tls->ssl == NULL) return false;
   SSL_set_connect_state(tls->ssl);
   return SSL_set_app_data(tls->ssl, tls) == 1 && set_bio(tls) && set_peer(tls) && set_session(tls);

@@ -5,12 +5,14 @@
 
 #include "stream.h"
 
-/* An SSL_CTX with its sessions; lives in the client, over reconnects. */
+/* An SSL_CTX, which other clients may share, with the client's own sessions; lives in the client,
+ * over reconnects. */
 typedef struct wsc_tls_context wsc_tls_context;
 
-/* Everything the config names is read and copied here.  NULL: `fault` (size bytes) says why in a
- * sentence: no memory, a file that cannot be read, a wrong password, …  A proxy reached over TLS
- * wants a context of its own, without pins, client certificate and ALPN meant for the server. */
+/* Everything the config names is read and copied here, unless config->shelf has it.  NULL: `fault`
+ * (size bytes) says why in a sentence: no memory, a file that cannot be read, a wrong password, …
+ * A proxy reached over TLS wants a context of its own, without pins, client certificate and ALPN
+ * meant for the server. */
 wsc_tls_context *wsc_tls_context_new(const wsc_platform *platform, const wsc_tls_config *config,
                                      char *fault, size_t size);
 void wsc_tls_context_free(

@@ -12,6 +12,10 @@
 #include <openssl/pem.h>
 #include <openssl/ssl.h>
 
+bool wsc_tls_uses_system(const wsc_tls_config *config) {
+  return config->ca == NULL && config->ca_file == NULL && config->ca_path == NULL;
+}
+
 bool wsc_tls_is_pem(const char *value) {
   return strstr(value, "-----BEGIN ") != NULL;
 }
@@ -109,7 +113,7 @@ static bool load_ca_path(SSL_CTX *ctx, const char *path, char *fault, size_t siz
 
 bool wsc_tls_load_authorities(SSL_CTX *ctx, const wsc_tls_config *config, char *fault,
                               size_t size) {
-  if (config->ca == NULL && config->ca_file == NULL && config->ca_path == NULL) {
+  if (wsc_tls_uses_system(config)) {
     bool loaded = SSL_CTX_set_default_verify_paths(ctx) == 1;
     ERR_clear_error();
     if (!loaded) snprintf(fault, size, "the system's certificate authorities cannot be loaded");

@@ -37,11 +37,14 @@ void wsc_tls_cache_put(wsc_tls_cache *cache, const char *key, struct ssl_session
 /* The newest usable session of that key, out of the cache and owned by the caller, or NULL. */
 struct ssl_session_st *wsc_tls_cache_take(wsc_tls_cache *cache, const char *key);
 
-/* ---------------------------------------------------------------- the context, tls_context.c */
+/* ---------------------------------------------------------------- the settings, tls_base.c */
 
-struct wsc_tls_context {
+/* A wsc_tls_config as OpenSSL knows it.  Contexts with the same settings share it over a shelf. */
+typedef struct wsc_tls_base {
   const wsc_platform *platform; /* borrowed */
-  size_t references;            /* the client's and one for each stream */
+  size_t references;            /* of contexts */
+  wsc_tls_shelf *shelf;         /* borrowed; NULL: it stands on none */
+  struct wsc_tls_base *next;    /* on the shelf */
   struct ssl_ctx_st *ssl_ctx;
   struct bio_method_st *bio_method; /* shared by the streams */
   bool verify;
@@ -49,11 +52,33 @@ struct wsc_tls_context {
   size_t pin_count;
   int keylog_fd; /* -1: none */
   uint8_t fingerprint[32];
-  wsc_tls_cache cache;
-};
+} wsc_tls_base;
+
+/* Of all settings that a base is made from; files count with what tells that they have changed.
+ * False: no memory. */
+bool wsc_tls_take_fingerprint(const wsc_tls_config *config, uint8_t fingerprint[32]);
+
+/* As wsc_tls_context_new. */
+wsc_tls_base *wsc_tls_base_new(const wsc_platform *platform, const wsc_tls_config *config,
+                               char *fault, size_t size);
+void wsc_tls_base_free(wsc_tls_base *base); /* NULL is fine */
 
 /* OpenSSL's callback for a session that may be kept (tls.c). */
 int wsc_tls_new_session(struct ssl_st *ssl, struct ssl_session_st *session);
+
+/* ---------------------------------------------------------------- the context, tls_context.c */
+
+struct wsc_tls_shelf {
+  const wsc_platform *platform; /* borrowed */
+  wsc_tls_base *first;          /* not owned: each takes itself off */
+};
+
+struct wsc_tls_context {
+  const wsc_platform *platform; /* borrowed */
+  size_t references;            /* the client's and one for each stream */
+  wsc_tls_base *base;           /* counted */
+  wsc_tls_cache cache;
+};
 
 /* ---------------------------------------------------------------- files and PEM, tls_load.c */
 
@@ -62,6 +87,9 @@ bool wsc_tls_load_authorities(struct ssl_ctx_st *ctx, const wsc_tls_config *conf
                               size_t size);
 bool wsc_tls_load_client_certificate(struct ssl_ctx_st *ctx, const wsc_tls_config *config,
                                      char *fault, size_t size);
+
+/* Does `config` name no authorities of its own? */
+bool wsc_tls_uses_system(const wsc_tls_config *config);
 
 /* Is `value` PEM text rather than a file's name? */
 bool wsc_tls_is_pem(const char *value);

@@ -226,9 +226,9 @@ static bool take_pin(X509 *certificate, uint8_t pin[32]) {
   return done;
 }
 
-static bool pin_matches(const wsc_tls_context *context, const uint8_t pin[32]) {
-  for (size_t i = 0; i < context->pin_count; i++)
-    if (memcmp(context->pins[i], pin, 32) == 0) return true;
+static bool pin_matches(const wsc_tls_base *base, const uint8_t pin[32]) {
+  for (size_t i = 0; i < base->pin_count; i++)
+    if (memcmp(base->pins[i], pin, 32) == 0) return true;
   return false;
 }
 
@@ -243,10 +243,10 @@ static int refuse_certificate(wsc_tls_stream *tls, const char *sentence) {
 static int judge_pin(wsc_tls_stream *tls, X509 *certificate) {
   uint8_t pin[32];
   unsigned char seen[45];
-  if (tls->context->pin_count == 0) return WSC_OK;
+  if (tls->context->base->pin_count == 0) return WSC_OK;
   if (certificate == NULL || !take_pin(certificate, pin))
     return refuse_certificate(tls, "pin mismatch: the server gave no certificate");
-  if (pin_matches(tls->context, pin)) return WSC_OK;
+  if (pin_matches(tls->context->base, pin)) return WSC_OK;
   EVP_EncodeBlock(seen, pin, sizeof pin);
   refuse_certificate(tls, "pin mismatch: the certificate's key is sha256//");
   say(tls, "%s", (const char *)seen);
@@ -257,9 +257,9 @@ int wsc_tls_judge(wsc_tls_stream *tls) {
   /* The session has it also where a handshake was cut short by resumption. */
   X509 *certificate = SSL_SESSION_get0_peer(SSL_get_session(tls->ssl));
   long result = SSL_get_verify_result(tls->ssl);
-  if (tls->context->verify && certificate == NULL)
+  if (tls->context->base->verify && certificate == NULL)
     return refuse_certificate(tls, "the server gave no certificate");
-  if (tls->context->verify && result != X509_V_OK) {
+  if (tls->context->base->verify && result != X509_V_OK) {
     refuse_certificate(tls, "certificate refused: ");
     say(tls, "%s", X509_verify_cert_error_string(result));
     return WSC_ERR_CERTIFICATE;

@@ -35,6 +35,19 @@ void wsc_client_leave(wsc_client *client) {
   wsc_client_free(client);
 }
 
+wsc_tls_shelf *wsc_tls_shelf_new(const wsc_platform *platform) {
+  (void)platform;
+  return NULL;
+}
+
+void wsc_tls_shelf_free(wsc_tls_shelf *shelf) {
+  (void)shelf;
+}
+
+void wsc_client_prepare(wsc_client *client, const wsc_client_config *config) {
+  (void)client, (void)config;
+}
+
 int wsc_client_start(wsc_client *client, const wsc_client_config *config, uint64_t now_us,
                      const char **sentence) {
   (void)client, (void)config, (void)now_us;
