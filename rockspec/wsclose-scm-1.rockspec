@@ -98,6 +98,7 @@ build = {
         "src/net/tls_context.c",
         "src/net/tls_fault.c",
         "src/net/tls_load.c",
+        "src/net/tls_pace.c",
         "src/net/tls_session.c",
         "src/net/tls_verify.c",
         "src/net/transfer.c",

@@ -47,15 +47,17 @@ static int handshake_done(wsc_tls_stream *tls) {
   int error = wsc_tls_judge(tls);
   if (error != WSC_OK) return tls_fail(tls, error);
   tls->ready = true;
+  SSL_set_read_ahead(tls->ssl, 1);
   keep_session(tls);
   return WSC_OK;
 }
 
 static int tls_handshake(wsc_tls_stream *tls) {
   ERR_clear_error();
+  tls->held = false;
   int result = SSL_do_handshake(tls->ssl);
   int why = SSL_get_error(tls->ssl, result);
-  bool waits = why == SSL_ERROR_WANT_READ || why == SSL_ERROR_WANT_WRITE;
+  bool waits = why == SSL_ERROR_WANT_READ || why == SSL_ERROR_WANT_WRITE || tls->held;
   if (result == 1) {
     result = handshake_done(tls);
     ERR_clear_error();
@@ -184,7 +186,7 @@ static unsigned tls_want(const wsc_stream *stream, unsigned wishes) {
 
 static bool tls_pending(const wsc_stream *stream) {
   const wsc_tls_stream *tls = (const wsc_tls_stream *)stream;
-  if (tls->unread) return true;
+  if (tls->unread || tls->held) return true;
   if (tls->error != WSC_OK || tls->ended || tls->lower_error == WSC_AGAIN) return false;
   return SSL_has_pending(tls->ssl) || stream->lower->ops->pending(stream->lower);
 }
@@ -302,6 +304,7 @@ static bool tls_init(wsc_tls_stream *tls, const char *host, const char *origin) 
   tls->ssl = SSL_new(tls->context->base->ssl_ctx);
   if (tls->host == NULL || tls->key == NULL || tls->ssl == NULL) return false;
   SSL_set_connect_state(tls->ssl);
+  SSL_set_read_ahead(tls->ssl, 0); /* until open: it can be stopped between two records only */
   return SSL_set_app_data(tls->ssl, tls) == 1 && set_bio(tls) && set_peer(tls) && set_session(tls);
 }
 

@@ -98,6 +98,7 @@ static bool set_verification(wsc_tls_base *base, const wsc_tls_config *config, c
   base->verify = config->verify;
   SSL_CTX_set_verify(base->ssl_ctx, config->verify ? SSL_VERIFY_PEER : SSL_VERIFY_NONE,
                      config->verify ? wsc_tls_verify_callback : NULL);
+  SSL_CTX_set_cert_verify_callback(base->ssl_ctx, wsc_tls_verify, NULL);
   /* Reading some hundred authorities that nobody asks for would take its time. */
   return (!config->verify || wsc_tls_load_authorities(base->ssl_ctx, config, fault, size)) &&
          wsc_tls_load_client_certificate(base->ssl_ctx, config, fault, size);

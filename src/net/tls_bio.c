@@ -70,6 +70,10 @@ static int bio_read(BIO *bio, char *data, int size) {
   wsc_stream *lower = tls->stream.lower;
   BIO_clear_retry_flags(bio);
   if (size <= 0) return 0;
+  if (wsc_tls_holds_records(tls)) {
+    BIO_set_retry_read(bio);
+    return -1;
+  }
   int64_t got = lower->ops->read(lower, data, (size_t)size);
   if (got > 0) {
     tls->lower_error = WSC_OK;

@@ -40,7 +40,16 @@ static bool peer_speaks_tls(const wsc_tls_stream *tls) {
   return tls->head_size == 0 || tls->head[0] == 0x15 || tls->head[0] == 0x16;
 }
 
+/* OpenSSL asks for the head of a record only, and then for no more. */
+static void complete_head(wsc_tls_stream *tls) {
+  wsc_stream *lower = tls->stream.lower;
+  size_t room = sizeof tls->head - tls->head_size;
+  int64_t got = room == 0 ? 0 : lower->ops->read(lower, tls->head + tls->head_size, room);
+  if (got > 0) tls->head_size += (size_t)got;
+}
+
 static int explain_no_tls(wsc_tls_stream *tls) {
+  complete_head(tls);
   char shown[4 * WSC_TLS_HEAD_MAX + 1] = "";
   size_t used = 0;
   for (size_t i = 0; i < tls->head_size && tls->head[i] != '\r' && tls->head[i] != '\n'; i++) {

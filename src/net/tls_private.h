@@ -117,6 +117,10 @@ typedef struct wsc_tls_stream {
   bool ended;   /* close_notify came */
   bool unread;  /* `error` or `ended` was met behind bytes that were given out first */
   bool closed;  /* close_notify was sent */
+
+  unsigned pieces; /* of the handshake that have ended, WSC_TLS_PIECE_… */
+  bool held;       /* it was stopped between two of them: go on without waiting */
+  bool verified;   /* the certificates lead to an authority */
   struct ssl_session_st *early_session; /* owned: came before the certificate was judged */
 } wsc_tls_stream;
 
@@ -128,6 +132,20 @@ struct bio_method_st *wsc_tls_bio_method_new(void);
 /* Writes what `output` holds.  True: nothing is held any more, or nothing can be written any more.
  */
 bool wsc_tls_flush(wsc_tls_stream *tls);
+
+/* ---------------------------------------------------------------- pieces, tls_pace.c */
+
+enum {
+  WSC_TLS_PIECE_HELLO = 1,       /* ends with the server's hello: the keys are agreed */
+  WSC_TLS_PIECE_CERTIFICATE = 2, /* ends with the certificates read */
+  WSC_TLS_PIECE_SIGNATURES = 4   /* ends with them verified */
+};
+
+/* Is the handshake to be stopped here, before the next record is read? */
+bool wsc_tls_holds_records(wsc_tls_stream *tls);
+
+/* OpenSSL's callback in the place of its own verification. */
+int wsc_tls_verify(struct x509_store_ctx_st *store, void *unused);
 
 /* ---------------------------------------------------------------- judgement, tls_verify.c */
 
