@@ -36,6 +36,8 @@ typedef struct wsc_lua_box {
   bool unread;           /* there may be events not yet handed out */
   bool step_due;         /* a turn has begun, and its step was not made */
   uint64_t wait_us;      /* how long that step may wait */
+  uint64_t now_us;       /* of the latest step */
+  bool lively;           /* the latest wait brought something */
   bool look;             /* a flush may have brought the end: no waiting before looking */
   bool close_taken;      /* the core gave the end and it is not yet handed to Lua */
 } wsc_lua_box;

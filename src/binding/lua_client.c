@@ -77,21 +77,33 @@ static int client_start(lua_State *L) {
   return 1;
 }
 
+/* A wait so short that no deadline suffers by it, whatever the time is: the system's clock need not
+ * be read.  A program that was away until the deadline has made it late already. */
+#define SHORT_WAIT_US 250000u
+
+static bool may_wait_shortly(const wsc_lua_box *box, uint64_t deadline, uint64_t wait) {
+  return box->lively && wait >= SHORT_WAIT_US && box->clock_ref == LUA_NOREF &&
+         deadline >= box->now_us + 2 * SHORT_WAIT_US;
+}
+
 /* Waits for work, but not past a deadline. */
 static void wait_for_work(lua_State *L, wsc_lua_box *box, uint64_t wait) {
   uint64_t deadline = wsc_client_deadline(box->client);
-  if (deadline != WSC_NEVER) {
+  if (may_wait_shortly(box, deadline, wait)) {
+    wait = SHORT_WAIT_US;
+  } else if (deadline != WSC_NEVER) {
     uint64_t now = wsc_lua_now(L, box);
     uint64_t left = deadline > now ? deadline - now : 0;
     if (left < wait) wait = left;
   }
-  if (wait > 0) wsc_client_wait(&box->client, 1, wait);
+  if (wait > 0) box->lively = wsc_client_wait(&box->client, 1, wait) > 0;
 }
 
 static void make_step(lua_State *L, wsc_lua_box *box) {
   box->step_due = false;
   if (box->wait_us > 0 && (!box->more || box->paused)) wait_for_work(L, box, box->wait_us);
-  box->more = wsc_client_step(box->client, wsc_lua_now(L, box));
+  box->now_us = wsc_lua_now(L, box);
+  box->more = wsc_client_step(box->client, box->now_us);
 }
 
 /* What the program queued so far leaves in one write.  True: there was something; a write that
@@ -137,7 +149,8 @@ static int give_event(lua_State *L, wsc_lua_box *box, bool cork) {
   bool drained = type == WSC_EVENT_NONE && is_drained(box);
   if (drained) box->watched = false;
   bool given = type != WSC_EVENT_NONE || drained;
-  box->unread = given || box->paused;
+  box->unread =
+      box->paused || (given && !(type == WSC_EVENT_MESSAGE && wsc_conn_wants_input(box->conn)));
   box->look = false;
   box->corked = given && cork && wsc_lua_on_main_thread(L);
   if (!drained) return wsc_lua_push_event(L, box, type, &event);

@@ -90,6 +90,7 @@ struct wsc_conn {
   /* time */
   uint64_t now_us;
   wsc_timer handshake_timer, close_timer, linger_timer, ping_timer, pong_timer, idle_timer;
+  uint64_t deadline_us;   /* the earliest of them; 0: there is one to be set */
   bool heard, moved;      /* bytes came in; bytes went either way since the last tick */
   bool expiry_due;        /* a tick waits for the input to be parsed before it judges deadlines */
   bool ping_unsent_clock; /* the latest ping's time is set at the next tick */
@@ -137,6 +138,9 @@ void wsc_conn_settle(wsc_conn *conn);
 void wsc_conn_finish(wsc_conn *conn);
 
 /* conn_tick.c */
+
+/* From the next tick on. */
+void wsc_conn_start_timer(wsc_conn *conn, wsc_timer *timer);
 
 /* Judges the deadlines by the latest tick's time. */
 void wsc_conn_expire(wsc_conn *conn);

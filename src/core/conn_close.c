@@ -30,7 +30,7 @@ bool wsc_conn_queue_close(wsc_conn *conn, unsigned code, const char *reason, siz
   conn->sent_reason = keep_reason(conn, reason, reason_size, &conn->sent_reason_size);
   conn->state = WSC_CLOSING;
   conn->pong_pending = false;
-  conn->close_timer.wanted = true;
+  wsc_conn_start_timer(conn, &conn->close_timer);
   return true;
 }
 
@@ -64,7 +64,7 @@ void wsc_conn_refuse(wsc_conn *conn, const char *text) {
   wsc_conn_set_error(conn, WSC_ERR_HANDSHAKE, WSC_PHASE_HANDSHAKE, text);
   conn->reading = WSC_READ_NOTHING;
   conn->state = WSC_CLOSING;
-  conn->close_timer.wanted = true;
+  wsc_conn_start_timer(conn, &conn->close_timer);
 }
 
 void wsc_conn_mandatory(wsc_conn *conn, const char *missing) {
@@ -140,7 +140,7 @@ void wsc_conn_settle(wsc_conn *conn) {
     return;
   }
   conn->close_timer = (wsc_timer){.at_us = WSC_NEVER};
-  conn->linger_timer.wanted = true;
+  wsc_conn_start_timer(conn, &conn->linger_timer);
 }
 
 /* ---------------------------------------------------------------- the transport's end */

@@ -92,7 +92,7 @@ static input_step open_connection(wsc_conn *conn, wsc_event *event) {
     return STEP_AGAIN;
   }
   conn->state = WSC_OPEN;
-  conn->ping_timer.wanted = true;
+  wsc_conn_start_timer(conn, &conn->ping_timer);
   conn->info.opened = true;
   event->type = WSC_EVENT_OPEN;
   return STEP_EVENT;
@@ -371,13 +371,22 @@ static bool at_rest(wsc_conn *conn) {
   return conn->finished;
 }
 
+/* The event was the last of the input there is: whoever asks need not ask again to know it. */
+static void note_last_event(wsc_conn *conn) {
+  conn->parsed = wsc_buf_size(&conn->input) == conn->lent && conn->state == WSC_OPEN &&
+                 !conn->input_ended && !conn->expiry_due && !conn->trace;
+}
+
 wsc_event_type wsc_conn_next_event(wsc_conn *conn, wsc_event *event) {
   release_lent(conn);
   *event = (wsc_event){.type = WSC_EVENT_NONE, .rtt_us = WSC_NEVER};
   for (;;) {
     if (next_trace(conn, event) || next_close(conn, event)) break;
     input_step result = parse(conn, event);
-    if (result == STEP_EVENT) break;
+    if (result == STEP_EVENT) {
+      note_last_event(conn);
+      break;
+    }
     if (result == STEP_MORE && !at_rest(conn)) break;
   }
   return event->type;

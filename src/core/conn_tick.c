@@ -33,9 +33,15 @@ static uint64_t print_of(const uint8_t *payload, size_t size) {
   return print;
 }
 
+void wsc_conn_start_timer(wsc_conn *conn, wsc_timer *timer) {
+  timer->wanted = true;
+  conn->deadline_us = 0;
+}
+
 void wsc_conn_note_ping(wsc_conn *conn, const uint8_t *payload, size_t size) {
   conn->ping_print = print_of(payload, size);
   conn->ping_waits = conn->ping_unsent_clock = true;
+  conn->deadline_us = 0;
 }
 
 void wsc_conn_got_pong(wsc_conn *conn, const uint8_t *payload, size_t size, uint64_t *rtt_us) {
@@ -138,17 +144,22 @@ static void free_idle(wsc_conn *conn) {
   wsc_buf_free(&conn->scratch);
 }
 
+static uint64_t earliest(const wsc_timer *timer, uint64_t at_us) {
+  if (timer->wanted) return 0;
+  return timer->at_us < at_us ? timer->at_us : at_us;
+}
+
+static uint64_t earliest_of_all(const wsc_conn *conn) {
+  uint64_t at_us = earliest(&conn->handshake_timer, WSC_NEVER);
+  at_us = earliest(&conn->close_timer, at_us);
+  at_us = earliest(&conn->linger_timer, at_us);
+  at_us = earliest(&conn->ping_timer, at_us);
+  at_us = earliest(&conn->pong_timer, at_us);
+  return earliest(&conn->idle_timer, at_us);
+}
+
 uint64_t wsc_conn_deadline(const wsc_conn *conn) {
-  const wsc_timer *timers[] = {&conn->handshake_timer, &conn->close_timer, &conn->linger_timer,
-                               &conn->ping_timer,      &conn->pong_timer,  &conn->idle_timer};
-  uint64_t at_us = WSC_NEVER;
-  if (conn->finished) return at_us;
-  if (conn->ping_unsent_clock) return 0;
-  for (size_t i = 0; i < sizeof timers / sizeof *timers; i++) {
-    if (timers[i]->wanted) return 0;
-    if (timers[i]->at_us < at_us) at_us = timers[i]->at_us;
-  }
-  return at_us;
+  return conn->finished ? WSC_NEVER : conn->deadline_us;
 }
 
 uint64_t wsc_conn_tick(wsc_conn *conn, uint64_t now_us) {
@@ -164,5 +175,6 @@ uint64_t wsc_conn_tick(wsc_conn *conn, uint64_t now_us) {
   conn->expiry_due = true;
   if (conn->parsed) wsc_conn_expire(conn);
   free_idle(conn);
+  conn->deadline_us = earliest_of_all(conn);
   return wsc_conn_deadline(conn);
 }

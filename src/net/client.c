@@ -102,7 +102,7 @@ static void reset_attempt(wsc_client *client, const wsc_client_config *config, u
   client->address_current = client->tls_on_top = false;
   client->write_error = WSC_OK;
   client->eof = client->broken = client->blocked = client->quiet = client->overdue = false;
-  client->ready_known = false;
+  client->ready_known = client->read_ahead = false;
 }
 
 static int make_attempt(wsc_client *client, const wsc_client_config *config, uint64_t now_us,

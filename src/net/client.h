@@ -45,6 +45,8 @@ struct wsc_client {
   bool blocked;    /* the latest write was not taken whole */
   bool quiet;      /* the latest read found nothing */
   bool overdue;    /* the handshake's deadline passed while bytes were coming in */
+  bool read_ahead; /* the latest wait has read; more_ahead: and there is more */
+  bool more_ahead;
 
   /* what the latest wait found, valid for one step */
   bool ready_known;
@@ -57,7 +59,8 @@ bool wsc_client_renew_tls(wsc_client *client, const wsc_setup *setup, const wsc_
                           char *fault, size_t size);
 
 /* transfer.c; client->stream is there */
-bool wsc_client_read(wsc_client *client); /* true: more can be read at once */
+bool wsc_client_read(wsc_client *client);      /* true: more can be read at once */
+bool wsc_client_read_wait(wsc_client *client); /* waits a little for bytes; false: it cannot */
 void wsc_client_write(wsc_client *client);
 bool wsc_client_reads(const wsc_client *client);     /* is the connection to be fed? */
 unsigned wsc_client_wants(const wsc_client *client); /* from the descriptor */

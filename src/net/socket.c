@@ -25,6 +25,7 @@ typedef struct socket_stream {
   int fd;
   int error; /* WSC_OK or why the set-up failed; base.fault has the sentence */
   bool connected;
+  bool waits; /* the descriptor is in blocking mode, with a time limit on reading */
   bool ended; /* the peer's end or a fault was read: there is nobody to say goodbye to */
   socklen_t address_size;
   uint8_t address[]; /* as long as its family needs: connections are many and lie idle */
@@ -146,15 +147,34 @@ static bool is_again(int number) {
   return number == EAGAIN || number == EWOULDBLOCK;
 }
 
+static int64_t judge_read(socket_stream *socket, ssize_t n) {
+  if (n > 0) return n;
+  if (n < 0 && (is_again(errno) || errno == EINTR)) return WSC_AGAIN;
+  socket->ended = true;
+  return n == 0 ? 0 : fail_with(socket, errno, WSC_DEED_TRANSFER);
+}
+
 static int64_t socket_read(wsc_stream *stream, void *data, size_t size) {
   socket_stream *socket = (socket_stream *)stream;
   ssize_t n;
-  do n = recv(socket->fd, data, size, 0);
+  do n = recv(socket->fd, data, size, MSG_DONTWAIT);
   while (n < 0 && errno == EINTR);
-  if (n > 0) return n;
-  if (n < 0 && is_again(errno)) return WSC_AGAIN;
-  socket->ended = true;
-  return n == 0 ? 0 : fail_with(socket, errno, WSC_DEED_TRANSFER);
+  return judge_read(socket, n);
+}
+
+/* The mode is changed once: every other call says for itself that it does not wait. */
+static bool may_wait(socket_stream *socket) {
+  struct timeval limit = {.tv_usec = WSC_READ_WAIT_MS * 1000};
+  if (socket->waits) return true;
+  if (setsockopt(socket->fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit) != 0) return false;
+  socket->waits = fcntl(socket->fd, F_SETFL, 0) == 0;
+  return socket->waits;
+}
+
+static int64_t socket_read_wait(wsc_stream *stream, void *data, size_t size) {
+  socket_stream *socket = (socket_stream *)stream;
+  if (!may_wait(socket)) return socket_read(stream, data, size);
+  return judge_read(socket, recv(socket->fd, data, size, 0));
 }
 
 /* ENOBUFS is BSD's and macOS's "not now". */
@@ -162,7 +182,7 @@ static int64_t socket_write(wsc_stream *stream, const void *data, size_t size) {
   socket_stream *socket = (socket_stream *)stream;
   ssize_t n;
   if (size == 0) return 0;
-  do n = send(socket->fd, data, size, MSG_NOSIGNAL);
+  do n = send(socket->fd, data, size, MSG_NOSIGNAL | MSG_DONTWAIT);
   while (n < 0 && errno == EINTR);
   if (n >= 0) return n;
   if (is_again(errno) || errno == ENOBUFS) return WSC_AGAIN;
@@ -189,7 +209,7 @@ static int socket_fd(const wsc_stream *stream) {
 static void discard_input(int fd) {
   char waste[4096];
   for (int i = 0; i < 64; i++) {
-    ssize_t n = recv(fd, waste, sizeof waste, 0);
+    ssize_t n = recv(fd, waste, sizeof waste, MSG_DONTWAIT);
     if (n == 0 || (n < 0 && errno != EINTR)) return;
   }
 }
@@ -210,6 +230,7 @@ static void socket_free(wsc_stream *stream) {
 
 static const wsc_stream_ops socket_ops = {.open = socket_open,
                                           .read = socket_read,
+                                          .read_wait = socket_read_wait,
                                           .write = socket_write,
                                           .want = socket_want,
                                           .pending = socket_pending,

@@ -7,6 +7,9 @@
 
 enum { WSC_WANT_READ = 1, WSC_WANT_WRITE = 2 };
 
+/* Short enough for a deadline to be that late, long enough for the answer to a message. */
+#define WSC_READ_WAIT_MS 250
+
 typedef struct wsc_stream wsc_stream;
 
 typedef struct wsc_stream_ops {
@@ -15,6 +18,9 @@ typedef struct wsc_stream_ops {
   int (*open)(wsc_stream *stream);
   /* > 0: bytes; 0: the end, in order; WSC_AGAIN; a wsc_error.  size > 0. */
   int64_t (*read)(wsc_stream *stream, void *data, size_t size);
+  /* As read, but waits for bytes, WSC_READ_WAIT_MS at most; a signal ends it early, with WSC_AGAIN.
+   * NULL where a stream cannot wait. */
+  int64_t (*read_wait)(wsc_stream *stream, void *data, size_t size);
   /* >= 0: bytes taken; WSC_AGAIN; a wsc_error.  After WSC_AGAIN the same bytes come again, maybe
    * from another address and maybe more of them.  What was taken may still wait inside (ciphertext
    * that the socket would not take): want(stream, 0) then gives WSC_WANT_WRITE, and the next write

@@ -1,9 +1,10 @@
 /* Bytes between stream and connection.
  *
  * One read a step, one write for all that waits: a second recv that only says EAGAIN costs a tenth
- * of a round trip.  So what a wait found out is used, and where nothing is known and the last read
- * came back empty, a look with poll comes first: it needs no buffer to read into, and an idle
- * connection holds none. */
+ * of a round trip, and so does a poll before the recv.  So where bytes are about to come, the wait
+ * for them is the read itself; else what a wait found out is used, and where nothing is known and
+ * the last read came back empty, a look with poll comes first: it needs no buffer to read into, and
+ * an idle connection holds none. */
 #include "client.h"
 
 static bool is_open(const wsc_client *client) {
@@ -84,13 +85,14 @@ static void reading_stopped(wsc_client *client, int64_t result) {
     wsc_client_abort_stream(client, (int)result, stream->fault);
 }
 
-bool wsc_client_read(wsc_client *client) {
+typedef int64_t (*read_fn)(wsc_stream *stream, void *data, size_t size);
+
+static bool read_input(wsc_client *client, read_fn read) {
   wsc_stream *stream = client->stream;
   size_t room;
-  if (!wsc_client_reads(client) || !may_read(client)) return false;
   uint8_t *data = wsc_conn_input(client->conn, &room);
   if (!data) return false;
-  int64_t n = stream->ops->read(stream, data, room);
+  int64_t n = read(stream, data, room);
   wsc_conn_input_done(client->conn, n > 0 ? (size_t)n : 0);
   if (n <= 0) {
     reading_stopped(client, n);
@@ -98,6 +100,26 @@ bool wsc_client_read(wsc_client *client) {
   }
   client->quiet = false;
   return (size_t)n == room || client->write_error != WSC_OK || stream->ops->pending(stream);
+}
+
+bool wsc_client_read(wsc_client *client) {
+  if (client->read_ahead) {
+    client->read_ahead = false;
+    return client->more_ahead;
+  }
+  if (!wsc_client_reads(client) || !may_read(client)) return false;
+  return read_input(client, client->stream->ops->read);
+}
+
+/* Only where nothing else is waited for; and only after a read that brought something: for a long
+ * wait poll is better, which needs no buffer and no short limit. */
+bool wsc_client_read_wait(wsc_client *client) {
+  if (client->quiet || client->read_ahead || !client->stream || client->broken) return false;
+  if (!client->stream->ops->read_wait || !is_open(client)) return false;
+  if (!wsc_client_reads(client) || wsc_client_wants(client) != WSC_WANT_READ) return false;
+  client->more_ahead = read_input(client, client->stream->ops->read_wait);
+  client->read_ahead = true;
+  return true;
 }
 
 /* ---------------------------------------------------------------- writing */
