@@ -82,30 +82,6 @@ Client.__name = "wsclose.Client"
 
 local client = { Client = Client }
 
---- A client that has not touched the network.
----@param url string a checked URL
----@param settings wsclose.Settings
----@param headers? table the option, as given
----@return wsclose.Client? client nil: no memory
----@return string? sentence
----@return string? name
-function client.new(url, settings, headers)
-  local handle, sentence, name = core.client(settings.random_bytes, settings.clock)
-  if not handle then return nil, sentence, name end
-  -- reading hundreds of authorities takes longer than an update may
-  if url:find "^[Ww][Ss][Ss]" or settings.config.proxy then handle:prepare(settings.config, url) end
-  -- false, not nil: what every update looks at is found without asking the metatable
-  local self = {
-    url = url, headers = headers,
-    _handle = handle, _settings = settings, _state = "idle", _attempt = 0,
-    _notices = false, _inbox = false,
-    _outbox = settings.outbox and outbox.new(settings.outbox) or false,
-  }
-  for event, callback in pairs(settings.callbacks) do self[event] = callback end
-  settings.callbacks = nil -- one table less for as long as the client lives
-  return setmetatable(self, Client)
-end
-
 -- ---------------------------------------------------------------- events
 
 -- While the program holds messages back no event is given.
@@ -428,30 +404,23 @@ end
 
 local function send_with_outbox(self, data, kind, send_options)
   local box, handle = self._outbox, self._handle
-  if self._state == "running" and core_state(handle) == "open" then
-    return box:send(handle, data, kind, send_options, now(self))
-  end
-  local ok, sentence, name = core_send(handle, data, kind, send_options) -- wrong arguments raise
-  if ok or name ~= "state" or not may_keep(self) then return ok, sentence, name end
-  return box:keep(data, kind, send_options, now(self))
-end
-
---- Queues a message.  Outside of callbacks it leaves at once, as far as the network takes it.
----@param data string
----@param kind? "text"|"binary"|1|2 default "text", which must be UTF-8
----@param send_options? {compress: boolean} compress=false: not compressed
----@return boolean? ok
----@return string? sentence
----@return string? name "state": not open; "busy": the queue is full, on_drain will tell; "utf8"
-function Client:send(data, kind, send_options)
   local ok, sentence, name
-  if self._outbox then
-    ok, sentence, name = send_with_outbox(self, data, kind, send_options)
-  else
-    ok, sentence, name = core_send(self._handle, data, kind, send_options)
+  if self._state == "running" and core_state(handle) == "open" then
+    ok, sentence, name = box:send(handle, data, kind, send_options, now(self))
+    return ok, sentence, name
   end
+  ok, sentence, name = core_send(handle, data, kind, send_options) -- wrong arguments raise
+  if ok or name ~= "state" or not may_keep(self) then return ok, sentence, name end
+  ok, sentence, name = box:keep(data, kind, send_options, now(self))
   return ok, sentence, name
 end
+
+--- Queues a message: ws:send(data, kind, options).  Outside of callbacks it leaves at once, as far
+-- as the network takes it.  data: string; kind: "text" (default), which must be UTF-8, "binary", 1
+-- or 2; options: {compress=false}: not compressed.  Gives true; or nil, a sentence and a name:
+-- "state": not open; "busy": the queue is full, on_drain will tell; "utf8".
+---@type fun(self, data: string, kind?: string|integer, options?: table): boolean?, string?, string?
+Client.send = core_send
 
 --- Begins a message that is sent in pieces; meanwhile no other message can be sent.
 ---@param kind? "text"|"binary"|1|2
@@ -636,6 +605,35 @@ end
 function Client:__tostring()
   local url = close_info.shown_url(self._url or self.url)
   return ("wsclose client for %s (%s)"):format(url, self:state())
+end
+
+-- ---------------------------------------------------------------- making one
+
+--- A client that has not touched the network.
+---@param url string a checked URL
+---@param settings wsclose.Settings
+---@param headers? table the option, as given
+---@return wsclose.Client? client nil: no memory
+---@return string? sentence
+---@return string? name
+function client.new(url, settings, headers)
+  local handle, sentence, name = core.client(settings.random_bytes, settings.clock)
+  if not handle then return nil, sentence, name end
+  -- reading hundreds of authorities takes longer than an update may
+  if url:find "^[Ww][Ss][Ss]" or settings.config.proxy then handle:prepare(settings.config, url) end
+  -- false, not nil: what every update looks at is found without asking the metatable
+  local self = {
+    url = url, headers = headers,
+    _handle = handle, _settings = settings, _state = "idle", _attempt = 0,
+    _notices = false, _inbox = false,
+    _outbox = false,
+  }
+  for event, callback in pairs(settings.callbacks) do self[event] = callback end
+  settings.callbacks = nil -- one table less for as long as the client lives
+  if settings.outbox then
+    self._outbox, self.send = outbox.new(settings.outbox), send_with_outbox
+  end
+  return setmetatable(self, Client)
 end
 
 -- ---------------------------------------------------------------- many clients, one wait

@@ -418,7 +418,7 @@ describe("send", function()
   it("raises for wrong arguments, at the caller's line, in every state", function()
     local ws, server = start(upgraded())
     for _ = 1, 2 do
-      assert.matches("client_spec.lua:%d+: expected a string to send, got nil",
+      assert.matches("client_spec.lua:%d+: expected a string to send, got no value",
         fault_of(function() ws:send() end))
       assert.matches("client_spec.lua:%d+: expected the kind",
         fault_of(function() ws:send("a", "txt") end))

@@ -111,13 +111,20 @@ wsc_lua_box *wsc_lua_to_box(lua_State *L, int index) {
 }
 
 wsc_lua_box *wsc_lua_check_box(lua_State *L) {
+  int given = lua_type(L, 1);
+  if (given == LUA_TTABLE) {
+    lua_pushvalue(L, lua_upvalueindex(WSC_UP_HANDLE));
+    lua_rawget(L, 1);
+    lua_replace(L, 1);
+  }
   wsc_lua_box *box = wsc_lua_to_box(L, 1);
   if (!box) {
     luaL_error(L, "expected a wsclose object, got %s (call its methods with a colon)",
-               luaL_typename(L, 1));
+               lua_typename(L, given));
     return NULL; /* luaL_error does not return; lua.h has no way to say so */
   }
   box->L = L;
+  box->direct = given == LUA_TTABLE;
   return box;
 }
 

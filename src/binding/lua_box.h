@@ -39,6 +39,7 @@ typedef struct wsc_lua_box {
   uint64_t now_us;       /* of the latest step */
   bool lively;           /* the latest wait brought something */
   bool look;             /* a flush may have brought the end: no waiting before looking */
+  bool direct;           /* the call under way is the program's own, through its Lua object */
   bool close_taken;      /* the core gave the end and it is not yet handed to Lua */
 } wsc_lua_box;
 
@@ -49,6 +50,7 @@ enum {
   WSC_UP_MESSAGE,       /* ready-made strings */
   WSC_UP_TEXT,
   WSC_UP_BINARY,
+  WSC_UP_HANDLE, /* the field of a Lua object that holds its userdata */
   WSC_UP_ANCHOR, /* userdata, a wsc_lua_shared *: the platform */
   WSC_UP_COUNT = WSC_UP_ANCHOR
 };
@@ -56,7 +58,8 @@ enum {
 /* The box at `index`, or NULL if something else is there. */
 wsc_lua_box *wsc_lua_to_box(lua_State *L, int index);
 
-/* The box that a method was called with; raises for anything else. */
+/* The box that a method was called with: the userdata, or a Lua object that holds it, which is then
+ * replaced by it at index 1.  Raises for anything else. */
 wsc_lua_box *wsc_lua_check_box(lua_State *L);
 
 /* Pushes an empty box of the kind and platform that the upvalues tell.  `random` and `clock`: stack

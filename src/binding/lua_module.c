@@ -121,6 +121,7 @@ static void push_upvalues(lua_State *L, int metatable, int core, int anchor) {
   lua_pushliteral(L, "message");
   lua_pushliteral(L, "text");
   lua_pushliteral(L, "binary");
+  lua_pushliteral(L, "_handle");
   lua_pushvalue(L, anchor);
 }
 

@@ -18,6 +18,10 @@ void wsc_queue_raw(wsc_queue *queue) {
   queue->front_left = wsc_buf_size(&queue->buf);
 }
 
+static bool begins_message(uint8_t opcode) {
+  return opcode == WSC_OP_TEXT || opcode == WSC_OP_BINARY;
+}
+
 int wsc_queue_frame(wsc_queue *queue, const wsc_frame *frame, const void *payload) {
   const wsc_platform *platform = queue->buf.platform;
   wsc_frame head = *frame;
@@ -35,6 +39,7 @@ int wsc_queue_frame(wsc_queue *queue, const wsc_frame *frame, const void *payloa
     memcpy(out + head_size, payload, size);
   wsc_buf_commit(&queue->buf, head_size + size);
   if (head.opcode == WSC_OP_PONG) queue->pongs++;
+  if (begins_message(head.opcode)) queue->messages++;
   return WSC_OK;
 }
 
@@ -50,15 +55,27 @@ static uint64_t message_payload(const wsc_frame *frame) {
   return wsc_opcode_is_control(frame->opcode) ? 0 : frame->size;
 }
 
+/* Nothing is left, so every frame has begun and ended: none need be looked at. */
+static void take_all(wsc_queue *queue) {
+  wsc_buf_consume(&queue->buf, wsc_buf_size(&queue->buf));
+  queue->messages_started = queue->messages;
+  queue->front_left = queue->front_payload = 0;
+  queue->pongs = 0;
+}
+
 static void begin_frame(wsc_queue *queue, const uint8_t *data, size_t size) {
   wsc_frame frame;
   queue->front_left = frame_at(&frame, data, size);
   queue->front_payload = message_payload(&frame);
-  if (frame.opcode == WSC_OP_TEXT || frame.opcode == WSC_OP_BINARY) queue->messages_started++;
+  if (begins_message(frame.opcode)) queue->messages_started++;
   if (frame.opcode == WSC_OP_PONG) queue->pongs--;
 }
 
 void wsc_queue_done(wsc_queue *queue, size_t n) {
+  if (n == wsc_buf_size(&queue->buf)) {
+    take_all(queue);
+    return;
+  }
   while (n > 0) {
     if (queue->front_left == 0)
       begin_frame(queue, wsc_buf_data(&queue->buf), wsc_buf_size(&queue->buf));
@@ -86,6 +103,7 @@ static uint64_t waiting_payload(const wsc_queue *queue) {
 void wsc_queue_drop(wsc_queue *queue) {
   queue->dropped += waiting_payload(queue);
   wsc_buf_truncate(&queue->buf, queue->front_left);
+  queue->messages = queue->messages_started;
   queue->pongs = 0;
 }
 

@@ -1,6 +1,6 @@
-/* What waits for the transport: whole frames behind each other.  The queue is its own index: as
- * bytes leave, the heads of the frames they belong to are read again, so that it always knows where
- * the frame in flight ends. */
+/* What waits for the transport: whole frames behind each other.  The queue is its own index: where
+ * only some of the bytes leave, the heads of the frames they belong to are read again, so that it
+ * always knows where the frame in flight ends. */
 #ifndef WSC_CORE_MESSAGE_QUEUE_H
 #define WSC_CORE_MESSAGE_QUEUE_H
 
@@ -13,8 +13,9 @@ typedef struct wsc_queue {
   size_t front_left; /* bytes that are left of what is in flight; 0: the next byte begins a frame */
   uint64_t front_payload; /* payload of the data frame in flight, 0 for anything else */
   uint64_t dropped;       /* payload bytes of data frames taken out again */
-  uint64_t messages_started;
-  unsigned pongs; /* in the queue, not yet begun */
+  uint64_t messages,
+      messages_started; /* put in and not taken out again; of those: begun to leave */
+  unsigned pongs;       /* in the queue, not yet begun */
 } wsc_queue;
 
 void wsc_queue_init(wsc_queue *queue, const wsc_platform *platform, bool mask);
