@@ -257,49 +257,137 @@ describe("a signal", function()
   end)
 end)
 
+-- The names of the system calls of each round that a script marks.
+local function rounds_of(script)
+  local result = network.trace([[
+    local recorder = require "support.recorder"
+    local scripted = require "support.scripted_server"
+    local null = assert(io.open("/dev/null", "w"))
+    null:setvbuf "no"
+    local function round(f)
+      null:write "round>"
+      f()
+      null:write "<round"
+    end
+    local server = scripted.new(function(c)
+      c:upgrade()
+      for _ = 1, 9 do
+        c:told "talk"
+        c:send_text "hello"
+      end
+      c:stall()
+    end)
+    local function talk()
+      server:tell "talk"
+      server:step()
+    end
+  ]] .. script)
+  assert.is_true(result.ok, result.output)
+  local rounds, inside = {}, false
+  for _, call in ipairs(network.calls(result.traces[1])) do
+    local mark = call.name == "write" and call.arguments:match '"(.-)"'
+    if mark == "round>" then
+      rounds[#rounds + 1] = ""
+      inside = true
+    elseif mark == "<round" then
+      inside = false
+    elseif inside and call.name ~= "brk" then
+      local waits = call.name == "recvfrom" and not call.arguments:match "MSG_DONTWAIT"
+      rounds[#rounds] = rounds[#rounds] .. call.name .. (waits and ":waits " or " ")
+    end
+  end
+  return rounds
+end
+
 describe("what a wait has found", function()
   it("is not asked for again: a message costs one wait and one read", function()
-    local result = network.trace [[
-      local recorder = require "support.recorder"
-      local scripted = require "support.scripted_server"
-      local server = scripted.new(function(c)
-        c:upgrade()
-        for _ = 1, 5 do
-          c:told "talk"
-          c:send_text "hello"
-        end
-        c:stall()
-      end)
+    local rounds = rounds_of [[
       local r = recorder.new(server:url(), nil, server)
       r:wait_open()
-      local null = assert(io.open("/dev/null", "w"))
-      null:setvbuf "no"
       for i = 1, 5 do
         r.ws:update()
         r.ws:update()
-        server:tell "talk"
-        server:step()
-        null:write "update>"
-        r.ws:update(60)
-        null:write "<update"
+        talk()
+        round(function() r.ws:update(60) end)
         assert(#r.messages == i)
       end
     ]]
-    assert.is_true(result.ok, result.output)
-    local rounds, inside = {}, false
-    for _, call in ipairs(network.calls(result.traces[1])) do
-      local mark = call.name == "write" and call.arguments:match '"(.-)"'
-      if mark == "update>" then
-        rounds[#rounds + 1] = ""
-        inside = true
-      elseif mark == "<update" then
-        inside = false
-      elseif inside then
-        rounds[#rounds] = rounds[#rounds] .. call.name .. " "
-      end
+    assert.same({
+      "ppoll recvfrom ", "ppoll recvfrom ", "ppoll recvfrom ", "ppoll recvfrom ", "ppoll recvfrom ",
+    }, rounds)
+  end)
+end)
+
+describe("a wait for the answer to a message", function()
+  local START = [[
+    local wsclose = require "wsclose"
+    local time = { now = 1000 }
+    local ws = wsclose.new(server:url(), CLOCK)
+    scripted.pump(ws, server, function() return ws:state() == "open" end)
+    local function next_message()
+      talk()
+      round(function() assert(ws:receive() == "hello") end)
     end
-    for i = 1, 5 do
-      assert.equal("ppoll recvfrom ", (rounds[i]:gsub("brk ", "")))
-    end
+    next_message()
+  ]]
+  local function start(options)
+    return (START:gsub("CLOCK", options or "nil"))
+  end
+
+  it("is the read itself: two system calls are a round trip", function()
+    local rounds = rounds_of(start() .. [[
+      next_message()
+      next_message()
+    ]])
+    assert.same({ "recvfrom:waits ", "recvfrom:waits " }, { rounds[2], rounds[3] })
+  end)
+
+  it("leaves update without time to wait: it looks and comes back", function()
+    local rounds = rounds_of(start() .. [[
+      next_message()
+      next_message()
+      round(function() ws:update() end)
+      round(function() ws:update() end)
+      talk()
+      round(function() ws:update() end)
+      assert(ws:receive(0) == "hello")
+    ]])
+    assert.same({ "recvfrom ", "poll ", "poll recvfrom " }, { rounds[4], rounds[5], rounds[6] })
+  end)
+
+  it("goes on as a poll when nothing came for a while", function()
+    local rounds = rounds_of(start() .. [[
+      next_message()
+      round(function() assert(select(2, ws:receive(0.3)) == "timeout") end)
+      next_message()
+    ]])
+    assert.matches("^recvfrom:waits ppoll ", (rounds[3]))
+    assert.matches("^ppoll recvfrom ", (rounds[4]))
+  end)
+
+  it("does not outlast a deadline that is near", function()
+    local rounds = rounds_of(start() .. [[
+      next_message()
+      round(function() assert(select(2, ws:receive(0.01)) == "timeout") end)
+    ]])
+    assert.matches("^ppoll ", (rounds[3]))
+  end)
+
+  it("tells of the end that came meanwhile", function()
+    local server = scripted.new(function(c)
+      c:upgrade()
+      c:send_text "hello"
+      c:told "end"
+      c:reset()
+    end)
+    local r = recorder.new(server:url(), nil, server)
+    r.ws.on_message = nil
+    r:wait_open()
+    scripted.pump(nil, server, function() return r.ws:receive(0) end)
+    server:tell "end"
+    server:step()
+    local data, reason, code = r.ws:receive()
+    assert.same({ nil, "", 1006 }, { data, reason, code })
+    assert.equal("reset", r.ws.close_info.error.name)
   end)
 end)
