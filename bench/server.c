@@ -375,19 +375,28 @@ static uint64_t query(const char *target, const char *name, uint64_t otherwise) 
   return otherwise;
 }
 
-/* Is there an offer of permessage-deflate that asks nothing of the server?  What it says of the
- * client's side binds nobody but the client. */
-static bool offers_deflate(const char *request) {
+/* The answer to one offer, NULL: none.  Of the server it may ask no more than a window of 15 bits
+ * (Boost.Beast does); what it says of the client's side binds nobody but the client. */
+static const char *answer_to_offer(const char *offer) {
+  static const char window[] = "server_max_window_bits=15";
+  const char *demand = strstr(offer, "server_");
+  if (strstr(offer, "permessage-deflate") == NULL) return NULL;
+  if (demand == NULL) return "permessage-deflate";
+  if (strncmp(demand, window, strlen(window)) != 0 || strstr(demand + 1, "server_")) return NULL;
+  return "permessage-deflate; server_max_window_bits=15";
+}
+
+static const char *answer_to_offers(const char *request) {
   const char *at = find_header(request, "Sec-WebSocket-Extensions");
   while (at != NULL && *at != '\r') {
     size_t length = strcspn(at, ",\r");
     char *offer = need(strndup(at, length));
-    bool fits = strstr(offer, "permessage-deflate") != NULL && strstr(offer, "server_") == NULL;
+    const char *answer = answer_to_offer(offer);
     free(offer);
-    if (fits) return true;
+    if (answer != NULL) return answer;
     at += length + (at[length] == ',');
   }
-  return false;
+  return NULL;
 }
 
 static bool choose_path(conn *c, const char *target) {
@@ -418,14 +427,16 @@ static bool answer(conn *c, const char *request) {
   const char *target = strchr(request, '/');
   if (key == NULL || strlen(key) < 24 || strncmp(request, "GET ", 4) != 0) return false;
   if (target == NULL || !choose_path(c, target)) return false;
-  c->agreed = (c->json || c->kind == ECHO) && offers_deflate(request);
+  const char *deflate = c->json || c->kind == ECHO ? answer_to_offers(request) : NULL;
+  c->agreed = deflate != NULL;
   if (c->json && !c->agreed) return false;
   char accept[29], text[300];
   accept_key(key, accept);
   int size = snprintf(text, sizeof text,
                       "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n"
-                      "Connection: Upgrade\r\nSec-WebSocket-Accept: %s\r\n%s\r\n",
-                      accept, c->agreed ? "Sec-WebSocket-Extensions: permessage-deflate\r\n" : "");
+                      "Connection: Upgrade\r\nSec-WebSocket-Accept: %s\r\n%s%s%s\r\n",
+                      accept, c->agreed ? "Sec-WebSocket-Extensions: " : "",
+                      c->agreed ? deflate : "", c->agreed ? "\r\n" : "");
   append(&output, text, (size_t)size);
   return true;
 }
