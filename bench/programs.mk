@@ -38,3 +38,15 @@ $(OUT)/core: bench/core.c bench/client.h FORCE | $(OUT)
 	$(CC) $(flags) -o $@ $< build/obj/core/*.o build/obj/net/*.o -pthread $$($(find) ldflags openssl)
 
 # ---------------------------------------------------------------- peers
+
+peer_flags = -D_GNU_SOURCE -Wall -Wextra -Wshadow -Werror $(CFLAGS) $$($(find) cflags openssl)
+
+$(OUT)/peers/%: bench/peers/%.c bench/peers/peer.h bench/client.h
+	@mkdir -p $(@D)
+	$(CC) -std=c11 $(peer_flags) -o $@ $< $(library) -lcrypto
+$(OUT)/peers/wslay: library := -lwslay
+$(OUT)/peers/lws: library := -lwebsockets
+
+$(OUT)/peers/%: bench/peers/%.cpp bench/peers/peer.h bench/client.h
+	@mkdir -p $(@D)
+	$(CXX) -std=c++17 -DNDEBUG $(peer_flags) -o $@ $< -lssl -lcrypto -pthread
