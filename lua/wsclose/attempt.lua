@@ -64,6 +64,8 @@ local function decide(self, info, frames_in)
   if self._stopping then return nil, close_info.not_retried(info, attempt.CLOSED_BY_PROGRAM) end
   local policy = self._settings.retry
   if not policy then return nil, retry.unasked(info) end
+  -- what is told if the policy raises
+  info.retry_refused = close_info.not_retried(info, "the retry policy raised an error")
   policy:closed(frames_in > (info.received and 1 or 0))
   return policy:next(info.code, info)
 end
@@ -80,7 +82,6 @@ function attempt.ended(self, info)
   if box then info.undelivered = box:ended(self._handle, info.undelivered, time) end
   local notice = { tell = tell_close, info = info }
   attempt.add_notice(self, notice)
-  info.retry_refused = close_info.not_retried(info, "the retry policy raised an error")
   local delay, refused = decide(self, info, frames_in or 0)
   info.retry_in, info.retry_refused = delay, not delay and refused or nil
   self._reconnecting = nil
@@ -117,13 +118,9 @@ local function read_attempt(self, changed)
 end
 
 local function connect(self, url, headers, protocols)
-  local config = self._settings.config
-  local ok, sentence, name = options.check_url(url)
+  local config, busy = self._settings.config, self.close_code == 1013
   self._url = url
-  if ok then
-    ok, sentence, name =
-      self._handle:start(config, url, headers, protocols, self.close_code == 1013)
-  end
+  local ok, sentence, name = self._handle:start(config, url, headers, protocols, busy)
   if ok then
     self._state = "running"
   else

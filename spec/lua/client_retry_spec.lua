@@ -336,6 +336,16 @@ describe("before_connect", function()
     assert.equal(1006, ws.close_code)
   end)
 
+  it("may not give a URL that a NUL cuts short", function()
+    local ws, server = start(upgraded())
+    function ws:before_connect() -- luacheck: ignore 212
+      return { url = server:url() .. "\0feed" }
+    end
+    assert.is_false((ws:update()))
+    assert.equal("url", ws.close_info.error.name)
+    assert.matches("NUL", ws.close_info.error.message)
+  end)
+
   it("may raise: the error comes out, and the attempt has failed", function()
     local told = {}
     local ws, server, time = start(upgraded(), {

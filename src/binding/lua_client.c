@@ -4,6 +4,8 @@
 #include "lua_options.h"
 #include "lua_push.h"
 
+#include <string.h>
+
 static uint64_t optional_us(lua_State *L, int index, uint64_t fallback) {
   return lua_isnoneornil(L, index) ? fallback : wsc_lua_to_us(luaL_checknumber(L, index));
 }
@@ -41,9 +43,22 @@ static int client_prepare(lua_State *L) {
   return 0;
 }
 
+static int refuse_start(lua_State *L, const char *sentence, int error) {
+  lua_pushnil(L);
+  lua_pushstring(L, sentence ? sentence : "not enough memory");
+  lua_pushstring(L, wsc_error_name(error));
+  return 3;
+}
+
+static bool holds_nul(lua_State *L, int index) {
+  size_t size;
+  const char *text = luaL_checklstring(L, index, &size);
+  return strlen(text) != size;
+}
+
 /* What one attempt has of its own: start's arguments 3 to 6. */
 static void read_attempt(lua_State *L, wsc_client_config *config) {
-  config->conn.url = luaL_checkstring(L, 3);
+  config->conn.url = lua_tostring(L, 3);
   if (!lua_isnil(L, 4)) wsc_lua_read_headers(L, 4, &config->conn);
   if (!lua_isnil(L, 5)) {
     const char *const *names = wsc_lua_read_strings(L, 5, &config->conn.protocol_count);
@@ -57,6 +72,7 @@ static void read_attempt(lua_State *L, wsc_client_config *config) {
 static int client_start(lua_State *L) {
   wsc_lua_box *box = check_client(L);
   lua_settop(L, 6);
+  if (holds_nul(L, 3)) return refuse_start(L, "the URL holds a NUL byte", WSC_ERR_URL);
   uint64_t now = wsc_lua_now(L, box);
   wsc_client_config config;
   read_config(L, box, &config);
@@ -67,12 +83,7 @@ static int client_start(lua_State *L) {
   int error = wsc_client_start(box->client, &config, now, &sentence);
   box->conn = error == WSC_OK ? wsc_client_conn(box->client) : NULL;
   wsc_lua_reraise(L, box);
-  if (error != WSC_OK) {
-    lua_pushnil(L);
-    lua_pushstring(L, sentence ? sentence : "not enough memory");
-    lua_pushstring(L, wsc_error_name(error));
-    return 3;
-  }
+  if (error != WSC_OK) return refuse_start(L, sentence, error);
   lua_pushboolean(L, 1);
   return 1;
 }
