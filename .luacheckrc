@@ -12,6 +12,7 @@ read_globals = {
 }
 
 files["spec"] = { std = "min+busted" }
+files["examples/testing/*_spec.lua"] = { std = "min+busted" }
 files["rockspec"] = { std = "+rockspec" }
 
 -- Run by nginx alone.

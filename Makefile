@@ -108,7 +108,7 @@ install: $(MODULE)
 uninstall:
 	cd "$(share_dir)" && rm -f $(lua:lua/%=%)
 	rm -f "$(lib_dir)/wsclose/core.so"
-	rmdir "$(share_dir)/wsclose" "$(lib_dir)/wsclose"
+	rmdir "$(share_dir)/wsclose/testing" "$(share_dir)/wsclose" "$(lib_dir)/wsclose"
 
 # ---------------------------------------------------------------- try it, test it
 

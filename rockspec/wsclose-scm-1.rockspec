@@ -41,6 +41,15 @@ build = {
     ["wsclose.hosted"] = "lua/wsclose/hosted.lua",
     ["wsclose.love"] = "lua/wsclose/love.lua",
     ["wsclose.luv"] = "lua/wsclose/luv.lua",
+    ["wsclose.testing"] = "lua/wsclose/testing/init.lua",
+    ["wsclose.testing.connection"] = "lua/wsclose/testing/connection.lua",
+    ["wsclose.testing.handle"] = "lua/wsclose/testing/handle.lua",
+    ["wsclose.testing.handshake"] = "lua/wsclose/testing/handshake.lua",
+    ["wsclose.testing.link"] = "lua/wsclose/testing/link.lua",
+    ["wsclose.testing.server"] = "lua/wsclose/testing/server.lua",
+    ["wsclose.testing.verbs"] = "lua/wsclose/testing/verbs.lua",
+    ["wsclose.testing.wire"] = "lua/wsclose/testing/wire.lua",
+    ["wsclose.testing.world"] = "lua/wsclose/testing/world.lua",
     ["wsclose.core"] = {
       sources = {
         "src/binding/lua_box.c",

@@ -3,7 +3,7 @@
 -- WSCLOSE_SEED=n and WSCLOSE_STREAMS=1 give the one that the message names.
 
 local talk = require "support.talk"
-local wire = require "support.scripted.wire"
+local wire = require "wsclose.testing.wire"
 local handshake = require "support.scripted.handshake"
 
 local STREAMS = tonumber(os.getenv "WSCLOSE_STREAMS" or 20000)

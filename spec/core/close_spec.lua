@@ -1,6 +1,6 @@
 local testing = require "wsclose.core_testing"
 local close = testing.close
-local wire = require "support.scripted.wire"
+local wire = require "wsclose.testing.wire"
 
 local floor = math.floor
 

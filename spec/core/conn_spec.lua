@@ -1,5 +1,5 @@
 local talk = require "support.talk"
-local wire = require "support.scripted.wire"
+local wire = require "wsclose.testing.wire"
 
 local function names(events)
   local list = {}

@@ -1,6 +1,6 @@
 local testing = require "wsclose.core_testing"
 local frame = testing.frame
-local wire = require "support.scripted.wire"
+local wire = require "wsclose.testing.wire"
 
 local floor = math.floor
 

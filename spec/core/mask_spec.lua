@@ -1,6 +1,6 @@
 local testing = require "wsclose.core_testing"
 local mask = testing.mask
-local wire = require "support.scripted.wire"
+local wire = require "wsclose.testing.wire"
 
 local KEY = wire.hex "37fa213d"
 

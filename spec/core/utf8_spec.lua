@@ -1,6 +1,6 @@
 local testing = require "wsclose.core_testing"
 local utf8 = testing.utf8
-local wire = require "support.scripted.wire"
+local wire = require "wsclose.testing.wire"
 
 local ACCEPT, REJECT = 0, 1
 local char, byte, floor = string.char, string.byte, math.floor

@@ -3,7 +3,7 @@
 
 local talk = require "support.talk"
 local wsclose = require "wsclose"
-local wire = require "support.scripted.wire"
+local wire = require "wsclose.testing.wire"
 
 local NORMAL = 1000
 

@@ -3,7 +3,8 @@
 -- It lives in the same process as the client under test and moves in lockstep with it: nothing
 -- runs but in `server:step()` and `ws:update(0)`, which `pump` calls in turn until what the spec
 -- waits for has happened.  It listens on 127.0.0.1, on a port the kernel chose, and never blocks.
--- Its frames and handshake are its own (scripted/wire.lua, scripted/handshake.lua), not wsclose's.
+-- Its frames and handshake are not the core's: wsclose.testing.wire, and scripted/handshake.lua.
+-- Where a spec is about what a program is told, wsclose.testing itself does, without a network.
 --
 --     local scripted = require "support.scripted_server"
 --
@@ -35,7 +36,7 @@ local socket = require "socket"
 local Connection = require "support.scripted.verbs"
 
 local scripted = {
-  wire = require "support.scripted.wire",
+  wire = require "wsclose.testing.wire",
   handshake = require "support.scripted.handshake",
 }
 

@@ -1,15 +1,15 @@
 --- A `wsclose.protocol` and a peer made of bytes: what specs of the core share.
 --
--- The peer's bytes are the scripted server's own (scripted/wire.lua, scripted/handshake.lua), never
--- the core's.  Time is a number that `talk:tick` moves; masks come from a fixed source.
+-- The peer's bytes are the scripted server's own (wsclose.testing.wire, scripted/handshake.lua),
+-- never the core's.  Time is a number that `talk:tick` moves; masks come from a fixed source.
 
 local wsclose = require "wsclose"
-local wire = require "support.scripted.wire"
+local wire = require "wsclose.testing.wire"
 local handshake = require "support.scripted.handshake"
 
 ---@class Talk
 ---@field p table the protocol object
----@field request handshake.Request
+---@field request wsclose.testing.Request
 ---@field now number
 local Talk = {}
 Talk.__index = Talk
@@ -38,7 +38,7 @@ end
 
 --- The same, with the handshake done: state "open".
 ---@param options? table of wsclose.protocol
----@param answer? handshake.Answer
+---@param answer? wsclose.testing.Answer
 ---@return Talk
 function talk.open(options, answer)
   local self = talk.new(options)
@@ -62,14 +62,14 @@ function talk.server(t)
   return server
 end
 
----@param answer? handshake.Answer
+---@param answer? wsclose.testing.Answer
 function Talk:answer(answer)
   self.p:input(handshake.answer(self.request, answer))
   return self
 end
 
 --- Feeds a frame, or raw bytes.
----@param frame wire.FrameToWrite|string
+---@param frame wsclose.testing.FrameToWrite|string
 function Talk:input(frame)
   self.p:input(type(frame) == "string" and frame or wire.frame(frame))
   return self
@@ -113,7 +113,7 @@ function Talk:tick(seconds)
 end
 
 --- The frames written since the last call, unmasked.
----@return wire.Frame[]
+---@return wsclose.testing.Frame[]
 function Talk:frames()
   local bytes = self.p:output()
   local frames, position = {}, 1

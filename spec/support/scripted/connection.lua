@@ -4,14 +4,14 @@
 -- it or not; a client that breaks RFC 6455 makes `server:step()` raise a sentence that says how.
 -- What a script may do with a connection is in verbs.lua.
 
-local wire = require "support.scripted.wire"
+local wire = require "wsclose.testing.wire"
 
 local READ_SIZE = 65536
 
 ---@class scripted.Connection
 ---@field index integer 1 for the first that the server accepted
----@field request? handshake.Request the opening handshake, once it has come
----@field frames wire.Frame[] every frame from the client, unmasked, in order
+---@field request? wsclose.testing.Request the opening handshake, once it has come
+---@field frames wsclose.testing.Frame[] every frame from the client, unmasked, in order
 ---@field close? {code: integer, reason: string} the client's Close; code 1005 for an empty one
 ---@field reading boolean false: leave the client's bytes in the kernel, so that its queue fills
 ---@field unparsed string bytes from the client that are not (yet) a request or a frame

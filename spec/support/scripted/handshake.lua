@@ -1,80 +1,10 @@
---- The opening handshake of WebSocket, seen from a server (RFC 6455 4).
---
--- Reads and judges a client's request and writes the answer, valid or altered at will.  Independent
--- of wsclose's core, as wire.lua is; SHA-1 is OpenSSL's.
+--- The opening handshake of wsclose.testing, but for Sec-WebSocket-Accept: here it is worked out
+-- without wsclose's core, by OpenSSL's SHA-1, so that a fault of the core cannot hide.
 
 local mime = require "mime"
+local shipped = require "wsclose.testing.handshake"
 
-local handshake = {}
-
----@class handshake.Request
----@field method string
----@field target string
----@field version string "HTTP/1.1"
----@field headers table<string, string> by lower-case name; repeated ones joined by ", "
----@field header_list string[][] name and value as they stand, in order
----@field head string all of it, as received
----@field key string of Sec-WebSocket-Key, or ""
-
-local function read_headers(lines, request)
-  for name, value in lines:gmatch "([^:\r\n]+):[ \t]*([^\r\n]*)\r\n" do
-    value = value:gsub("[ \t]+$", "")
-    request.header_list[#request.header_list + 1] = { name, value }
-    name = name:lower()
-    local before = request.headers[name]
-    request.headers[name] = before and before .. ", " .. value or value
-  end
-end
-
---- Reads the head of a request.
----@param bytes string
----@return handshake.Request? request nil: the blank line has not come yet
----@return string? rest what stands behind the head
-function handshake.read(bytes)
-  local _, head_end = bytes:find("\r\n\r\n", 1, true)
-  if not head_end then
-    return nil
-  end
-  local head = bytes:sub(1, head_end)
-  local method, target, version, headers_at = head:match "^(%S+) (%S+) (HTTP/%d%.%d)\r\n()"
-  local request = { head = head, headers = {}, header_list = {} }
-  request.method, request.target, request.version = method or "", target or "", version or ""
-  read_headers(head:sub(headers_at or 1, -3), request)
-  request.key = request.headers["sec-websocket-key"] or ""
-  return request, bytes:sub(head_end + 1)
-end
-
-local function header_has(request, name, word)
-  local list = "," .. (request.headers[name] or ""):lower():gsub("%s+", "") .. ","
-  return list:find("," .. word .. ",", 1, true) ~= nil
-end
-
---- What is wrong with an opening handshake, RFC 6455 4.1 and 4.2.1.
----@param request handshake.Request
----@return string? fault nil: nothing
-function handshake.fault(request)
-  local seen = {}
-  for _, header in ipairs(request.header_list) do
-    local name = header[1]:lower()
-    if name ~= "sec-websocket-protocol" and name ~= "sec-websocket-extensions" and seen[name] then
-      return header[1] .. " stands there twice"
-    end
-    seen[name] = true
-  end
-  if request.method ~= "GET" or request.version ~= "HTTP/1.1" then
-    return "the request line is not GET … HTTP/1.1"
-  elseif (request.headers.host or "") == "" then
-    return "no Host"
-  elseif not header_has(request, "upgrade", "websocket") then
-    return "Upgrade does not name websocket"
-  elseif not header_has(request, "connection", "upgrade") then
-    return "Connection does not name Upgrade"
-  elseif request.headers["sec-websocket-version"] ~= "13" then
-    return "Sec-WebSocket-Version is not 13"
-  elseif #request.key ~= 24 or #(mime.unb64(request.key) or "") ~= 16 then
-    return "Sec-WebSocket-Key is not 16 bytes in base64"
-  end
-end
+local handshake = setmetatable({}, { __index = shipped })
 
 --- SHA-1 of a string, as 20 bytes.  OpenSSL's, through the test-only module; replaceable.
 ---@type fun(bytes: string): string
@@ -88,61 +18,21 @@ function handshake.accept(key)
   return (mime.b64(handshake.sha1(key .. "258EAFA5-E914-47DA-95CA-C5AB0DC85B11")))
 end
 
----@class handshake.Answer what differs from a plain valid 101
----@field status? string the status line, without its line end
----@field protocol? string adds Sec-WebSocket-Protocol
----@field extensions? string adds Sec-WebSocket-Extensions
----@field set? table<string, string|false> replaces `Upgrade`, `Connection`, `Sec-WebSocket-Accept`;
---- false leaves it out
----@field lines? string[] further header lines, as they are to stand (folded, odd, broken)
----@field line_end? string default CRLF
----@field body? string bytes that follow in the same segment: frames, the body of a refusal
-
 --- The answer to a handshake.
----@param request handshake.Request
----@param answer? handshake.Answer
+---@param request wsclose.testing.Request
+---@param answer? wsclose.testing.Answer
 ---@return string bytes
 function handshake.answer(request, answer)
-  answer = answer or {}
-  local set = answer.set or {}
-  local lines = { answer.status or "HTTP/1.1 101 Switching Protocols" }
-  local function add(name, value)
-    if value then
-      lines[#lines + 1] = name .. ": " .. value
-    end
+  local all = {}
+  for name, value in pairs(answer or {}) do
+    all[name] = value
   end
-  local function own(name, value)
-    if set[name] ~= nil then
-      value = set[name]
-    end
-    add(name, value)
+  local set = { ["Sec-WebSocket-Accept"] = handshake.accept(request.key) }
+  for name, value in pairs(all.set or {}) do
+    set[name] = value
   end
-  own("Upgrade", "websocket")
-  own("Connection", "Upgrade")
-  own("Sec-WebSocket-Accept", set["Sec-WebSocket-Accept"] == nil and handshake.accept(request.key))
-  add("Sec-WebSocket-Protocol", answer.protocol)
-  add("Sec-WebSocket-Extensions", answer.extensions)
-  for _, line in ipairs(answer.lines or {}) do
-    lines[#lines + 1] = line
-  end
-  local line_end = answer.line_end or "\r\n"
-  return table.concat(lines, line_end) .. line_end .. line_end .. (answer.body or "")
-end
-
---- A plain HTTP answer, such as a refusal.
----@param status integer|string 503, or "503 Service Unavailable"
----@param headers? table<string, string>|string[] by name, or whole lines
----@param body? string
----@return string bytes
-function handshake.http(status, headers, body)
-  local lines = { "HTTP/1.1 " .. (tonumber(status) and status .. " Status" or status) }
-  for name, value in pairs(headers or {}) do
-    lines[#lines + 1] = type(name) == "number" and value or name .. ": " .. value
-  end
-  if body then
-    lines[#lines + 1] = "Content-Length: " .. #body
-  end
-  return table.concat(lines, "\r\n") .. "\r\n\r\n" .. (body or "")
+  all.set = set
+  return shipped.answer(request, all)
 end
 
 return handshake

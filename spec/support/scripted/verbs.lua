@@ -6,7 +6,7 @@
 
 local Connection = require "support.scripted.connection"
 local handshake = require "support.scripted.handshake"
-local wire = require "support.scripted.wire"
+local wire = require "wsclose.testing.wire"
 
 -- ---------------------------------------------------------------- what waits
 
@@ -33,7 +33,7 @@ function Connection:stall()
 end
 
 --- Waits for the opening handshake, and judges it.
----@return handshake.Request
+---@return wsclose.testing.Request
 function Connection:read_request()
   if not self.request then
     local request, rest
@@ -69,7 +69,7 @@ end
 
 --- Waits for the next frame that the script has not been given yet.
 ---@param what? string for the message when none comes
----@return wire.Frame
+---@return wsclose.testing.Frame
 function Connection:frame(what)
   self:wait(what or "a frame", function()
     return self.frames[self.taken + 1]
@@ -81,7 +81,7 @@ end
 --- Waits for the next frame and compares it.
 ---@param name string "text", "binary", "continuation", "ping", "pong", "close"
 ---@param payload? string nil: any
----@return wire.Frame
+---@return wsclose.testing.Frame
 function Connection:expect(name, payload)
   local frame = self:frame("a " .. name .. " frame")
   if frame.name ~= name or payload and frame.payload ~= payload then
@@ -116,7 +116,7 @@ end
 --- Waits for a whole message, in one frame or several; control frames between are passed over.
 ---@return string payload as on the wire: joined and unmasked, not inflated
 ---@return string kind "text" or "binary"
----@return wire.Frame[] frames its data frames
+---@return wsclose.testing.Frame[] frames its data frames
 function Connection:message()
   local frames, pieces = {}, {}
   repeat
@@ -177,7 +177,7 @@ function Connection:drip(bytes, cuts)
 end
 
 --- Sends one frame, as legal or illegal as asked; see wire.frame.
----@param frame wire.FrameToWrite
+---@param frame wsclose.testing.FrameToWrite
 function Connection:send_frame(frame)
   self:send(wire.frame(frame))
 end
@@ -220,9 +220,9 @@ function Connection:flood_pings(count)
 end
 
 --- Answers the opening handshake with a 101: valid, but for what `answer` alters.
----@param answer? handshake.Answer
+---@param answer? wsclose.testing.Answer
 ---@param cuts? integer|integer[] as for `drip`
----@return handshake.Request
+---@return wsclose.testing.Request
 function Connection:upgrade(answer, cuts)
   local request = self:read_request()
   if self.unparsed ~= "" then

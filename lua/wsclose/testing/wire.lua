@@ -2,8 +2,7 @@
 --
 -- Written from RFC 6455 alone, in plain Lua, and without wsclose's core, so that a fault of the
 -- core cannot hide behind the same fault here.  What it writes may be as illegal as a spec likes;
--- what it reads it reports and judges (`fault`).  It knows no socket: the scripted server uses it,
--- and specs of `wsclose.protocol` may.  The opening handshake is in handshake.lua.
+-- what it reads it reports and judges (`fault`).  The opening handshake is in handshake.lua.
 
 local byte, char, floor = string.byte, string.char, math.floor
 local unpack = rawget(_G, "unpack") or table.unpack -- luacheck: ignore 143
@@ -119,7 +118,7 @@ function wire.opcode(opcode)
   return OPCODES[opcode] or assert(tonumber(opcode), "no such opcode: " .. tostring(opcode))
 end
 
----@class wire.FrameToWrite
+---@class wsclose.testing.FrameToWrite
 ---@field opcode? integer|string default "text"
 ---@field payload? string default ""
 ---@field fin? boolean default true
@@ -147,7 +146,7 @@ local function length_bytes(length, form, mask_bit)
 end
 
 --- One frame, as legal or illegal as asked.
----@param frame wire.FrameToWrite
+---@param frame wsclose.testing.FrameToWrite
 ---@return string bytes
 function wire.frame(frame)
   local payload, first = frame.payload or "", wire.opcode(frame.opcode or "text")
@@ -179,7 +178,7 @@ function wire.close_payload(code, reason)
   return code and from_number(code, 2) .. (reason or "") or ""
 end
 
----@class wire.Frame
+---@class wsclose.testing.Frame
 ---@field fin boolean
 ---@field rsv1 boolean
 ---@field rsv2 boolean
@@ -230,7 +229,7 @@ end
 --- Reads the frame that begins at `position`.
 ---@param bytes string
 ---@param position? integer default 1
----@return wire.Frame? frame nil: more bytes are needed
+---@return wsclose.testing.Frame? frame nil: more bytes are needed
 ---@return integer next where the following frame begins; without a frame: how many bytes of `bytes`
 --- there must be, at least, before it is worth asking again
 function wire.read_frame(bytes, position)
@@ -262,7 +261,7 @@ function wire.read_frame(bytes, position)
 end
 
 --- What a client did wrong in this frame, as far as one frame shows it.
----@param frame wire.Frame
+---@param frame wsclose.testing.Frame
 ---@param rsv1_agreed? boolean was an extension agreed that uses RSV1?
 ---@return string? fault nil: nothing
 function wire.fault(frame, rsv1_agreed)

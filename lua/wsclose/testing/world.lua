@@ -1,0 +1,151 @@
+--- The scripted world: its time, its servers and its clients.  Nothing in it happens by itself, and
+-- nothing waits: where a client would, the servers' scripts are played and time jumps to the next
+-- moment at which something is due.
+
+local world = {}
+
+local FOREVER = math.huge
+
+-- A moment nearer than this has come: sums of seconds are not exact.
+local INSTANT = 1e-9
+
+-- Jumps of time after which a test is taken for stuck, counted from what it last asked for.
+local JUMPS_MAX = 20000
+
+--- Everything as before the first server.
+function world.reset()
+  world.time = 0
+  world.servers = {} -- in the order they were made
+  world.by_origin = {}
+  world.clients = setmetatable({}, { __mode = "v" })
+  world.client_count = 0
+  world.jumps = 0
+  world.playing = false
+  world.draw = function() return 0.5 end
+end
+
+world.reset()
+
+---@return number seconds
+function world.now()
+  return world.time
+end
+
+--- Has the moment come?
+---@param moment? number
+---@return boolean
+function world.is_due(moment)
+  return moment ~= nil and moment - world.time <= INSTANT
+end
+
+function world.add_client(ws)
+  world.client_count = world.client_count + 1
+  world.clients[world.client_count] = ws
+end
+
+--- Calls `visit` for all clients that are still in use, in the order they were made.
+function world.each_client(visit)
+  for i = 1, world.client_count do
+    local ws = world.clients[i]
+    if ws then visit(ws) end
+  end
+end
+
+-- "wss", "feed.example:443": what tells one server from another.  A path, user and query do not.
+local function origin_of(url)
+  local scheme, rest = url:match "^(%a[%w+]*)://(.*)$"
+  scheme = scheme:lower()
+  if scheme:find("unix", 1, true) then return scheme .. "://" .. rest:match "^[^:?#]*" end
+  local authority = rest:match "^[^/?#]*":gsub("^.*@", ""):lower()
+  if not authority:match ":%d+$" then
+    authority = authority:gsub(":$", "") .. (scheme == "wss" and ":443" or ":80")
+  end
+  return scheme .. "://" .. authority
+end
+
+--- The server that a URL leads to.
+---@param url string a valid one
+---@return wsclose.testing.Server?
+function world.server_of(url)
+  return world.by_origin[origin_of(url)]
+end
+
+function world.add_server(server, url)
+  world.by_origin[origin_of(url)] = server
+  world.servers[#world.servers + 1] = server
+end
+
+-- ---------------------------------------------------------------- time
+
+--- Lets the servers do what they can now.
+---@return boolean moved
+function world.play()
+  if world.playing then return false end
+  world.playing = true
+  local moved, fault = false, nil
+  for _, server in ipairs(world.servers) do
+    local ok, result = pcall(server.step, server)
+    if not ok then fault = fault or { result } end
+    moved = moved or result
+  end
+  world.playing = false
+  if fault then error(fault[1], 0) end
+  return moved
+end
+
+--- Lets the servers go as far as they come without the clients.
+function world.settle()
+  while world.play() do end -- luacheck: ignore 542
+end
+
+---@return string sentences where every server and client stands
+function world.describe()
+  local lines = {}
+  for _, server in ipairs(world.servers) do lines[#lines + 1] = server:describe() end
+  world.each_client(function(ws) lines[#lines + 1] = tostring(ws) end)
+  return table.concat(lines, "\n")
+end
+
+---@param what string
+function world.stuck(what)
+  error(("wsclose.testing: %s\n%s"):format(what, world.describe()), 0)
+end
+
+--- Moves time to the next moment at which a server has something to do, or to `moment`.
+---@param moment number of what else is due
+function world.jump(moment)
+  for _, server in ipairs(world.servers) do
+    local fault = server:unanswered()
+    if fault then world.stuck(fault) end
+    moment = math.min(moment, server:due() or FOREVER)
+  end
+  if moment == FOREVER then
+    world.stuck "this would wait for ever: no script goes on and no client has a deadline"
+  end
+  world.jumps = world.jumps + 1
+  if world.jumps > JUMPS_MAX then
+    world.stuck(("time went on %d times, and the test is where it was"):format(JUMPS_MAX))
+  end
+  world.time = math.max(world.time, moment)
+end
+
+local function has_work(handles)
+  for _, handle in ipairs(handles) do
+    if handle:has_work() then return true end
+  end
+  return false
+end
+
+--- What clients wait in: until one of them has work, at most `seconds`.
+function world.wait(handles, seconds)
+  local due = world.time + seconds
+  world.settle()
+  while not has_work(handles) and not world.is_due(due) do
+    local moment = due
+    for _, handle in ipairs(handles) do moment = math.min(moment, handle:deadline() or FOREVER) end
+    world.jump(moment)
+    world.settle()
+  end
+end
+
+return world

@@ -1,0 +1,81 @@
+-- docs/testing.md: every block of Lua runs and proves what it says, and every verb is there.
+
+local sources = require "support.sources"
+local testing = require "wsclose.testing"
+local wsclose = require "wsclose"
+
+local page = sources.read "docs/testing.md"
+
+local function load_in(env, text, name)
+  if setfenv then return setfenv(assert(loadstring(text, name)), env) end
+  return assert(load(text, name, "t", env))
+end
+
+-- Runs what stands in `it` at once, and counts it.
+local function environment()
+  local count = 0
+  local env = { testing = testing, wsclose = wsclose, assert = assert }
+  setmetatable(env, { __index = _G })
+  function env.describe(_, body) body() end
+  function env.after_each() end
+  function env.it(_, body)
+    body()
+    count = count + 1
+    testing.reset()
+  end
+  return env, function() return count end
+end
+
+describe("docs/testing.md", function()
+  local love
+
+  before_each(function() love = package.loaded["wsclose.love"] end)
+
+  after_each(function()
+    package.loaded["wsclose.love"] = love
+    testing.reset()
+  end)
+
+  local number = 0
+  for text in page:gmatch "\n```lua\n(.-)\n```" do
+    number = number + 1
+    local title = text:match '  it%("(.-)"' or text:match 'it%("(.-)"' or text:match "^[^\n]+"
+    it(("runs example %d: %s"):format(number, title), function()
+      local env, count = environment()
+      load_in(env, text, "=docs/testing.md, example " .. number)()
+      if text:find 'it%("' then assert.equal(1, count()) end
+    end)
+  end
+
+  it("has examples", function()
+    assert.is_true(number >= 10)
+  end)
+
+  it("has every verb, and what a test may ask a server", function()
+    local server, missing = testing.server "ws://feed.example", {}
+    local names = { "assert_done", "received" }
+    for name in pairs(server.verbs) do names[#names + 1] = name end
+    for _, name in ipairs(names) do
+      if not page:find("`server:" .. name .. "(", 1, true) then missing[#missing + 1] = name end
+    end
+    assert.is_true(#names > 20)
+    assert.same({}, missing)
+  end)
+
+  it("has every function of the module", function()
+    for name, value in pairs(testing) do
+      if type(value) == "function" then
+        assert.is_truthy(page:find("`testing%." .. name .. "[( ]"), name)
+      end
+    end
+  end)
+end)
+
+describe("examples/testing/bot_spec.lua", function()
+  local text = sources.read "examples/testing/bot_spec.lua"
+  local env = setmetatable({
+    describe = describe, it = it, before_each = before_each, after_each = after_each,
+    assert = assert,
+  }, { __index = _G })
+  load_in(env, text, "@examples/testing/bot_spec.lua")()
+end)
