@@ -140,6 +140,21 @@ describe("a scripted client", function()
     assert.equal(1001, ws.close_code)
   end)
 
+  it("keeps to its budget of messages", function()
+    local server = testing.server(URL)
+    server:accept():send("one"):send("two"):send "three"
+    local got = {}
+    local ws = assert(wsclose.new(URL, {
+      max_messages = 1, on_message = function(_, data) got[#got + 1] = data end,
+    }))
+    for _ = 1, 3 do ws:update() end
+    local before = #got
+    ws:update()
+    assert.equal(before + 1, #got)
+    testing.run()
+    assert.same({ "one", "two", "three" }, got)
+  end)
+
   it("may be collected", function()
     local server = testing.server(URL)
     server:accept()

@@ -147,6 +147,9 @@ end
 
 -- ---------------------------------------------------------------- attempts
 
+--- Nothing of TLS is needed.
+function Handle.prepare() end
+
 --- As the core's start.
 function Handle:start(config, url, headers, protocols)
   end_transport(self)
@@ -225,6 +228,15 @@ function Handle:pause(paused)
   if not paused then self.unread = self.begun end
 end
 
+--- The step that is due is made, so that time is told.
+function Handle:end_turn()
+  if self.step_due and self.begun then
+    self.step_due = false
+    step(self)
+  end
+  self:flush()
+end
+
 function Handle:flush()
   if self.begun then write(self) end
 end
@@ -234,11 +246,13 @@ Handle.__close = Handle.flush
 -- ---------------------------------------------------------------- what the program does
 
 -- An error of the core's names a line here; it is the program's, which called through client.lua.
-local function call(self, method, ...)
+local function call(self, level, method, ...)
   local ok, result, sentence, name = pcall(method, self.p, ...)
-  if not ok then error((tostring(result):gsub("^[^\n]-:%d+: ", "")), 4) end
+  if not ok then error((tostring(result):gsub("^[^\n]-:%d+: ", "")), level) end
   return result, sentence, name
 end
+
+local THROUGH_CLIENT, DIRECTLY = 4, 3
 
 local function queued(self, result, sentence, name)
   if name == "busy" then self.watched = true end
@@ -250,18 +264,22 @@ local function queued(self, result, sentence, name)
   return result, sentence, name
 end
 
+-- The method of a client as well: the program may call it directly.
 function Handle:send(...)
-  local result, sentence, name = call(self, self.p.send, ...)
-  return queued(self, result, sentence, name)
+  local handled, level = rawget(self, "_handle"), THROUGH_CLIENT
+  if handled then self, level = handled, DIRECTLY end
+  local result, sentence, name = call(self, level, self.p.send, ...)
+  result, sentence, name = queued(self, result, sentence, name)
+  return result, sentence, name
 end
 
 function Handle:send_fragment(...)
-  local result, sentence, name = call(self, self.p.send_fragment, ...)
+  local result, sentence, name = call(self, THROUGH_CLIENT, self.p.send_fragment, ...)
   return queued(self, result, sentence, name)
 end
 
 function Handle:ping(...)
-  local result, sentence, name = call(self, self.p.ping, ...)
+  local result, sentence, name = call(self, THROUGH_CLIENT, self.p.ping, ...)
   start_timers(self)
   return queued(self, result, sentence, name)
 end
@@ -269,9 +287,10 @@ end
 function Handle:close(...)
   local p = self.p
   if self.begun then
-    call(self, p.close, ...)
+    call(self, THROUGH_CLIENT, p.close, ...)
   else
-    call({ p = core.protocol(BLANK, self.random_bytes) }, p.close, ...) -- wrong arguments raise
+    local blank = { p = core.protocol(BLANK, self.random_bytes) }
+    call(blank, THROUGH_CLIENT, p.close, ...) -- wrong arguments raise
   end
   if not self.begun then return true end
   start_timers(self)

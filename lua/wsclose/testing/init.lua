@@ -46,8 +46,9 @@ end
 local played = setmetatable({
   client = handle.new, client_methods = handle.methods, wait = world.wait, now = world.now,
 }, { __index = core })
-local scripted =
-  load_again("wsclose.client", { ["wsclose.core"] = played, ["wsclose.outbox"] = false })
+local scripted = load_again("wsclose.client", {
+  ["wsclose.core"] = played, ["wsclose.outbox"] = false, ["wsclose.attempt"] = false,
+})
 
 -- A host's module puts waits of its own into a client, for an event loop that is not played here.
 local made_by_host = false
