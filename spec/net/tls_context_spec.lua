@@ -212,7 +212,7 @@ describe("what TLS reads", function()
   it("is not shared where a setting differs", function()
     local settings = {
       {}, { verify = false }, { min_version = "1.3" }, { ciphers = "DEFAULT" }, { alpn = false },
-      { ca = read(made.ca) }, { ca_path = made.ca_path },
+      { ca = read(made.ca) }, { ca = read(made.other_ca) }, { ca_path = made.ca_path },
       { cert = made.client_plain.cert, key = made.client_plain.key },
       { cert = made.client_plain.cert, key = read(made.client_plain.key) },
       { cert = made.client.cert, key = made.client.key, password = certificates.password },

@@ -45,8 +45,7 @@ static bool hash_system(EVP_MD_CTX *md) {
 static bool hash_authorities(EVP_MD_CTX *md, const wsc_tls_config *config) {
   if (!hash_number(md, config->verify) || !config->verify) return !config->verify;
   if (wsc_tls_uses_system(config)) return hash_system(md);
-  return hash_file(md, config->ca_file) && hash_file(md, config->ca_path) &&
-         hash_text(md, config->ca);
+  return hash_file(md, config->ca_file) && hash_file(md, config->ca_path);
 }
 
 static bool hash_config(EVP_MD_CTX *md, const wsc_tls_config *config) {
@@ -65,6 +64,20 @@ bool wsc_tls_take_fingerprint(const wsc_tls_config *config, uint8_t fingerprint[
   EVP_MD_CTX_free(md);
   ERR_clear_error();
   return done;
+}
+
+/* Where nobody is verified the text is not asked for. */
+static const char *ca_of(const wsc_tls_config *config) {
+  return config->verify ? config->ca : NULL;
+}
+
+/* Compared, not hashed: a system's list of authorities is a quarter of a megabyte, and every
+ * attempt asks. */
+bool wsc_tls_base_fits(const wsc_tls_base *base, const wsc_tls_config *config,
+                       const uint8_t fingerprint[32]) {
+  const char *ca = ca_of(config);
+  if (memcmp(base->fingerprint, fingerprint, sizeof base->fingerprint) != 0) return false;
+  return ca == NULL || base->ca == NULL ? ca == base->ca : strcmp(ca, base->ca) == 0;
 }
 
 /* ---------------------------------------------------------------- settings */
@@ -102,6 +115,14 @@ static bool set_verification(wsc_tls_base *base, const wsc_tls_config *config, c
   /* Reading some hundred authorities that nobody asks for would take its time. */
   return (!config->verify || wsc_tls_load_authorities(base->ssl_ctx, config, fault, size)) &&
          wsc_tls_load_client_certificate(base->ssl_ctx, config, fault, size);
+}
+
+static bool keep_ca(wsc_tls_base *base, const wsc_tls_config *config, char *fault, size_t size) {
+  const char *ca = ca_of(config);
+  (void)fault;
+  (void)size;
+  if (ca != NULL) base->ca = wsc_copy_string(base->platform, ca, strlen(ca));
+  return ca == NULL || base->ca != NULL;
 }
 
 static bool set_pins(wsc_tls_base *base, const wsc_tls_config *config, char *fault, size_t size) {
@@ -219,8 +240,8 @@ static bool set_sessions(wsc_tls_base *base, const wsc_tls_config *config, char 
 
 static bool apply_config(wsc_tls_base *base, const wsc_tls_config *config, char *fault,
                          size_t size) {
-  static setting *const settings[] = {set_protocol, set_sessions, set_verification, set_pins,
-                                      set_ciphers,  set_alpn,     set_keylog};
+  static setting *const settings[] = {set_protocol, set_sessions, keep_ca,  set_verification,
+                                      set_pins,     set_ciphers,  set_alpn, set_keylog};
   snprintf(fault, size, "no memory");
   base->ssl_ctx = SSL_CTX_new(TLS_client_method());
   base->bio_method = wsc_tls_bio_method_new();
@@ -265,5 +286,6 @@ void wsc_tls_base_free(wsc_tls_base *base) {
   BIO_meth_free(base->bio_method);
   if (base->keylog_fd >= 0) close(base->keylog_fd);
   wsc_release(base->platform, base->pins);
+  wsc_release(base->platform, base->ca);
   wsc_release(base->platform, base);
 }

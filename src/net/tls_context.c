@@ -4,7 +4,6 @@
 
 #include <assert.h>
 #include <stdio.h>
-#include <string.h>
 
 /* ---------------------------------------------------------------- the shelf */
 
@@ -25,8 +24,7 @@ static wsc_tls_base *find_base(const wsc_tls_shelf *shelf, const wsc_tls_config 
   uint8_t fingerprint[32];
   if (shelf->first == NULL || !wsc_tls_take_fingerprint(config, fingerprint)) return NULL;
   wsc_tls_base *base = shelf->first;
-  while (base != NULL && memcmp(base->fingerprint, fingerprint, sizeof fingerprint) != 0)
-    base = base->next;
+  while (base != NULL && !wsc_tls_base_fits(base, config, fingerprint)) base = base->next;
   return base;
 }
 
@@ -77,5 +75,5 @@ bool wsc_tls_context_fits(const wsc_tls_context *context, const wsc_tls_config *
   uint8_t fingerprint[32];
   return context->cache.size_max == config->session_cache_size &&
          wsc_tls_take_fingerprint(config, fingerprint) &&
-         memcmp(fingerprint, context->base->fingerprint, sizeof fingerprint) == 0;
+         wsc_tls_base_fits(context->base, config, fingerprint);
 }

@@ -52,11 +52,16 @@ typedef struct wsc_tls_base {
   size_t pin_count;
   int keylog_fd; /* -1: none */
   uint8_t fingerprint[32];
+  char *ca; /* owned; the authorities' text, or NULL */
 } wsc_tls_base;
 
-/* Of all settings that a base is made from; files count with what tells that they have changed.
- * False: no memory. */
+/* Of all settings that a base is made from but the text of authorities; files count with what tells
+ * that they have changed.  False: no memory. */
 bool wsc_tls_take_fingerprint(const wsc_tls_config *config, uint8_t fingerprint[32]);
+
+/* Is it what these settings make?  `fingerprint` is theirs. */
+bool wsc_tls_base_fits(const wsc_tls_base *base, const wsc_tls_config *config,
+                       const uint8_t fingerprint[32]);
 
 /* As wsc_tls_context_new. */
 wsc_tls_base *wsc_tls_base_new(const wsc_platform *platform, const wsc_tls_config *config,
