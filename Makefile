@@ -172,6 +172,20 @@ test-valgrind:
 	@scripts/setup valgrind $(LUA)
 	@$(MAKE) --no-print-directory suite RUNNER="$(valgrind)" SPEC="$(or $(SPEC),spec/core spec/net)"
 
+# ---------------------------------------------------------------- games and programs in C
+
+.PHONY: engine native bench-frames
+engine native:
+	@scripts/setup build $(LUA)
+	@$(MAKE) --no-print-directory -C examples/$@
+
+# The longest update of a game, SECONDS for each host.
+bench-frames:
+	@scripts/setup frames
+	@$(MAKE) --no-print-directory LUA=luajit
+	@$(MAKE) --no-print-directory LUA=lua5.4
+	@$$($(find) interpreter lua5.4) bench/frames/run.lua $(SECONDS)
+
 # ---------------------------------------------------------------- carry it elsewhere
 
 # One C file and one header, for programs that compile wsclose into themselves.
@@ -215,6 +229,8 @@ help:
 	@echo "make test-valgrind  the C side under valgrind"
 	@echo "make lint         compilers, clang-tidy, cppcheck, luacheck, clang-format, shellcheck"
 	@echo "make fuzz         each fuzz target for FUZZ_SECONDS ($(FUZZ_SECONDS))"
+	@echo "make engine       the C engine of examples/engine; make native, the C program without Lua"
+	@echo "make bench-frames the longest update of LÖVE and the C engine, SECONDS (60) for each"
 	@echo "make amalgamation all of it as dist/wsclose.c and dist/wsclose.h"
 	@echo "make portability  the builds of docs/portability.md; make portability-NAME runs one"
 	@echo "make clean        forget everything built"

@@ -1,29 +1,88 @@
---- Measures what a frame's call costs, by what the client was doing.
+--- Measures what a frame's update costs, by what the client was doing.
 local SECONDS = tonumber(os.getenv "WSCLOSE_SECONDS")
+local LIMIT = 0.001
+
+local ORDER = {
+  "first start", "resolve, connect", "TLS, first", "TLS, full", "TLS, resumed", "TLS, broken",
+  "handshake", "open", "messages", "no messages", "close 1001", "close 1006", "waiting",
+  "retry start",
+}
+
+local function add(to, took, frames, over)
+  to.longest = math.max(to.longest, took)
+  to.frames, to.over = to.frames + frames, to.over + over
+end
+
+local function new_entry() return { longest = 0, frames = 0, over = 0 } end
+
+local function show(label, name, entry)
+  local line = "LONGEST %-7s%-18s%7d updates, longest %.3f ms, %d over 1 ms"
+  print(line:format(label, name, entry.frames, entry.longest * 1000, entry.over))
+end
+
+-- "TLS": how it went on is known once the connection is open.
+local function name_of(before, after, came)
+  if came.code then return "close " .. came.code end
+  if before.state == "idle" then return "first start" end
+  if before.state == "waiting" then
+    return after.state == "waiting" and "waiting" or "retry start"
+  end
+  if before.state ~= "connecting" then return came.messages and "messages" or "no messages" end
+  if before.phase == "tls" or after.phase == "tls" then return "TLS" end
+  if after.state == "open" then return "open" end
+  return before.phase == "handshake" and "handshake" or "resolve, connect"
+end
 
 ---@param label string
----@param state fun(): string
+---@param ws wsclose.Client
+---@param cpu fun(): number this thread's seconds of processor time
 ---@param update fun()
 ---@return fun(): boolean frame true once, when the time is over and all is printed
-return function(label, state, update)
-  local longest, frames, began, over = {}, {}, os.time(), false
+return function(label, ws, cpu, update)
+  local entries, tls, attempts, total = {}, new_entry(), 0, 0
+  local began, over, came = os.time(), false, {}
+  ws.on_message = function()
+    came.messages, total = true, total + 1
+  end
+  ws.on_close = function(_, code) came.code = code end
+
+  local function entry(name)
+    entries[name] = entries[name] or new_entry()
+    return entries[name]
+  end
+
+  local function end_tls(after)
+    if tls.frames == 0 or after.state == "connecting" then return end
+    local how = after.tls and "full" or "broken"
+    if after.tls and attempts == 0 then how = "first" end
+    if after.tls and after.tls.resumed then how = "resumed" end
+    add(entry("TLS, " .. how), tls.longest, tls.frames, tls.over)
+    tls, attempts = new_entry(), attempts + 1
+  end
+
+  local function show_all()
+    local all = new_entry()
+    for _, name in ipairs(ORDER) do
+      if entries[name] then show(label, name, entries[name]) end
+    end
+    for _, one in pairs(entries) do add(all, one.longest, one.frames, one.over) end
+    print(("LONGEST %-7s%d messages in %d s"):format(label, total, SECONDS))
+    print(("LONGEST %-7slongest update %.3f ms of CPU time, %d of %d over 1 ms"):format(
+      label, all.longest * 1000, all.over, all.frames))
+  end
+
   return function()
-    local before, start = state(), os.clock()
+    local before, start = ws:info(), cpu()
     update()
-    local took = os.clock() - start
-    local after = state()
-    local doing = before == after and before or before .. " to " .. after
-    longest[doing] = math.max(longest[doing] or 0, took)
-    frames[doing] = (frames[doing] or 0) + 1
+    local took = cpu() - start
+    local after = ws:info()
+    local name = name_of(before, after, came)
+    add(name == "TLS" and tls or entry(name), took, 1, took > LIMIT and 1 or 0)
+    end_tls(after)
+    came = {}
     if over or os.time() - began < SECONDS then return false end
     over = true
-    local names = {}
-    for name in pairs(longest) do names[#names + 1] = name end
-    table.sort(names)
-    for _, name in ipairs(names) do
-      local line = "LONGEST %-7s %-22s %6d frames, longest %.3f ms of CPU"
-      print(line:format(label, name, frames[name], longest[name] * 1000))
-    end
+    show_all()
     return true
   end
 end

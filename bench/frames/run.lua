@@ -1,9 +1,10 @@
 --- The longest frame: LÖVE and the C engine connect over TLS, take 10,000 messages a second within
 -- their budgets, and meet a 1001 every few seconds.
 --
---     make LUA=luajit && make && lua5.4 bench/frames/run.lua [SECONDS]
+--     make bench-frames                  -- 60 seconds for each; SECONDS=10 for less
 --
--- Prints for each host and for each thing it was doing the longest call of a frame, as CPU time.
+-- Prints for each host and for each thing it was doing the longest update, as CPU time of its
+-- thread, and how many took more than a millisecond.
 
 package.path = "./lua/?.lua;./lua/?/init.lua;./spec/?.lua;" .. package.path
 package.cpath = "./build/lua5.4/?.so;" .. package.cpath

@@ -65,10 +65,19 @@ static void preload(lua_State *L) {
   lua_pop(L, 2);
 }
 
+/* cpu_time() -> seconds of processor time that this thread has had */
+static int cpu_time(lua_State *L) {
+  struct timespec time;
+  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time);
+  lua_pushnumber(L, (lua_Number)time.tv_sec + (lua_Number)time.tv_nsec / 1e9);
+  return 1;
+}
+
 static lua_State *open_lua(void) {
   lua_State *L = luaL_newstate();
   if (!L) exit(1);
   luaL_openlibs(L);
+  lua_register(L, "cpu_time", cpu_time);
   preload(L);
   run_file(L, "sandbox");
   run_file(L, "game");

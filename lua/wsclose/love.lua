@@ -1,4 +1,4 @@
---- Clients in LÖVE: all of them by one call a frame, within a budget.
+--- Clients in LÖVE: all of them by one call a frame, each within its budget.
 --
 --     local wsclose = require "wsclose.love"
 --     local ws = wsclose.new("wss://play.example/room", { retry = true, on_message = handle })
@@ -8,7 +8,6 @@
 -- takes.  When the game ends or restarts, open connections say 1001.
 
 local client = require "wsclose.client"
-local core = require "wsclose.core"
 local hosted = require "wsclose.hosted"
 
 local Client = client.Client
@@ -39,10 +38,19 @@ end
 
 local module = hosted.module { wait = wait, wake = wake, adopt = adopt }
 
---- What one frame gives to messages, of all clients together; what is left waits for the next one.
--- At least one message is taken.
-module.max_messages = 1000
-module.max_time = 0.001 -- seconds
+-- What one update gives at most, unless the program says otherwise: a frame has 16 ms.
+local BUDGET = { max_messages = 1000, max_time = 0.001 }
+
+local new = module.new
+
+--- As wsclose.new, with a default for max_messages and max_time.
+function module.new(url, options)
+  if options ~= nil and type(options) ~= "table" then return new(url, options) end -- it raises
+  local all = {}
+  for name, value in pairs(BUDGET) do all[name] = value end
+  for name, value in pairs(options or {}) do all[name] = value end
+  return new(url, all)
+end
 
 local function resume_waiters(ws)
   local list, fault = waiters[ws], nil
@@ -54,29 +62,6 @@ local function resume_waiters(ws)
   if fault then error(fault, 0) end
 end
 
--- Gives messages to on_message, `left` at most and none after `due`; how many are left.
-local function deliver(ws, left, due)
-  while left > 0 do
-    local data, kind = Client.receive(ws, 0)
-    if not data then return left end
-    left = left - 1
-    ws:on_message(data, kind)
-    if core.now() >= due then return 0 end
-  end
-  return 0
-end
-
-local function update_one(ws, left, due)
-  if #waiters[ws] > 0 then
-    resume_waiters(ws)
-  elseif ws.on_message and left > 0 then
-    left = deliver(ws, left, due)
-  elseif not ws.on_message then
-    ws:update()
-  end
-  return left
-end
-
 local function is_over(ws)
   return ws:state() == "closed" and not ws:timeout() and #waiters[ws] == 0
 end
@@ -85,16 +70,14 @@ end
 -- turn with the next frame.
 ---@return boolean alive is there a client that is not closed for good?
 function module.update()
-  local left, due = module.max_messages, core.now() + module.max_time
   for _ = 1, #clients do
     local ws = table.remove(clients, 1)
     if is_over(ws) then
       waiters[ws] = nil
     else
-      clients[#clients + 1] = ws -- behind the others, so that a busy one starves none
-      left = update_one(ws, left, due)
+      clients[#clients + 1] = ws -- behind the others, so that one with errors starves none
+      if #waiters[ws] > 0 then resume_waiters(ws) else ws:update() end
     end
-    if left <= 0 then break end
   end
   return #clients > 0
 end

@@ -31,4 +31,8 @@ describe("wsclose.love", function()
     local host = start "budget"
     assert.equal("MOST 7 ERRORS 1 OTHER true", host.program:expect "^MOST.*")
   end)
+
+  it("gives each client a budget, unless its options name another", function()
+    start("defaults").program:expect "^DEFAULT 1000 0.001 GIVEN 1000 0.5$"
+  end)
 end)

@@ -38,10 +38,17 @@ function cases.coroutines()
   end)()
 end
 
+function cases.defaults()
+  local function budget_of(more)
+    local budget = wsclose.new(URL, more)._settings.budget
+    return ("%g %g"):format(budget.messages, budget.time)
+  end
+  say(("DEFAULT %s GIVEN %s"):format(budget_of(nil), budget_of { max_time = 0.5 }))
+end
+
 -- A burst is spread over frames, in order, a second client has its turn, and an error in a callback
 -- loses nothing.
 function cases.budget()
-  wsclose.max_messages, wsclose.max_time = 7, math.huge
   local count, in_frame, most, errors, other = 0, 0, 0, 0, 0
   local update = wsclose.update
   local function finish(ws)
@@ -49,6 +56,8 @@ function cases.budget()
     say(("MOST %d ERRORS %d OTHER %s"):format(most, errors, tostring(other > 0)))
   end
   wsclose.new(URL .. "?id=burst", options {
+    max_messages = 7,
+    max_time = math.huge,
     on_open = function(ws)
       for i = 1, 1000 do ws:send(tostring(i)) end
     end,
@@ -62,7 +71,7 @@ function cases.budget()
   wsclose.new(URL .. "?id=other", options {
     on_open = function(ws) ws:send "x" end,
     on_message = function(ws)
-      other, in_frame = other + 1, in_frame + 1
+      other = other + 1
       if count < 1000 then ws:send "x" else ws:close() end
     end,
   })
