@@ -7,11 +7,12 @@
 -- An attempt that never opened goes straight to next().  A wait that is cut short (ws:kick()) needs
 -- no call: next() has counted the attempt already.
 
+local checks = require "wsclose.checks"
 local close_codes = require "wsclose.close_codes"
 local retry_after = require "wsclose.retry_after"
 local retry_options = require "wsclose.retry_options"
 
-local is_callable, described = retry_options.is_callable, retry_options.described
+local is_callable, described = checks.is_callable, retry_options.described
 
 local retry = {}
 

@@ -1,6 +1,9 @@
 --- The options of a retry policy: their defaults, their checks, and what to say of a bad one.
 
+local checks = require "wsclose.checks"
 local close_codes = require "wsclose.close_codes"
+
+local is_callable = checks.is_callable
 
 ---@alias wsclose.RetryRule boolean | number true: yes; false: no; a number: after so many seconds
 
@@ -23,12 +26,6 @@ local close_codes = require "wsclose.close_codes"
 
 local function is_number(value, low)
   return type(value) == "number" and value >= low and value - value == 0
-end
-
-local function is_callable(value)
-  if type(value) == "function" then return true end
-  local meta = getmetatable(value)
-  return type(meta) == "table" and type(meta.__call) == "function"
 end
 
 local function described(value)
@@ -102,37 +99,11 @@ local OPTIONS = {
   sleep = { "a function", is_callable },
 }
 
--- How many letters must be changed, added or dropped to make `b` of `a`.
-local function distance(a, b)
-  local rows = { [0] = {} }
-  for j = 0, #b do rows[0][j] = j end
-  for i = 1, #a do
-    rows[i] = { [0] = i }
-    for j = 1, #b do
-      local same = a:byte(i) == b:byte(j)
-      local changed = rows[i - 1][j - 1] + (same and 0 or 1)
-      rows[i][j] = math.min(rows[i - 1][j] + 1, rows[i][j - 1] + 1, changed)
-    end
-  end
-  return rows[#a][#b]
-end
-
-local function nearest_option(name)
-  local nearest, least
-  for known in pairs(OPTIONS) do
-    local changes = distance(tostring(name):lower(), known)
-    if not least or changes < least or changes == least and known < nearest then
-      nearest, least = known, changes
-    end
-  end
-  return nearest
-end
-
 local function fault_of(name, value)
   local option = OPTIONS[name]
   if not option then
     local line = 'unknown option %s; did you mean "%s"?'
-    return line:format(described(name), nearest_option(name))
+    return line:format(described(name), checks.nearest(tostring(name), OPTIONS))
   end
   local good, key = option[2](value)
   if good then return nil end
@@ -190,4 +161,4 @@ local function read(given)
   return options
 end
 
-return { read = read, is_rule = is_rule, is_callable = is_callable, described = described }
+return { read = read, is_rule = is_rule, described = described }

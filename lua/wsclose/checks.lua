@@ -1,0 +1,158 @@
+--- What the values of options may be, and what to say of one that is not.  A check takes the
+-- option's path and the value, gives what is to be used, and raises a sentence.
+
+local checks = {}
+
+-- ---------------------------------------------------------------- saying what is wrong
+
+local function described(value)
+  if type(value) == "number" or type(value) == "boolean" then return tostring(value) end
+  return type(value)
+end
+
+--- Caught in options.read, which gives the sentence to its caller.
+function checks.fail(path, expected, value, shown)
+  local line = "option '%s': expected %s, got %s"
+  error(line:format(path, expected, shown or described(value)), 0)
+end
+
+function checks.fail_with(path, sentence)
+  error(("option '%s': %s"):format(path, sentence), 0)
+end
+
+-- How many letters must be changed, added or dropped to make `b` of `a`.
+local function distance(a, b)
+  local row = {}
+  for j = 0, #b do row[j] = j end
+  for i = 1, #a do
+    local diagonal = row[0]
+    row[0] = i
+    for j = 1, #b do
+      local best = diagonal + (a:byte(i) == b:byte(j) and 0 or 1)
+      diagonal = row[j]
+      row[j] = math.min(best, row[j] + 1, row[j - 1] + 1)
+    end
+  end
+  return row[#b]
+end
+
+--- The known name that is the most like `name`.
+---@param known table<string, any>
+---@return string
+function checks.nearest(name, known)
+  local best, least
+  for candidate in pairs(known) do
+    local changes = distance(name:lower(), candidate)
+    if not least or changes < least or changes == least and candidate < best then
+      best, least = candidate, changes
+    end
+  end
+  return best
+end
+
+function checks.fail_unknown(prefix, name, known)
+  if type(name) ~= "string" then
+    error(("option %s%s: expected a name, got %s"):format(prefix, tostring(name), type(name)), 0)
+  end
+  error(("unknown option '%s%s'; did you mean '%s%s'?"):format(
+    prefix, name, prefix, checks.nearest(name, known)), 0)
+end
+
+-- ---------------------------------------------------------------- kinds of values
+
+function checks.is_callable(value)
+  if type(value) == "function" then return true end
+  local meta = getmetatable(value)
+  return type(meta) == "table" and type(meta.__call) == "function"
+end
+
+function checks.callable(path, value)
+  if not checks.is_callable(value) then checks.fail(path, "a function", value) end
+  return value
+end
+
+function checks.boolean(path, value)
+  if type(value) ~= "boolean" then checks.fail(path, "true or false", value) end
+  return value
+end
+
+function checks.seconds(path, value)
+  -- not a number is neither
+  if type(value) ~= "number" or value ~= value or value < 0 then
+    checks.fail(path, "seconds >= 0", value)
+  end
+  return value
+end
+
+function checks.whole(low, high)
+  local expected = ("a whole number >= %d"):format(low)
+  if high then expected = ("a whole number from %d to %d"):format(low, high) end
+  return function(path, value)
+    local good = type(value) == "number" and value >= low and value <= (high or 2 ^ 53)
+    if not good or value % 1 ~= 0 then checks.fail(path, expected, value) end
+    return value
+  end
+end
+
+local function contains_any(text, bytes)
+  for byte in bytes:gmatch "." do
+    if text:find(byte, 1, true) then return true end
+  end
+  return text:find("\0", 1, true) ~= nil
+end
+
+function checks.text(path, value)
+  if type(value) ~= "string" then checks.fail(path, "a string", value) end
+  if contains_any(value, "") then checks.fail_with(path, "must not hold NUL") end
+  return value
+end
+
+function checks.line(path, value)
+  checks.text(path, value)
+  if contains_any(value, "\r\n") then checks.fail_with(path, "must not hold CR or LF") end
+  return value
+end
+
+function checks.list_of_lines(path, value)
+  if type(value) == "string" then value = { value } end
+  if type(value) ~= "table" then checks.fail(path, "a list of strings", value) end
+  local lines = {}
+  for key in pairs(value) do
+    if type(key) ~= "number" then checks.fail(path, "a list", nil, "the key " .. tostring(key)) end
+  end
+  for i = 1, #value do
+    lines[i] = checks.line(("%s[%d]"):format(path, i), value[i])
+  end
+  return lines
+end
+
+--- A table of named fields; `fields` has a check for each name.
+function checks.group(fields)
+  return function(path, value)
+    if type(value) ~= "table" then checks.fail(path, "a table", value) end
+    local checked = {}
+    for name, field in pairs(value) do
+      local check = fields[name]
+      if not check then checks.fail_unknown(path .. ".", name, fields) end
+      checked[name] = check(path .. "." .. name, field)
+    end
+    return checked
+  end
+end
+
+function checks.sorted_keys(map)
+  local keys = {}
+  for key in pairs(map) do keys[#keys + 1] = key end
+  table.sort(keys)
+  return keys
+end
+
+function checks.need_string_keys(path, map)
+  for key in pairs(map) do
+    if type(key) ~= "string" then
+      checks.fail(path, "names as keys", nil, "the key " .. tostring(key))
+    end
+  end
+end
+
+return checks
