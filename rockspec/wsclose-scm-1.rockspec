@@ -49,6 +49,7 @@ build = {
     ["wsclose.testing.handle"] = "lua/wsclose/testing/handle.lua",
     ["wsclose.testing.handshake"] = "lua/wsclose/testing/handshake.lua",
     ["wsclose.testing.link"] = "lua/wsclose/testing/link.lua",
+    ["wsclose.testing.many"] = "lua/wsclose/testing/many.lua",
     ["wsclose.testing.server"] = "lua/wsclose/testing/server.lua",
     ["wsclose.testing.verbs"] = "lua/wsclose/testing/verbs.lua",
     ["wsclose.testing.wire"] = "lua/wsclose/testing/wire.lua",

@@ -281,6 +281,7 @@ describe("code that waits", function()
     assert.is_true(wsclose.update(0, a, b))
     wsclose.run(a, b)
     assert.same({ "closed", "closed", 5 }, { a:state(), b:state(), clock:now() })
+    assert.is_false(wsclose.update(1, a, b))
   end)
 
   it("a game's update(0) once a frame lets no time go by itself", function()

@@ -340,6 +340,9 @@ function Handle:peer()
   return { phase = phases[state] or self.phase or "close", address = "192.0.2.1", family = 4 }
 end
 
+--- For a wait for many clients, which looks at each here.
+function Handle.wake() end
+
 --- There is no descriptor.
 function Handle:pollfd() -- luacheck: ignore 212
   return nil

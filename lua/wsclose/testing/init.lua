@@ -20,9 +20,11 @@
 local core = require "wsclose.core"
 local client = require "wsclose.client"
 local handle = require "wsclose.testing.handle"
+local many = require "wsclose.testing.many"
 local options = require "wsclose.options"
 local server = require "wsclose.testing.verbs"
 local world = require "wsclose.testing.world"
+local wsclose = require "wsclose"
 
 local testing = {}
 
@@ -60,8 +62,6 @@ function scripted.Client.__newindex(ws, name, value)
   rawset(ws, name, value)
 end
 
-local real = { new = client.new, update = client.update }
-
 -- A policy of the client's, unless it brings its own.
 local function script_policy(policy)
   if not policy then return end
@@ -77,18 +77,28 @@ local function new(url, settings, headers)
   return ws, sentence, name
 end
 
-local function update(seconds, clients)
-  local of_here = getmetatable(clients[1]) == scripted.Client
-  return (of_here and scripted or real).update(seconds, clients)
+local function is_scripted(first)
+  if type(first) == "table" and type(first[1]) == "table" then first = first[1] end
+  return getmetatable(first) == scripted.Client
+end
+
+local real = { new = client.new, update = wsclose.update, run = wsclose.run }
+
+local function update(seconds, ...)
+  return (is_scripted((...)) and many or real).update(seconds, ...)
+end
+
+local function run(...)
+  return (is_scripted((...)) and many or real).run(...)
 end
 
 local function enter()
-  client.new, client.update = new, update
+  client.new, wsclose.update, wsclose.run = new, update, run
 end
 
 --- Forgets servers and clients, sets the clock to 0, and lets new clients be real again.
 function testing.reset()
-  client.new, client.update = real.new, real.update
+  client.new, wsclose.update, wsclose.run = real.new, real.update, real.run
   world.reset()
 end
 
