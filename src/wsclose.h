@@ -500,6 +500,48 @@ void wsc_client_get_info(const wsc_client *client, wsc_client_info *info);
 /* Monotonic now. */
 uint64_t wsc_clock_now_us(void);
 
+/* ---------------------------------------------------------------- many clients, one wait */
+
+/* A loop over clients whose cost follows those that have work, not those that there are: epoll or
+ * kqueue, and poll where a system has neither.  A round:
+ *
+ *     for (int left = wsc_loop_wait(loop, now, WSC_NEVER); left > 0; left--) {
+ *       if (!wsc_loop_next(loop, &client, &user)) break;
+ *       … wsc_client_step, the events, wsc_client_flush, as with a single client …
+ *     }
+ *
+ * In between all else may be done to all clients, those of the loop included: what a client is due
+ * for is looked at when the next wait begins.  Only what wsc_conn_send, _ping and _close queue
+ * outside of a client's turn has to be followed by a wsc_client_flush. */
+typedef struct wsc_loop wsc_loop;
+
+wsc_loop *wsc_loop_new(const wsc_platform *platform); /* NULL: no memory */
+void wsc_loop_free(wsc_loop *loop); /* the clients go on without it; NULL is fine */
+
+/* Puts a client into the loop; it may be in several.  `user` comes back from wsc_loop_next; adding
+ * again changes it.  WSC_ERR_MEMORY: it is not in. */
+int wsc_loop_add(wsc_loop *loop, wsc_client *client, void *user);
+void wsc_loop_remove(wsc_loop *loop, wsc_client *client);
+size_t wsc_loop_count(const wsc_loop *loop);
+
+/* Besides what it is due for itself, the client is given out at `at_us`, once, for what the program
+ * wants to do then: its next attempt, say.  0: at once; WSC_NEVER: no more. */
+void wsc_loop_alarm(wsc_loop *loop, wsc_client *client, uint64_t at_us);
+
+/* Waits until a client has work, an alarm rings, or timeout_us passed; not at all while there are
+ * clients that wsc_loop_next has not given out.  Returns how many there are.  A signal ends the
+ * wait early. */
+int wsc_loop_wait(wsc_loop *loop, uint64_t now_us, uint64_t timeout_us);
+
+/* The next client with work, those that waited longest first; false: none is left.  One that was
+ * freed since it was added comes once more, with *client NULL, and is out of the loop. */
+bool wsc_loop_next(wsc_loop *loop, wsc_client **client, void **user);
+
+/* For a loop around this one: a descriptor that turns readable when a client has work, -1 where the
+ * system has none; and the moment at which a wait would end all the same, 0: at once. */
+int wsc_loop_pollfd(wsc_loop *loop);
+uint64_t wsc_loop_deadline(wsc_loop *loop);
+
 /* ---------------------------------------------------------------- Lua */
 
 struct lua_State;

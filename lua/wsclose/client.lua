@@ -15,6 +15,7 @@ local writer = require "wsclose.writer"
 local methods = core.client_methods
 local next_of_turn, end_turn, take_event = methods.turn, methods.end_turn, methods.take
 local core_send, core_flush, core_state = methods.send, methods.flush, methods.state
+local core_wake = methods.wake
 local now, notify, add_notice = attempt.now, attempt.notify, attempt.add_notice
 
 local FOREVER = math.huge
@@ -454,6 +455,7 @@ local function stop(self)
   }, "retry_in")
   self.close_code, self.close_reason = info.code, info.reason
   self._state = "closed"
+  core_wake(self._handle)
 end
 
 --- Starts the closing handshake and returns at once; on_close tells when it is over.  While
@@ -490,6 +492,7 @@ function Client:reconnect(code, reason)
     if self._paused or self._full then self:resume() end
   elseif self._state == "waiting" or self._state == "closed" then
     self._stopping, self._state, self._due = nil, "waiting", now(self)
+    core_wake(self._handle)
   end
   return true
 end
@@ -499,6 +502,7 @@ end
 function Client:kick()
   if self._state ~= "waiting" then return false end
   self._due = now(self)
+  core_wake(self._handle)
   return true
 end
 
@@ -634,43 +638,6 @@ function client.new(url, settings, headers)
     self._outbox, self.send = outbox.new(settings.outbox), send_with_outbox
   end
   return setmetatable(self, Client)
-end
-
--- ---------------------------------------------------------------- many clients, one wait
-
--- Seconds that may be waited on behalf of this client; nil: it is closed for good.
-local function may_wait(self)
-  if self._notices then return 0 end
-  local state = self._state
-  if state == "running" then
-    local deadline = self._handle:deadline()
-    return deadline and math.max(0, deadline - now(self)) or FOREVER
-  elseif state == "waiting" then
-    return math.max(0, self._due - now(self))
-  elseif state == "closed" then
-    return nil
-  end
-  return state == "idle" and 0 or 0.01
-end
-
---- One round for many: one wait, then update for each.
----@param seconds number at most
----@param clients wsclose.Client[]
----@return boolean alive is there anything left to do for one of them?
-function client.update(seconds, clients)
-  local handles, alive = {}, false
-  for i = 1, #clients do
-    local self = clients[i]
-    local wait = may_wait(self)
-    if wait then alive, seconds = true, math.min(seconds, wait) end
-    if self._state == "running" then handles[#handles + 1] = self._handle end
-  end
-  if alive and seconds > 0 then core.wait(handles, seconds) end
-  alive = false
-  for i = 1, #clients do
-    alive = clients[i]:update() or alive
-  end
-  return alive
 end
 
 return client

@@ -10,6 +10,7 @@ local core = require "wsclose.core"
 local client = require "wsclose.client"
 local close_codes = require "wsclose.close_codes"
 local close_info = require "wsclose.close_info"
+local many = require "wsclose.many"
 local options = require "wsclose.options"
 local retry = require "wsclose.retry"
 local writer = require "wsclose.writer"
@@ -77,20 +78,9 @@ function wsclose.connect(url, given)
   return nil, close_info.why_not_open(info), fault and fault.name or "state", info
 end
 
---- One round of work for many clients, with one wait.
----@param seconds? number at most; default 0
----@param ... wsclose.Client
----@return boolean alive false once all are closed for good
-function wsclose.update(seconds, ...)
-  return client.update(seconds or 0, { ... })
-end
-
---- Runs many clients until all are closed for good.
----@param ... wsclose.Client
-function wsclose.run(...)
-  local clients = { ... }
-  while client.update(math.huge, clients) do end -- luacheck: ignore 542
-end
+wsclose.group = many.group
+wsclose.update = many.update
+wsclose.run = many.run
 
 -- ---------------------------------------------------------------- without a socket
 

@@ -41,6 +41,7 @@ typedef struct wsc_lua_box {
   bool look;             /* a flush may have brought the end: no waiting before looking */
   bool direct;           /* the call under way is the program's own, through its Lua object */
   bool close_taken;      /* the core gave the end and it is not yet handed to Lua */
+  bool ended;            /* that was the attempt's end: nothing follows it */
 } wsc_lua_box;
 
 /* The first upvalues of every method. */

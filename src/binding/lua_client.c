@@ -3,6 +3,7 @@
 #include "lua_conn.h"
 #include "lua_options.h"
 #include "lua_push.h"
+#include "net/loop.h"
 
 #include <string.h>
 
@@ -79,6 +80,7 @@ static int client_start(lua_State *L) {
   read_attempt(L, &config);
   box->conn = NULL; /* the last one is freed now */
   box->corked = box->watched = box->more = box->unread = box->look = box->close_taken = false;
+  box->ended = false;
   const char *sentence = NULL;
   int error = wsc_client_start(box->client, &config, now, &sentence);
   box->conn = error == WSC_OK ? wsc_client_conn(box->client) : NULL;
@@ -147,6 +149,7 @@ static wsc_event_type next_of_turn(lua_State *L, wsc_lua_box *box, wsc_event *ev
 /* The attempt is over: the transport is let go of, and there is nothing to step. */
 static void end_attempt(wsc_lua_box *box) {
   box->step_due = false;
+  box->ended = true;
   wsc_client_flush(box->client);
 }
 
@@ -222,12 +225,24 @@ static int client_pause(lua_State *L) {
   return 0;
 }
 
+uint64_t wsc_lua_client_deadline(const wsc_lua_box *box) {
+  if (!box->conn || (box->ended && !box->close_taken)) return WSC_NEVER;
+  bool at_once = is_drained(box) || (!box->paused && (box->more || box->unread || box->look));
+  return at_once ? 0 : wsc_client_deadline(box->client);
+}
+
+/* wake(): all loops that the client is in give it out at once */
+static int client_wake(lua_State *L) {
+  wsc_lua_box *box = wsc_lua_check_box(L);
+  if (box->client) wsc_loop_wake(box->client);
+  return 0;
+}
+
 /* deadline() -> in seconds on the client's clock, 0: at once, or nil */
 static int client_deadline(lua_State *L) {
   wsc_lua_box *box = wsc_lua_check_box(L);
   if (!box->client) return 0;
-  bool at_once = !box->paused && (box->more || box->unread || box->look);
-  wsc_lua_push_seconds(L, at_once ? 0 : wsc_client_deadline(box->client));
+  wsc_lua_push_seconds(L, wsc_lua_client_deadline(box));
   return 1;
 }
 
@@ -288,15 +303,8 @@ int wsc_lua_client_wait(lua_State *L) {
 }
 
 const luaL_Reg wsc_lua_client_methods[] = {
-    {"prepare", client_prepare},
-    {"start", client_start},
-    {"turn", client_turn},
-    {"take", client_take},
-    {"end_turn", client_end_turn},
-    {"flush", client_flush},
-    {"pause", client_pause},
-    {"deadline", client_deadline},
-    {"pollfd", client_pollfd},
-    {"peer", client_peer},
-    {NULL, NULL},
+    {"prepare", client_prepare}, {"start", client_start},       {"turn", client_turn},
+    {"take", client_take},       {"end_turn", client_end_turn}, {"flush", client_flush},
+    {"pause", client_pause},     {"deadline", client_deadline}, {"pollfd", client_pollfd},
+    {"peer", client_peer},       {"wake", client_wake},         {NULL, NULL},
 };

@@ -3,6 +3,7 @@
 #include "core/utf8.h"
 #include "lua_client.h"
 #include "lua_conn.h"
+#include "lua_loop.h"
 #include "lua_options.h"
 
 /* ---------------------------------------------------------------- functions of the module */
@@ -191,6 +192,7 @@ int wsc_lua_open(lua_State *L, const wsc_platform *platform) {
   int anchor = lua_gettop(L);
   add_kind(L, core, anchor, &protocol_kind);
   add_kind(L, core, anchor, &client_kind);
+  wsc_lua_add_loop(L, core, anchor);
   lua_settop(L, core);
   return 1;
 }

@@ -288,5 +288,6 @@ TESTING_EXPORT int luaopen_wsclose_core_testing(lua_State *L) {
   wsc_testing_net(L);
   wsc_testing_options(L);
   wsc_testing_process(L);
+  wsc_testing_loop(L);
   return 1;
 }

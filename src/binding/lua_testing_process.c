@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/time.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -198,6 +199,20 @@ static int l_monotonic(lua_State *L) {
   return push_time(L, CLOCK_MONOTONIC);
 }
 
+/* ------------------------------------------------------------ descriptors */
+
+/* allow_files(count): so many may be open at least, as far as the system lets this process */
+static int l_allow_files(lua_State *L) {
+  rlim_t count = (rlim_t)luaL_checkinteger(L, 1);
+  struct rlimit limit;
+  getrlimit(RLIMIT_NOFILE, &limit);
+  if (limit.rlim_cur >= count) return 0;
+  limit.rlim_cur = count;
+  if (setrlimit(RLIMIT_NOFILE, &limit) != 0)
+    return luaL_error(L, "no %d descriptors here: error number %d", (int)count, errno);
+  return 0;
+}
+
 static const luaL_Reg process_functions[] = {{"fork", l_fork},
                                              {"close_at_exit", l_close_at_exit},
                                              {"is_kept", l_is_kept},
@@ -206,6 +221,7 @@ static const luaL_Reg process_functions[] = {{"fork", l_fork},
                                              {"signals_seen", l_signals_seen},
                                              {"tick", l_tick},
                                              {"cpu", l_cpu},
+                                             {"allow_files", l_allow_files},
                                              {"monotonic", l_monotonic},
                                              {NULL, NULL}};
 

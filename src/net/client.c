@@ -3,6 +3,7 @@
 #define _GNU_SOURCE /* getpid under -std=c11 */
 #endif
 #include "client.h"
+#include "loop.h"
 
 #include "core/buf.h"
 
@@ -38,7 +39,7 @@ void wsc_client_set_lookup(wsc_client *client, wsc_lookup_fn function, void *use
  * or a change to the epoll instance would be felt by the parent. */
 static void end_transport(wsc_client *client, bool orderly) {
   bool own = client->pid == getpid();
-  wsc_pollset *set = own ? client->set : NULL;
+  wsc_pollset *set = own ? client->set : wsc_pollset_shared(client->set);
   if (client->stream && orderly && own) client->stream->ops->shutdown(client->stream);
   wsc_stream_drop(client->stream, set);
   wsc_setup_free(client->setup, set);
@@ -53,6 +54,7 @@ static bool is_over(const wsc_client *client) {
 
 static void settle(wsc_client *client) {
   client->ready_known = false;
+  if (client->members) wsc_loop_touch(client);
   if (is_over(client))
     end_transport(client, true);
   else
@@ -70,6 +72,7 @@ void wsc_client_free(wsc_client *client) {
   drop_attempt(client);
   wsc_tls_context_free(client->tls);
   wsc_tls_context_free(client->proxy_tls);
+  wsc_loop_client_gone(client);
   wsc_pollset_free(client->set);
   wsc_release(client->platform, client->address);
   wsc_release(client->platform, client);
@@ -90,7 +93,7 @@ void wsc_client_leave(wsc_client *client) {
 
 static void adopt(wsc_client *client) {
   if (client->pid == getpid()) return;
-  wsc_pollset_renew(client->set);
+  wsc_pollset_renew(wsc_pollset_owner(client->set));
   client->pid = getpid();
 }
 
@@ -234,6 +237,7 @@ void wsc_client_pause(wsc_client *client, bool paused) {
   client->paused = paused;
   if (client->conn) wsc_conn_pause(client->conn, paused);
   if (client->setup || client->stream) wsc_client_register(client);
+  if (client->members) wsc_loop_touch(client);
 }
 
 /* ---------------------------------------------------------------- looking on */
@@ -247,6 +251,7 @@ uint64_t wsc_client_deadline(const wsc_client *client) {
   if (!client->setup && !client->stream) return WSC_NEVER;
   if (is_over(client)) return 0;
   if (client->setup) return wsc_setup_deadline(client->setup);
+  if (client->read_ahead) return 0;
   bool held = client->write_error != WSC_OK || client->stream->ops->pending(client->stream);
   if (held && wsc_client_reads(client)) return 0;
   uint64_t at_us = wsc_conn_deadline(client->conn);

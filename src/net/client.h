@@ -19,7 +19,8 @@ struct wsc_client {
   wsc_conn *conn;               /* owned; NULL before the first attempt */
   wsc_setup *setup;             /* owned; until the stream is open */
   wsc_stream *stream;           /* owned; from then until the transport is closed */
-  wsc_pollset *set;             /* owned; NULL unless wsc_client_pollfd was called */
+  wsc_pollset *set;             /* chain: the one of wsc_client_pollfd, owned, and its loops' */
+  struct wsc_member *members;   /* loop.h: its places in loops */
   pid_t pid;                    /* the process that owns the connection */
 
   /* lasts over attempts */
@@ -70,7 +71,9 @@ void wsc_client_abort_stream(wsc_client *client, int error, const char *text);
 
 /* wait.c */
 size_t wsc_client_watches(const wsc_client *client, wsc_watch *watches);
-void wsc_client_register(wsc_client *client); /* brings the pollset up to date */
+void wsc_client_register(wsc_client *client); /* brings the pollsets up to date */
+int wsc_poll_for(struct pollfd *entries, size_t count, uint64_t timeout_us);
+struct pollfd wsc_poll_entry(const wsc_watch *watch);
 
 /* For specs: looks names up with `function` (resolve.h) from the next attempt on. */
 void wsc_client_set_lookup(wsc_client *client, wsc_lookup_fn function, void *user);

@@ -9,6 +9,7 @@
 #include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <unistd.h>
 
 #if defined(__linux__)
@@ -23,13 +24,27 @@
 
 struct wsc_pollset {
   const wsc_platform *platform;
+  wsc_pollset *hub;  /* borrowed; NULL: the instance is owned */
+  wsc_pollset *next; /* in the chain */
   void *tag;
-  int fd;
-  bool owned;
-  pid_t pid; /* who made the instance */
-  size_t count;
+  int fd;    /* of the owned instance */
+  pid_t pid; /* who made the instance, as far as is known here */
+  bool lacks;
+  uint8_t count;
   wsc_watch watches[WSC_WATCH_MAX]; /* as registered */
 };
+
+int wsc_pollset_fd(const wsc_pollset *set) {
+  if (set && set->hub) set = set->hub;
+  return set ? set->fd : -1;
+}
+
+/* epoll and kqueue time waits alike, rounded up: waking before a deadline would mean to wait again.
+ * -1: for ever. */
+static int whole_ms(uint64_t timeout_us) {
+  uint64_t timeout_ms = timeout_us / 1000u + (timeout_us % 1000u != 0);
+  return timeout_ms > INT_MAX ? -1 : (int)timeout_ms;
+}
 
 /* ---------------------------------------------------------------- the two systems */
 
@@ -55,7 +70,21 @@ static bool instance_change(const wsc_pollset *set, int fd, unsigned before, uns
   struct epoll_event event = event_for(set, after);
   int operation = before == 0 ? EPOLL_CTL_ADD : EPOLL_CTL_MOD;
   if (after == 0) operation = EPOLL_CTL_DEL;
-  return epoll_ctl(set->fd, operation, fd, &event) == 0;
+  return epoll_ctl(wsc_pollset_fd(set), operation, fd, &event) == 0;
+}
+
+static wsc_report report_of(const struct epoll_event *event) {
+  unsigned ready = 0;
+  if (event->events & (EPOLLIN | EPOLLHUP | EPOLLERR)) ready |= WSC_WANT_READ;
+  if (event->events & (EPOLLOUT | EPOLLHUP | EPOLLERR)) ready |= WSC_WANT_WRITE;
+  return (wsc_report){.tag = event->data.ptr, .ready = (uint8_t)ready};
+}
+
+int wsc_pollset_wait(const wsc_pollset *hub, wsc_report *reports, uint64_t timeout_us) {
+  struct epoll_event events[WSC_REPORTS_MAX];
+  int count = epoll_wait(hub->fd, events, WSC_REPORTS_MAX, whole_ms(timeout_us));
+  for (int i = 0; i < count; i++) reports[i] = report_of(&events[i]);
+  return count;
 }
 
 #elif defined(USE_KQUEUE)
@@ -74,7 +103,7 @@ static bool change_filter(const wsc_pollset *set, int fd, short filter, bool bef
   struct kevent change;
   if (before == after) return true;
   EV_SET(&change, (uintptr_t)fd, filter, after ? EV_ADD : EV_DELETE, 0, 0, set->tag);
-  return kevent(set->fd, &change, 1, NULL, 0, NULL) == 0;
+  return kevent(wsc_pollset_fd(set), &change, 1, NULL, 0, NULL) == 0;
 }
 
 static bool instance_change(const wsc_pollset *set, int fd, unsigned before, unsigned after) {
@@ -82,6 +111,21 @@ static bool instance_change(const wsc_pollset *set, int fd, unsigned before, uns
   bool write =
       change_filter(set, fd, EVFILT_WRITE, before & WSC_WANT_WRITE, after & WSC_WANT_WRITE);
   return read && write;
+}
+
+static wsc_report report_of(const struct kevent *event) {
+  unsigned ready = event->filter == EVFILT_READ ? WSC_WANT_READ : WSC_WANT_WRITE;
+  if (event->flags & (EV_EOF | EV_ERROR)) ready = WSC_WANT_READ | WSC_WANT_WRITE;
+  return (wsc_report){.tag = (void *)event->udata, .ready = (uint8_t)ready};
+}
+
+int wsc_pollset_wait(const wsc_pollset *hub, wsc_report *reports, uint64_t timeout_us) {
+  struct kevent events[WSC_REPORTS_MAX];
+  int ms = whole_ms(timeout_us);
+  struct timespec timeout = {.tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000L};
+  int count = kevent(hub->fd, NULL, 0, events, WSC_REPORTS_MAX, ms < 0 ? NULL : &timeout);
+  for (int i = 0; i < count; i++) reports[i] = report_of(&events[i]);
+  return count;
 }
 
 #else
@@ -96,33 +140,72 @@ static bool instance_change(const wsc_pollset *set, int fd, unsigned before, uns
   (void)set, (void)fd, (void)before, (void)after;
   return false;
 }
+int wsc_pollset_wait(const wsc_pollset *hub, wsc_report *reports, uint64_t timeout_us) {
+  (void)hub, (void)reports, (void)whole_ms(timeout_us);
+  return 0;
+}
 
 #endif
 
-/* ---------------------------------------------------------------- the set */
+/* ---------------------------------------------------------------- making */
 
-wsc_pollset *wsc_pollset_new(const wsc_platform *platform, int shared_fd, void *tag) {
+wsc_pollset *wsc_pollset_new(const wsc_platform *platform, wsc_pollset *hub, void *tag) {
   wsc_pollset *set = wsc_alloc(platform, 1, sizeof *set);
   if (!set) return NULL;
   set->platform = platform;
+  set->hub = hub;
   set->tag = tag;
-  set->owned = shared_fd < 0;
-  set->fd = set->owned ? instance_open() : shared_fd;
-  set->pid = getpid();
-  if (set->fd >= 0) return set;
+  set->fd = hub ? -1 : instance_open();
+  set->pid = hub ? hub->pid : getpid();
+  if (hub || set->fd >= 0) return set;
   wsc_release(platform, set);
   return NULL;
+}
+
+static bool is_own_process(const wsc_pollset *set) {
+  return set->pid == getpid();
 }
 
 /* In a forked child a kqueue is gone, and its number may be somebody else's by now. */
 void wsc_pollset_free(wsc_pollset *set) {
   if (!set) return;
-  if (set->owned && (instance_survives_fork() || set->pid == getpid())) close(set->fd);
+  if (!set->hub && set->fd >= 0 && (instance_survives_fork() || is_own_process(set)))
+    close(set->fd);
   wsc_release(set->platform, set);
 }
 
-int wsc_pollset_fd(const wsc_pollset *set) {
-  return set ? set->fd : -1;
+/* ---------------------------------------------------------------- the chain */
+
+void wsc_pollset_link(wsc_pollset **chain, wsc_pollset *set) {
+  if (set->hub && *chain && !(*chain)->hub) chain = &(*chain)->next;
+  set->next = *chain;
+  *chain = set;
+}
+
+void wsc_pollset_unlink(wsc_pollset **chain, wsc_pollset *set) {
+  if (!set) return;
+  while (*chain != set) chain = &(*chain)->next;
+  *chain = set->next;
+  set->next = NULL;
+}
+
+wsc_pollset *wsc_pollset_owner(wsc_pollset *chain) {
+  return chain && !chain->hub ? chain : NULL;
+}
+
+wsc_pollset *wsc_pollset_shared(wsc_pollset *chain) {
+  return chain && !chain->hub ? chain->next : chain;
+}
+
+/* ---------------------------------------------------------------- what is registered */
+
+/* One that shares a parent's instance changes nothing there; after the hub's renewal nothing is
+ * registered any more. */
+static bool may_change(wsc_pollset *set) {
+  if (!set->hub) return true;
+  if (set->pid != set->hub->pid) set->count = 0;
+  set->pid = set->hub->pid;
+  return is_own_process(set->hub);
 }
 
 static wsc_watch *find_watch(wsc_pollset *set, int fd) {
@@ -137,50 +220,76 @@ static unsigned wanted_of(const wsc_watch *watches, size_t count, int fd) {
   return 0;
 }
 
-void wsc_pollset_forget(wsc_pollset *set, int fd) {
-  wsc_watch *watch = set ? find_watch(set, fd) : NULL;
-  if (!watch) return;
+static void forget_watch(wsc_pollset *set, int fd) {
+  wsc_watch *watch = find_watch(set, fd);
+  if (!watch || !may_change(set)) return;
+  if (set->count == 0) return;
   instance_change(set, fd, watch->want, 0);
   *watch = set->watches[--set->count];
 }
 
+void wsc_pollset_forget(wsc_pollset *chain, int fd) {
+  for (; chain; chain = chain->next) forget_watch(chain, fd);
+}
+
 static void forget_others(wsc_pollset *set, const wsc_watch *watches, size_t count) {
   for (size_t i = set->count; i-- > 0;)
-    if (wanted_of(watches, count, set->watches[i].fd) == 0)
-      wsc_pollset_forget(set, set->watches[i].fd);
+    if (wanted_of(watches, count, set->watches[i].fd) == 0) forget_watch(set, set->watches[i].fd);
 }
 
 /* A registration that fails (no memory in the kernel) is not remembered, so that the next update
  * tries again; deadlines keep the client going meanwhile. */
-static void register_watch(wsc_pollset *set, const wsc_watch *watch) {
+static bool register_watch(wsc_pollset *set, const wsc_watch *watch) {
   wsc_watch *known = find_watch(set, watch->fd);
-  if (known && known->want == watch->want) return;
-  if (!instance_change(set, watch->fd, known ? known->want : 0, watch->want)) return;
+  if (known && known->want == watch->want) return true;
+  if (!instance_change(set, watch->fd, known ? known->want : 0, watch->want)) return false;
   if (!known) known = &set->watches[set->count++];
   *known = *watch;
+  return true;
 }
 
-void wsc_pollset_update(wsc_pollset *set, const wsc_watch *watches, size_t count) {
-  if (!set) return;
-  assert(count <= WSC_WATCH_MAX);
+static bool fits(const wsc_pollset *set, const wsc_watch *watches, size_t count) {
+  size_t wanted = 0;
+  if (set->lacks || (set->hub && set->pid != set->hub->pid)) return false;
+  for (size_t i = 0; i < count; i++) wanted += watches[i].want != 0;
+  if (wanted != set->count) return false;
+  for (size_t i = 0; i < set->count; i++)
+    if (wanted_of(watches, count, set->watches[i].fd) != set->watches[i].want) return false;
+  return true;
+}
+
+static void update_one(wsc_pollset *set, const wsc_watch *watches, size_t count) {
+  if (fits(set, watches, count) || !may_change(set)) return;
+  set->lacks = false;
   forget_others(set, watches, count);
   for (size_t i = 0; i < count; i++)
-    if (watches[i].want != 0) register_watch(set, &watches[i]);
+    if (watches[i].want != 0 && !register_watch(set, &watches[i])) set->lacks = true;
 }
+
+void wsc_pollset_update(wsc_pollset *chain, const wsc_watch *watches, size_t count) {
+  assert(count <= WSC_WATCH_MAX);
+  for (; chain; chain = chain->next) update_one(chain, watches, count);
+}
+
+bool wsc_pollset_lacks(const wsc_pollset *set) {
+  return set && set->lacks;
+}
+
+/* ---------------------------------------------------------------- fork */
 
 /* dup2 puts the new instance in the place of the child's copy of the parent's.  A kqueue left no
  * copy: its number may be somebody else's by now, so the new one keeps its own. */
-void wsc_pollset_renew(wsc_pollset *set) {
-  if (!set || set->pid == getpid()) return;
+bool wsc_pollset_renew(wsc_pollset *set) {
+  if (!set || is_own_process(set)) return false;
   set->count = 0;
   set->pid = getpid();
-  if (!set->owned) return;
   int fd = instance_open();
   if (instance_survives_fork() && fd >= 0 && dup2(fd, set->fd) >= 0) {
     fcntl(set->fd, F_SETFD, FD_CLOEXEC);
     close(fd);
-    return;
+    return true;
   }
   if (instance_survives_fork()) close(set->fd);
   set->fd = fd;
+  return true;
 }

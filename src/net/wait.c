@@ -38,18 +38,20 @@ void wsc_client_register(wsc_client *client) {
 }
 
 int wsc_client_pollfd(wsc_client *client) {
-  if (!client->set) {
-    client->set = wsc_pollset_new(client->platform, -1, client);
-    wsc_client_register(client);
-  }
-  return wsc_pollset_fd(client->set);
+  wsc_pollset *own = wsc_pollset_owner(client->set);
+  if (own) return wsc_pollset_fd(own);
+  own = wsc_pollset_new(client->platform, NULL, client);
+  if (!own) return -1;
+  wsc_pollset_link(&client->set, own);
+  wsc_client_register(client);
+  return wsc_pollset_fd(own);
 }
 
 /* ---------------------------------------------------------------- waiting for many */
 
 /* A descriptor that wants nothing stays in its place, so that `ready` fits, but is not looked at:
  * poll reports faults of all others. */
-static struct pollfd entry_for(const wsc_watch *watch) {
+struct pollfd wsc_poll_entry(const wsc_watch *watch) {
   struct pollfd entry = wsc_watch_pollfd(watch);
   if (watch->want == 0) entry.fd = -1;
   return entry;
@@ -63,7 +65,7 @@ static size_t collect(wsc_client *const *clients, size_t count, struct pollfd *e
   for (size_t i = 0; i < count; i++) {
     size_t n = wsc_client_watches(clients[i], watches);
     for (size_t k = 0; k < n; k++, total++)
-      if (total < room) entries[total] = entry_for(&watches[k]);
+      if (total < room) entries[total] = wsc_poll_entry(&watches[k]);
   }
   return total;
 }
@@ -79,7 +81,7 @@ static bool any_has_work(wsc_client *const *clients, size_t count) {
 }
 
 #ifdef HAVE_PPOLL
-static int poll_for(struct pollfd *entries, size_t count, uint64_t timeout_us) {
+int wsc_poll_for(struct pollfd *entries, size_t count, uint64_t timeout_us) {
   struct timespec timeout = {.tv_sec = (time_t)(timeout_us / 1000000u),
                              .tv_nsec = (long)(timeout_us % 1000000u) * 1000};
   bool for_ever = timeout_us / 1000000u > INT_MAX;
@@ -87,7 +89,7 @@ static int poll_for(struct pollfd *entries, size_t count, uint64_t timeout_us) {
 }
 #else
 /* Rounded up: waking before a deadline would mean to wait again. */
-static int poll_for(struct pollfd *entries, size_t count, uint64_t timeout_us) {
+int wsc_poll_for(struct pollfd *entries, size_t count, uint64_t timeout_us) {
   uint64_t timeout_ms = timeout_us / 1000u + (timeout_us % 1000u != 0);
   return poll(entries, (nfds_t)count, timeout_ms > INT_MAX ? -1 : (int)timeout_ms);
 }
@@ -137,10 +139,10 @@ int wsc_client_wait(wsc_client *const *clients, size_t count, uint64_t timeout_u
     if (entries) collect(clients, count, entries, total);
   }
   if (!entries) {
-    poll_for(NULL, 0, timeout_us < BLIND_WAIT_US ? timeout_us : BLIND_WAIT_US);
+    wsc_poll_for(NULL, 0, timeout_us < BLIND_WAIT_US ? timeout_us : BLIND_WAIT_US);
     return (int)count;
   }
-  int result = poll_for(entries, total, timeout_us);
+  int result = wsc_poll_for(entries, total, timeout_us);
   size_t ready_count = 0;
   if (result >= 0) ready_count = hand_out(clients, count, entries, some_have_work);
   if (entries != few) wsc_release(clients[0]->platform, entries);

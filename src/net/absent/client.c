@@ -3,6 +3,7 @@
 #include "wsclose.h"
 
 #include "core/buf.h"
+#include "../loop.h"
 
 struct wsc_client {
   const wsc_platform *platform; /* borrowed */
@@ -91,4 +92,73 @@ int wsc_client_pollfd(wsc_client *client) {
 void wsc_client_get_info(const wsc_client *client, wsc_client_info *info) {
   (void)client;
   *info = (wsc_client_info){.phase = WSC_PHASE_TCP};
+}
+
+/* A loop waits for sockets, and there are none. */
+wsc_loop *wsc_loop_new(const wsc_platform *platform) {
+  (void)platform;
+  return NULL;
+}
+
+void wsc_loop_free(wsc_loop *loop) {
+  (void)loop;
+}
+
+int wsc_loop_add(wsc_loop *loop, wsc_client *client, void *user) {
+  (void)loop, (void)client, (void)user;
+  return WSC_ERR_MEMORY;
+}
+
+void wsc_loop_remove(wsc_loop *loop, wsc_client *client) {
+  (void)loop, (void)client;
+}
+
+size_t wsc_loop_count(const wsc_loop *loop) {
+  (void)loop;
+  return 0;
+}
+
+void wsc_loop_alarm(wsc_loop *loop, wsc_client *client, uint64_t at_us) {
+  (void)loop, (void)client, (void)at_us;
+}
+
+int wsc_loop_wait(wsc_loop *loop, uint64_t now_us, uint64_t timeout_us) {
+  (void)loop, (void)now_us, (void)timeout_us;
+  return 0;
+}
+
+bool wsc_loop_next(wsc_loop *loop, wsc_client **client, void **user) {
+  (void)loop, (void)client, (void)user;
+  return false;
+}
+
+uint64_t wsc_loop_deadline(wsc_loop *loop) {
+  (void)loop;
+  return WSC_NEVER;
+}
+
+int wsc_loop_pollfd(wsc_loop *loop) {
+  (void)loop;
+  return -1;
+}
+
+void wsc_loop_wake(const wsc_client *client) {
+  (void)client;
+}
+
+void wsc_loop_set_deadline(wsc_loop *loop, wsc_loop_deadline_fn function, void *context) {
+  (void)loop, (void)function, (void)context;
+}
+
+void wsc_loop_use_poll(wsc_loop *loop) {
+  (void)loop;
+}
+
+void wsc_loop_remove_user(wsc_loop *loop, const void *user) {
+  (void)loop, (void)user;
+}
+
+uint64_t wsc_loop_looks(const wsc_loop *loop) {
+  (void)loop;
+  return 0;
 }

@@ -9,6 +9,10 @@ void wsc_testing_proxy(lua_State *L) {
   (void)L;
 }
 
+void wsc_testing_loop(lua_State *L) {
+  (void)L;
+}
+
 void wsc_testing_process(lua_State *L) {
   (void)L;
 }

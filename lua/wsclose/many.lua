@@ -1,0 +1,390 @@
+--- Many clients, one wait: groups of clients on one loop of the core, which gives out those that
+-- have work.  A round costs what those cost, however many others there are.
+--
+-- The core knows when a connection has work.  What only Lua knows (notices, the time of the next
+-- attempt) stands beside it as an alarm: whatever changes it wakes the client (attempt.lua and
+-- client.lua do), the next round updates it, and the alarm is set anew here.
+
+local core = require "wsclose.core"
+local client = require "wsclose.client"
+
+local Client = client.Client
+
+local FOREVER = math.huge
+
+-- No client, for a wait that only lets time pass.
+local NOBODY = {}
+
+-- How often to look at what no descriptor and no deadline tells of: a coroutine that prepares an
+-- attempt, a client for which the loop had no memory.
+local LOOK = 0.01
+
+---@class wsclose.Group
+---@field package _loop userdata|false the core's; false: there was no memory for it
+---@field package _members table<integer, wsclose.Client> by slot
+---@field package _slots table<wsclose.Client, integer>
+---@field package _free integer[] slots given back
+---@field package _last integer the highest slot in use so far
+---@field package _count integer
+---@field package _closed table<integer, true> slots of those that are closed for good
+---@field package _closed_count integer
+---@field package _clocked table<integer, wsclose.Client> those with a clock of their own
+---@field package _strays table<wsclose.Client, integer> members that the loop does not know
+local Group = {}
+Group.__index = Group
+Group.__name = "wsclose.Group"
+
+local many = {}
+
+local WEAK_VALUES, WEAK_KEYS = { __mode = "v" }, { __mode = "k" }
+
+-- One that does not keep its clients alive, or one that does.
+local function new_group(weak)
+  local by_slot, by_client = weak and WEAK_VALUES, weak and WEAK_KEYS
+  local function table_of(mode) return mode and setmetatable({}, mode) or {} end
+  return setmetatable({
+    _loop = false,
+    _members = table_of(by_slot), _slots = table_of(by_client),
+    _free = {}, _last = 0, _count = 0,
+    _closed = {}, _closed_count = 0,
+    _clocked = table_of(by_slot), _strays = table_of(by_client),
+  }, Group)
+end
+
+-- ---------------------------------------------------------------- members
+
+-- False: the loop does not know it; see tend_strays.
+local function enter_loop(self, ws, slot)
+  self._loop = self._loop or core.loop() or false
+  local loop, handle = self._loop, ws._handle
+  if not loop or not loop:add(handle, slot) then return false end
+  loop:alarm(handle, 0)
+  return true
+end
+
+local function set_closed(self, slot, closed)
+  if (self._closed[slot] or false) == closed then return end
+  self._closed[slot] = closed or nil
+  self._closed_count = self._closed_count + (closed and 1 or -1)
+end
+
+local function add(self, ws)
+  if self._slots[ws] then return end
+  local slot = table.remove(self._free)
+  if not slot then
+    slot = self._last + 1
+    self._last = slot
+  end
+  self._members[slot], self._slots[ws] = ws, slot
+  self._count = self._count + 1
+  if ws._settings.clock then self._clocked[slot] = ws end
+  if not enter_loop(self, ws, slot) then self._strays[ws] = slot end
+end
+
+local function free_slot(self, slot)
+  set_closed(self, slot, false)
+  self._members[slot], self._clocked[slot] = nil, nil
+  self._free[#self._free + 1] = slot
+  self._count = self._count - 1
+end
+
+local function remove(self, ws)
+  local slot = self._slots[ws]
+  if not slot then return false end
+  self._slots[ws], self._strays[ws] = nil, nil
+  if self._loop then self._loop:remove(ws._handle) end
+  free_slot(self, slot)
+  return true
+end
+
+-- Its client was collected, or is about to be.
+local function lose(self, slot)
+  if self._loop then self._loop:forget(slot) end
+  free_slot(self, slot)
+end
+
+-- ---------------------------------------------------------------- a round
+
+local function is_closed(ws) return ws._state == "closed" and not ws._notices end
+
+-- After an update: is there work that the core does not know of, and when?
+local function set_alarm(self, slot, ws)
+  local state, at = ws._state, nil
+  set_closed(self, slot, is_closed(ws))
+  if ws._notices or state == "idle" then
+    at = 0
+  elseif state == "waiting" and not self._clocked[slot] then
+    at = ws._due
+  elseif state == "starting" then
+    at = core.now() + LOOK
+  end
+  self._loop:alarm(ws._handle, at)
+end
+
+-- Whatever the update does, raise or yield included, a client with more than its connection's work
+-- is looked at again.
+local function update_one(self, slot, ws)
+  local rare = ws._notices or ws._state ~= "running"
+  if rare then self._loop:alarm(ws._handle, 0) end
+  ws:update()
+  if rare or ws._notices or ws._state ~= "running" then
+    if self._slots[ws] == slot then set_alarm(self, slot, ws) end
+  end
+end
+
+-- The client has left for good, and the loop with it: what is still to be told is told here.
+local function after_leave(self, slot, ws)
+  self._strays[ws] = slot
+  ws:update()
+  self._strays[ws] = nil
+  if self._slots[ws] == slot then set_closed(self, slot, is_closed(ws)) end
+end
+
+-- Those the loop had no memory for are updated each round, and try again.
+local function tend_strays(self)
+  local strays = {}
+  for ws, slot in pairs(self._strays) do strays[slot] = ws end
+  for slot, ws in pairs(strays) do
+    if self._strays[ws] ~= slot then -- removed by another's callback
+      strays[slot] = nil
+    elseif ws._left then
+      after_leave(self, slot, ws)
+    elseif enter_loop(self, ws, slot) then
+      self._strays[ws] = nil
+    else
+      ws:update()
+      if self._slots[ws] == slot then set_closed(self, slot, is_closed(ws)) end
+    end
+  end
+end
+
+-- How long may be waited for those whose time the loop cannot tell; rings their alarms.
+local function wait_of_clocked(self, seconds)
+  for _, ws in pairs(self._clocked) do
+    local left = ws:timeout() or FOREVER
+    if left == 0 then self._loop:alarm(ws._handle, 0) end
+    if left < seconds then seconds = left end
+  end
+  return seconds
+end
+
+local function wait(self, seconds)
+  if self._closed_count == self._count then seconds = 0 end
+  if next(self._strays) then seconds = math.min(seconds, LOOK) end
+  local loop = self._loop
+  if not loop then
+    if seconds > 0 then core.wait(NOBODY, seconds) end
+    return 0
+  end
+  if not next(self._clocked) then return loop:wait(seconds) end
+  local count = loop:wait(wait_of_clocked(self, seconds))
+  if count > 0 or wait_of_clocked(self, FOREVER) > 0 then return count end
+  return loop:wait(0)
+end
+
+-- A nested round may have taken those that this one was to take.
+local function run_round(self, seconds)
+  local members = self._members
+  for _ = 1, wait(self, seconds) do
+    local slot, left = self._loop:next()
+    if not slot then break end
+    local ws = members[slot]
+    if not ws then
+      lose(self, slot)
+    elseif left then
+      after_leave(self, slot, ws)
+    else
+      update_one(self, slot, ws)
+    end
+  end
+  if next(self._strays) then tend_strays(self) end
+  return self._count > self._closed_count
+end
+
+-- ---------------------------------------------------------------- the arguments
+
+local function raise(level, format, ...) error(format:format(...), level + 1) end
+
+local function check_seconds(seconds)
+  if type(seconds) ~= "number" or seconds ~= seconds then
+    raise(3, "expected seconds, got %s", type(seconds))
+  end
+end
+
+local function check_clients(list, count, level)
+  for i = 1, count do
+    if getmetatable(list[i]) ~= Client then
+      raise(level + 1, "expected clients, got %s as number %d", type(list[i]), i)
+    end
+  end
+end
+
+local function is_list(value)
+  if type(value) ~= "table" or getmetatable(value) == Client then return false end
+  return #value > 0 or next(value) == nil
+end
+
+-- Clients one by one, or all of them in one list.
+local function list_of(level, ...)
+  local first, count = (...), select("#", ...)
+  if count == 1 and is_list(first) then
+    check_clients(first, #first, level + 1)
+    return first
+  end
+  local list = { ... }
+  check_clients(list, count, level + 1)
+  return list
+end
+
+-- ---------------------------------------------------------------- groups of the program's own
+
+--- A group of clients that are updated together; clients may come and go.  It keeps them alive.
+---@param ... wsclose.Client|wsclose.Client[] one by one, or a list
+---@return wsclose.Group
+function many.group(...)
+  local self = new_group(false)
+  for _, ws in ipairs(list_of(2, ...)) do add(self, ws) end
+  return self
+end
+
+--- Takes clients in; those that are in stay in.
+---@param ... wsclose.Client|wsclose.Client[]
+function Group:add(...)
+  for _, ws in ipairs(list_of(2, ...)) do add(self, ws) end
+end
+
+--- Lets go of a client, which goes on without the group.
+---@param ws wsclose.Client
+---@return boolean removed was it in?
+function Group:remove(ws)
+  return remove(self, ws)
+end
+
+--- How many clients are in, those that are closed for good included.
+---@return integer
+function Group:count()
+  return self._count
+end
+
+--- One round: does the work that is ready, waiting for some at most `seconds`; calls callbacks.
+---@param seconds? number default 0: never waits
+---@return boolean alive is there anything left to do for one of them?
+function Group:update(seconds)
+  if seconds then check_seconds(seconds) end
+  return (run_round(self, seconds or 0))
+end
+
+--- Rounds until all clients are closed for good.
+function Group:run()
+  while run_round(self, FOREVER) do end -- luacheck: ignore 542
+end
+
+--- A descriptor that turns readable when update has work for one of them; nil where the system has
+-- none.
+---@return integer?
+function Group:pollfd()
+  self._loop = self._loop or core.loop() or false
+  return self._loop and self._loop:pollfd() or nil
+end
+
+--- What the descriptor is to be polled for.
+---@return string
+function Group:events() -- luacheck: ignore 212
+  return "r"
+end
+
+--- Seconds until update has work though the descriptor is not ready.
+---@return number? seconds 0: at once; nil: no deadline
+function Group:timeout()
+  local seconds = next(self._strays) and LOOK or FOREVER
+  if self._loop then
+    seconds = wait_of_clocked(self, seconds)
+    local deadline = self._loop:deadline()
+    if deadline then seconds = math.min(seconds, math.max(0, deadline - core.now())) end
+  end
+  return seconds < FOREVER and seconds or nil
+end
+
+-- ---------------------------------------------------------------- groups behind update and run
+
+-- For lists that come again and again; those used latest first.
+local KEPT = 4
+local kept = {}
+
+local function is_same(group, list)
+  local order = group.order
+  if group.length ~= #list then return false end
+  for i = 1, #list do
+    if order[i] ~= list[i] then return false end
+  end
+  return true
+end
+
+-- Members that were collected and that no round has met since.
+local function lose_collected(group)
+  local taken = {}
+  for _, slot in ipairs(group._free) do taken[slot] = true end
+  for slot = 1, group._last do
+    if not taken[slot] and not group._members[slot] then lose(group, slot) end
+  end
+end
+
+-- The group gets the members of the list, and keeps those that it had.
+local function become(group, list)
+  lose_collected(group)
+  local wanted, order = {}, setmetatable({}, WEAK_VALUES)
+  for i = 1, #list do
+    wanted[list[i]], order[i] = true, list[i]
+  end
+  for ws in pairs(group._slots) do
+    if not wanted[ws] then remove(group, ws) end
+  end
+  for i = 1, #list do add(group, list[i]) end
+  group.order, group.length = order, #list
+  group.version = (group.version or 0) + 1
+end
+
+-- The group of this list; another list may take it over later, and raises its version.
+local function group_of(list)
+  local at = 1
+  while kept[at] and not is_same(kept[at], list) do at = at + 1 end
+  local group = kept[at]
+  if not group then
+    group = #kept < KEPT and new_group(true) or table.remove(kept)
+    become(group, list)
+  else
+    table.remove(kept, at)
+  end
+  table.insert(kept, 1, group)
+  return group
+end
+
+--- One round of work for many clients, with one wait.
+---@param seconds? number at most; default 0
+---@param ... wsclose.Client|wsclose.Client[]|wsclose.Group clients, a list of them, or a group
+---@return boolean alive false once all are closed for good
+function many.update(seconds, ...)
+  if seconds then check_seconds(seconds) end
+  if getmetatable((...)) == Group then return run_round((...), seconds or 0) end
+  local list = list_of(2, ...)
+  if #list == 0 then return false end
+  if #list == 1 then return (list[1]:update(seconds)) end
+  return run_round(group_of(list), seconds or 0)
+end
+
+--- Runs many clients until all are closed for good.  A list is read once.
+---@param ... wsclose.Client|wsclose.Client[]|wsclose.Group
+function many.run(...)
+  if getmetatable((...)) == Group then return (...):run() end
+  local list, copy = list_of(2, ...), {}
+  for i = 1, #list do copy[i] = list[i] end
+  local group, version
+  repeat
+    if not group or group.version ~= version then
+      group = group_of(copy)
+      version = group.version
+    end
+  until #copy == 0 or not run_round(group, FOREVER)
+end
+
+return many

@@ -1,0 +1,192 @@
+#include "lua_loop.h"
+
+#include <string.h>
+
+#include "lua_client.h"
+#include "net/loop.h"
+
+/* Members are known to Lua by small whole numbers, their slots. */
+typedef struct lua_loop {
+  const void *mark;
+  wsc_lua_shared *shared; /* counted; NULL once freed */
+  wsc_loop *loop;         /* owned */
+  wsc_lua_box **boxes;    /* owned; by slot, good as long as the member has its client */
+  size_t room;
+} lua_loop;
+
+static const char loop_mark;
+
+/* ---------------------------------------------------------------- making */
+
+static uint64_t deadline_of_box(void *context, const wsc_client *client, void *user) {
+  (void)client;
+  const wsc_lua_box *box = ((const lua_loop *)context)->boxes[(uintptr_t)user];
+  uint64_t at_us = wsc_lua_client_deadline(box);
+  /* the loop's clock tells nothing of one that a program brought along */
+  return box->clock_ref == LUA_NOREF || at_us == 0 ? at_us : WSC_NEVER;
+}
+
+static lua_loop *check_loop(lua_State *L) {
+  lua_loop *self = lua_touserdata(L, 1);
+  if (!self || lua_rawlen(L, 1) < sizeof *self || self->mark != &loop_mark || !self->loop)
+    luaL_error(L, "expected a loop, got %s", luaL_typename(L, 1));
+  return self;
+}
+
+/* Also __gc. */
+static int loop_free(lua_State *L) {
+  lua_loop *self = lua_touserdata(L, 1);
+  if (!self->shared) return 0;
+  const wsc_platform *platform = self->shared->platform;
+  wsc_loop_free(self->loop);
+  if (self->boxes) platform->resize(platform->user, self->boxes, 0);
+  wsc_lua_shared_drop(self->shared);
+  self->shared = NULL;
+  self->loop = NULL;
+  return 0;
+}
+
+/* loop(poll) -> object; nil: no memory, or a system without sockets.  poll: as where there is
+ * neither epoll nor kqueue. */
+static int loop_new(lua_State *L) {
+  wsc_lua_shared **anchor = lua_touserdata(L, lua_upvalueindex(2));
+  if (!*anchor) return luaL_error(L, "wsclose: the Lua state is being closed");
+  bool poll = lua_toboolean(L, 1) != 0;
+  lua_loop *self = wsc_lua_newuserdata(L, sizeof *self);
+  *self = (lua_loop){.mark = &loop_mark};
+  lua_pushvalue(L, lua_upvalueindex(1));
+  lua_setmetatable(L, -2);
+  self->loop = wsc_loop_new((*anchor)->platform);
+  if (!self->loop) return 0;
+  self->shared = *anchor;
+  self->shared->users++;
+  if (poll) wsc_loop_use_poll(self->loop);
+  wsc_loop_set_deadline(self->loop, deadline_of_box, self);
+  return 1;
+}
+
+/* ---------------------------------------------------------------- methods */
+
+static bool reserve_slot(lua_loop *self, size_t slot) {
+  const wsc_platform *platform = self->shared->platform;
+  size_t room = self->room ? self->room : 8;
+  while (room <= slot) room *= 2;
+  if (room == self->room) return true;
+  void *boxes = platform->resize(platform->user, self->boxes, room * sizeof *self->boxes);
+  if (!boxes) return false;
+  self->boxes = boxes;
+  self->room = room;
+  return true;
+}
+
+static wsc_lua_box *check_member(lua_State *L) {
+  wsc_lua_box *box = wsc_lua_to_box(L, 2);
+  if (!box) luaL_argerror(L, 2, "the core's client expected");
+  return box;
+}
+
+/* add(client, slot) -> is it in? */
+static int loop_add(lua_State *L) {
+  lua_loop *self = check_loop(L);
+  wsc_lua_box *box = check_member(L);
+  size_t slot = (size_t)luaL_checkinteger(L, 3);
+  bool added = box->client && reserve_slot(self, slot);
+  if (added) {
+    self->boxes[slot] = box;
+    /* no NULL among the users: slots are counted from 1 */
+    added = wsc_loop_add(self->loop, box->client, (void *)(uintptr_t)slot) == WSC_OK;
+  }
+  lua_pushboolean(L, added);
+  return 1;
+}
+
+static int loop_remove(lua_State *L) {
+  lua_loop *self = check_loop(L);
+  wsc_lua_box *box = check_member(L);
+  if (box->client) wsc_loop_remove(self->loop, box->client);
+  return 0;
+}
+
+/* forget(slot): remove for one that was collected */
+static int loop_forget(lua_State *L) {
+  lua_loop *self = check_loop(L);
+  wsc_loop_remove_user(self->loop, (void *)(uintptr_t)luaL_checkinteger(L, 2));
+  return 0;
+}
+
+/* alarm(client, seconds): next() gives it then, once; nil: not on that account */
+static int loop_alarm(lua_State *L) {
+  lua_loop *self = check_loop(L);
+  wsc_lua_box *box = check_member(L);
+  uint64_t at_us = lua_isnoneornil(L, 3) ? WSC_NEVER : wsc_lua_to_us(luaL_checknumber(L, 3));
+  if (box->client) wsc_loop_alarm(self->loop, box->client, at_us);
+  return 0;
+}
+
+/* wait(seconds) -> how many have work */
+static int loop_wait(lua_State *L) {
+  lua_loop *self = check_loop(L);
+  uint64_t timeout_us = wsc_lua_to_us(luaL_checknumber(L, 2));
+  lua_pushinteger(L, wsc_loop_wait(self->loop, wsc_clock_now_us(), timeout_us));
+  return 1;
+}
+
+/* next() -> the slot of one that has work, and whether it left for good; nothing: none is left */
+static int loop_next(lua_State *L) {
+  lua_loop *self = check_loop(L);
+  wsc_client *client;
+  void *user;
+  if (!wsc_loop_next(self->loop, &client, &user)) return 0;
+  lua_pushinteger(L, (lua_Integer)(uintptr_t)user);
+  lua_pushboolean(L, client == NULL);
+  return 2;
+}
+
+/* deadline() -> in seconds, 0: at once, or nil */
+static int loop_deadline(lua_State *L) {
+  uint64_t at_us = wsc_loop_deadline(check_loop(L)->loop);
+  if (at_us == WSC_NEVER) return 0;
+  lua_pushnumber(L, (lua_Number)at_us / 1e6);
+  return 1;
+}
+
+/* pollfd() -> descriptor, or nil where the system has none */
+static int loop_pollfd(lua_State *L) {
+  int fd = wsc_loop_pollfd(check_loop(L)->loop);
+  if (fd < 0) return 0;
+  lua_pushinteger(L, fd);
+  return 1;
+}
+
+/* looks() -> how often a wait has looked at a client */
+static int loop_looks(lua_State *L) {
+  wsc_lua_push_count(L, wsc_loop_looks(check_loop(L)->loop));
+  return 1;
+}
+
+static const luaL_Reg loop_methods[] = {
+    {"add", loop_add},
+    {"remove", loop_remove},
+    {"forget", loop_forget},
+    {"alarm", loop_alarm},
+    {"wait", loop_wait},
+    {"next", loop_next},
+    {"pollfd", loop_pollfd},
+    {"looks", loop_looks},
+    {"deadline", loop_deadline},
+    {"__gc", loop_free},
+    {NULL, NULL},
+};
+
+void wsc_lua_add_loop(lua_State *L, int core, int anchor) {
+  lua_createtable(L, 0, 12);
+  for (const luaL_Reg *method = loop_methods; method->name; method++) {
+    lua_pushcfunction(L, method->func);
+    lua_setfield(L, -2, method->name);
+  }
+  lua_pushvalue(L, -1);
+  lua_setfield(L, -2, "__index");
+  lua_pushvalue(L, anchor);
+  lua_pushcclosure(L, loop_new, 2);
+  lua_setfield(L, core, "loop");
+}

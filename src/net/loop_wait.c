@@ -1,0 +1,174 @@
+/* The wait of a loop: who is due, who is heard of. */
+#include "core/buf.h"
+#include "loop_private.h"
+
+#include <errno.h>
+#include <poll.h>
+
+/* How long to wait where not all descriptors can be looked at. */
+#define BLIND_US 10000u
+
+/* ---------------------------------------------------------------- who is due */
+
+static uint64_t deadline_of(const wsc_member *member) {
+  const wsc_loop *loop = member->loop;
+  uint64_t at_us = loop->deadline ? loop->deadline(loop->context, member->client, member->user)
+                                  : wsc_client_deadline(member->client);
+  return at_us < member->alarm_us ? at_us : member->alarm_us;
+}
+
+/* An alarm rings once. */
+static void ring_alarm(wsc_member *member, uint64_t now_us) {
+  if (member->alarm_us <= now_us) member->alarm_us = WSC_NEVER;
+  wsc_alarms_set(&member->loop->due, &member->due, WSC_NEVER);
+  wsc_member_ready(member);
+}
+
+/* Where the kernel would not take a descriptor, the client is stepped now and then, and looks for
+ * itself. */
+static uint64_t not_blind(wsc_member *member, uint64_t at_us, uint64_t now_us) {
+  if (!wsc_pollset_lacks(member->set)) return at_us;
+  wsc_client_register(member->client);
+  if (!wsc_pollset_lacks(member->set)) return at_us;
+  return at_us < now_us + BLIND_US ? at_us : now_us + BLIND_US;
+}
+
+static void look_at_member(wsc_member *member, uint64_t now_us) {
+  member->loop->looks++;
+  uint64_t at_us = not_blind(member, deadline_of(member), now_us);
+  if (at_us <= now_us)
+    ring_alarm(member, now_us);
+  else
+    wsc_alarms_set(&member->loop->due, &member->due, at_us);
+}
+
+/* One that is ready already is looked at when it was given out. */
+static void look_at_touched(wsc_loop *loop, uint64_t now_us) {
+  while (!wsc_ring_is_alone(&loop->touched)) {
+    wsc_member *member = WSC_MEMBER_OF(loop->touched.next, touched);
+    wsc_ring_leave(&member->touched);
+    if (member->client && wsc_ring_is_alone(&member->ready)) look_at_member(member, now_us);
+  }
+}
+
+static void expire_alarms(wsc_loop *loop, uint64_t now_us) {
+  while (wsc_alarms_first_us(&loop->due) <= now_us && wsc_alarms_first(&loop->due))
+    ring_alarm(WSC_MEMBER_OF(wsc_alarms_first(&loop->due), due), now_us);
+}
+
+/* ---------------------------------------------------------------- who is heard of */
+
+/* A client that watches one descriptor knows what it is about; one that tries several addresses
+ * looks for itself. */
+static void note_ready(wsc_member *member, uint8_t bits) {
+  wsc_client *client = member->client;
+  wsc_watch watches[WSC_WATCH_MAX];
+  if (wsc_client_watches(client, watches) == 1) {
+    client->ready[0] = client->ready_known ? client->ready[0] | bits : bits;
+    client->ready_known = true;
+  }
+  wsc_member_ready(member);
+}
+
+static void make_all_ready(wsc_loop *loop) {
+  for (wsc_ring *place = loop->all.next; place != &loop->all; place = place->next)
+    wsc_member_ready(WSC_MEMBER_OF(place, all));
+}
+
+/* Nothing can be looked at: every client is to look for itself, after a while. */
+static bool wait_blindly(wsc_loop *loop, uint64_t timeout_us) {
+  wsc_poll_for(NULL, 0, timeout_us < BLIND_US ? timeout_us : BLIND_US);
+  make_all_ready(loop);
+  return false;
+}
+
+/* True: the time is up.  More reports than fit one call are fetched as long as that finds new ones:
+ * what was reported comes again, behind the others. */
+static bool wait_for_reports(wsc_loop *loop, uint64_t timeout_us) {
+  wsc_report reports[WSC_REPORTS_MAX];
+  for (;; timeout_us = 0) {
+    size_t before = loop->ready_count;
+    int count = wsc_pollset_wait(loop->hub, reports, timeout_us);
+    if (count < 0 && errno != EINTR) return wait_blindly(loop, timeout_us);
+    for (int i = 0; i < count; i++) note_ready(reports[i].tag, reports[i].ready);
+    if (count < WSC_REPORTS_MAX || loop->ready_count == before) return count == 0;
+  }
+}
+
+/* ---------------------------------------------------------------- the same with poll */
+
+static bool reserve_polled(wsc_loop *loop, size_t count) {
+  size_t room = loop->polled_room ? loop->polled_room : WSC_WATCH_MAX;
+  while (room < count) room *= 2;
+  if (room == loop->polled_room) return true;
+  void *block =
+      loop->platform->resize(loop->platform->user, loop->polled, room * sizeof *loop->polled);
+  if (!block) return false;
+  loop->polled = block;
+  loop->polled_room = room;
+  return true;
+}
+
+/* How many descriptors there are; SIZE_MAX: no memory. */
+static size_t collect_polled(wsc_loop *loop) {
+  wsc_watch watches[WSC_WATCH_MAX];
+  size_t total = 0;
+  for (wsc_ring *place = loop->all.next; place != &loop->all; place = place->next) {
+    const wsc_member *member = WSC_MEMBER_OF(place, all);
+    size_t count = member->client ? wsc_client_watches(member->client, watches) : 0;
+    if (!reserve_polled(loop, total + count)) return SIZE_MAX;
+    for (size_t i = 0; i < count; i++) loop->polled[total++] = wsc_poll_entry(&watches[i]);
+  }
+  return total;
+}
+
+static void hand_out_polled(wsc_loop *loop) {
+  wsc_watch watches[WSC_WATCH_MAX];
+  size_t at = 0;
+  for (wsc_ring *place = loop->all.next; place != &loop->all; place = place->next) {
+    wsc_member *member = WSC_MEMBER_OF(place, all);
+    size_t count = member->client ? wsc_client_watches(member->client, watches) : 0;
+    for (size_t i = 0; i < count; i++, at++)
+      if (loop->polled[at].revents) note_ready(member, wsc_watch_ready(&loop->polled[at]));
+  }
+}
+
+static bool poll_all(wsc_loop *loop, uint64_t timeout_us) {
+  size_t total = collect_polled(loop);
+  if (total == SIZE_MAX) return wait_blindly(loop, timeout_us);
+  int count = wsc_poll_for(loop->polled, total, timeout_us);
+  if (count > 0) hand_out_polled(loop);
+  return count == 0;
+}
+
+/* ---------------------------------------------------------------- the wait */
+
+/* A forked child has an instance of its own, where its copies of the clients are watched anew. */
+static void renew_after_fork(wsc_loop *loop) {
+  if (!wsc_pollset_renew(loop->hub)) return;
+  for (wsc_ring *place = loop->all.next; place != &loop->all; place = place->next) {
+    wsc_member *member = WSC_MEMBER_OF(place, all);
+    if (!member->client) continue;
+    wsc_client_register(member->client);
+    wsc_member_touch(member);
+  }
+}
+
+int wsc_loop_wait(wsc_loop *loop, uint64_t now_us, uint64_t timeout_us) {
+  renew_after_fork(loop);
+  look_at_touched(loop, now_us);
+  expire_alarms(loop, now_us);
+  uint64_t first_us = wsc_alarms_first_us(&loop->due);
+  if (loop->ready_count > 0)
+    timeout_us = 0;
+  else if (first_us != WSC_NEVER && first_us - now_us < timeout_us)
+    timeout_us = first_us - now_us;
+  bool over = loop->hub ? wait_for_reports(loop, timeout_us) : poll_all(loop, timeout_us);
+  if (over && timeout_us != WSC_NEVER) expire_alarms(loop, now_us + timeout_us);
+  return (int)loop->ready_count;
+}
+
+uint64_t wsc_loop_deadline(wsc_loop *loop) {
+  look_at_touched(loop, 0);
+  return loop->ready_count > 0 ? 0 : wsc_alarms_first_us(&loop->due);
+}
