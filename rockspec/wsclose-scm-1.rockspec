@@ -110,6 +110,7 @@ build = {
         "src/net/setup.c",
         "src/net/setup_stage.c",
         "src/net/socket.c",
+        "src/net/stream.c",
         "src/net/tls.c",
         "src/net/tls_base.c",
         "src/net/tls_bio.c",

@@ -103,6 +103,13 @@ bool wsc_close_code_sendable(unsigned code);
 /* ---------------------------------------------------------------- what the core needs from outside
  */
 
+/* A block that the connections of a platform read into by turns, so that those that lie idle hold
+ * none.  Zeroed by its maker; what it holds is given back with the last connection. */
+typedef struct wsc_spare {
+  uint8_t *block;
+  size_t users;
+} wsc_spare;
+
 /* Memory, randomness and SHA-1.  Borrowed: it must outlive every object made with it. */
 typedef struct wsc_platform {
   void *user;
@@ -112,6 +119,8 @@ typedef struct wsc_platform {
   bool (*random)(void *user, void *bytes, size_t size);
   /* SHA-1 for Sec-WebSocket-Accept (RFC 6455 1.3); no security hangs on it. */
   bool (*sha1)(void *user, const void *data, size_t size, uint8_t digest[20]);
+  /* Borrowed.  NULL: each connection has a block of its own, until it was idle for a second. */
+  wsc_spare *spare;
 } wsc_platform;
 
 /* A platform of realloc and OpenSSL, with a pool of random bytes that a fork empties.  Owned by the

@@ -705,7 +705,7 @@ describe("every allocation of the handshake", function()
       assert.is_true(fail_each(function()
         local result, _, name = object:judge(bytes)
         return result or name == "http", name
-      end) >= 2)
+      end) >= 1)
       object:free()
     end)
   end

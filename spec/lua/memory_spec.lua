@@ -7,6 +7,7 @@ local testing = require "wsclose.core_testing"
 
 local memory = testing.memory
 
+local uncounted = require "wsclose"
 local wsclose = network.counted()
 
 local function collect()
@@ -143,5 +144,129 @@ describe("without memory for one allocation", function()
 
   it("a client tells on_close once when memory stays away", function()
     fail_each(whole_way, true)
+  end)
+end)
+
+-- The bytes that one connection may hold on a machine of 64 bits while nothing goes through it; the
+-- headers of the answer are among them.
+local IDLE_BYTES = { protocol = 1024, client = 1280, agreed = 256 }
+
+-- Both sides open; the server's memory is not counted.
+local function open_pair(extensions)
+  local client = wsclose.protocol("ws://a.example/", { extensions = extensions })
+  local server = uncounted.protocol(nil, { role = "server", extensions = extensions })
+  carry(client, server)
+  drain(server)
+  carry(server, client)
+  drain(client)
+  assert.equal("open", client:state())
+  client:tick(1)
+  return client, server
+end
+
+local function message_to(client, server, text)
+  server:send(text)
+  carry(server, client)
+end
+
+describe("an open connection that lies idle", function()
+  before_each(collect)
+  after_each(scripted.close_all)
+
+  for name, case in pairs {
+    ["holds no buffer"] = { {}, IDLE_BYTES.protocol },
+    ["holds nothing of zlib's where compression was agreed on and not used"] = {
+      { ["permessage-deflate"] = {} }, IDLE_BYTES.protocol + IDLE_BYTES.agreed,
+    },
+  } do
+    it(name, function()
+      local before, large = memory.live_bytes(), memory.large_blocks()
+      local client, server = open_pair(case[1])
+      client:tick(3)
+      assert.equal(large, memory.large_blocks())
+      assert.is_true(memory.live_bytes() - before <= case[2])
+      local idle = memory.live_bytes()
+
+      client:send(("out "):rep(30), nil, { compress = false })
+      message_to(client, server, "in")
+      assert.same({ "message", "in", "text" }, { client:next() })
+      drain(client)
+      carry(client, server)
+      client:tick(4)
+      assert.is_true(memory.live_bytes() > idle)
+      client:tick(6)
+      assert.equal(large, memory.large_blocks())
+      assert.equal(idle, memory.live_bytes())
+    end)
+  end
+
+  it("shares the block that it reads into with all others", function()
+    local large, pairs_of = memory.large_blocks(), {}
+    for i = 1, 10 do pairs_of[i] = { open_pair {} } end
+    for _, pair in ipairs(pairs_of) do
+      message_to(pair[1], pair[2], "m")
+      drain(pair[1])
+    end
+    assert.equal(large + 1, memory.large_blocks())
+  end)
+
+  it("keeps a block of its own while there is something unread in it", function()
+    local large, pairs_of = memory.large_blocks(), {}
+    for i = 1, 3 do pairs_of[i] = { open_pair {} } end
+    for i, pair in ipairs(pairs_of) do message_to(pair[1], pair[2], ("m"):rep(1000) .. i) end
+    assert.equal(large + 3, memory.large_blocks())
+    for i, pair in ipairs(pairs_of) do
+      assert.equal(("m"):rep(1000) .. i, select(2, pair[1]:next()))
+    end
+    for _, pair in ipairs(pairs_of) do assert.is_nil(pair[1]:next()) end
+    assert.equal(large + 1, memory.large_blocks())
+  end)
+
+  it("holds no buffer as a client either", function()
+    local time, clock = network.new_clock()
+    local before, large = memory.live_bytes(), memory.large_blocks()
+    local server = scripted.new(function(c)
+      c:upgrade {}
+      c:send_text(("x"):rep(5000))
+      while c:frame().opcode ~= 8 do end -- luacheck: ignore 542
+      c:send_close(1000)
+      c:finish()
+    end)
+    local got, opened
+    local ws = wsclose.new(server:url(), {
+      clock = clock,
+      on_open = function() opened = true end,
+      on_message = function(ws, data)
+        got = #data
+        ws:send "thanks"
+      end,
+    })
+    scripted.pump(nil, server, function()
+      ws:update(0.002)
+      return opened and got and ws:buffered() == 0
+    end)
+    ws:update() -- the first that sees the last write done
+    time.now = time.now + 1.5
+    ws:update()
+    assert.equal(5000, got)
+    assert.equal(large, memory.large_blocks())
+    assert.is_true(memory.live_bytes() - before <= IDLE_BYTES.client)
+    ws:close()
+    scripted.pump(nil, server, function() return not ws:update(0.002) end)
+  end)
+
+  it("gives the block that it reads into back with the last of all", function()
+    local client, server = open_pair {}
+    message_to(client, server, "m")
+    drain(client)
+    client:leave()
+    collect()
+    local blocks = memory.live_blocks()
+    client, server = open_pair {}
+    message_to(client, server, "m")
+    drain(client)
+    client:leave()
+    assert.equal(blocks, memory.live_blocks())
+    assert.equal(0, memory.large_blocks())
   end)
 end)

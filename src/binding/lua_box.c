@@ -71,7 +71,7 @@ void wsc_lua_reraise(lua_State *L, wsc_lua_box *box) {
 }
 
 const wsc_platform *wsc_lua_platform(const wsc_lua_box *box) {
-  return box->random_ref == LUA_NOREF ? box->shared->platform : &box->platform;
+  return box->random_ref == LUA_NOREF ? box->shared->platform : box->platform;
 }
 
 /* ---------------------------------------------------------------- time */
@@ -134,12 +134,17 @@ wsc_lua_box *wsc_lua_push_box(lua_State *L, int random, int clock) {
     luaL_error(L, "wsclose: the Lua state is being closed");
     return NULL; /* as above */
   }
-  wsc_lua_box *box = wsc_lua_newuserdata(L, sizeof *box);
+  bool own = !lua_isnoneornil(L, random);
+  wsc_lua_box *box = wsc_lua_newuserdata(L, sizeof *box + (own ? sizeof *box->platform : 0));
   *box = (wsc_lua_box){.mark = &box_mark, .L = L, .random_ref = LUA_NOREF, .clock_ref = LUA_NOREF};
   lua_pushvalue(L, lua_upvalueindex(WSC_UP_METATABLE));
   lua_setmetatable(L, -2);
-  box->platform = (wsc_platform){
-      .user = box, .resize = resize_shared, .random = random_from_lua, .sha1 = sha1_shared};
+  if (own)
+    *box->platform = (wsc_platform){.user = box,
+                                    .resize = resize_shared,
+                                    .random = random_from_lua,
+                                    .sha1 = sha1_shared,
+                                    .spare = (*anchor)->platform->spare};
   box->random_ref = keep_function(L, random);
   box->clock_ref = keep_function(L, clock);
   box->shared = *anchor;

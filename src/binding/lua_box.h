@@ -23,25 +23,25 @@ typedef struct wsc_lua_box {
   const void *mark;       /* tells the userdata from others, at less cost than their metatables */
   wsc_lua_shared *shared; /* counted; NULL once the object was closed */
   wsc_client *client;     /* owned; NULL in a protocol object */
-  wsc_conn *conn;        /* owned by a protocol object; lent by the client, NULL before the first */
-  wsc_platform platform; /* the shared one, but for the randomness of a Lua function */
-  lua_State *L;          /* of the call under way: where that function is to be called */
-  int random_ref;        /* in the registry; LUA_NOREF without one */
-  int clock_ref;         /* as random_ref, of a client's clock */
-  bool random_failed;    /* what it raised lies on the stack */
-  bool corked;           /* sends wait for the end of the step */
-  bool watched;          /* the program saw bytes waiting: tell it when they are gone */
-  bool paused;           /* no events are handed out */
-  bool more;             /* the latest step left something to read */
-  bool unread;           /* there may be events not yet handed out */
-  bool step_due;         /* a turn has begun, and its step was not made */
-  uint64_t wait_us;      /* how long that step may wait */
-  uint64_t now_us;       /* of the latest step */
-  bool lively;           /* the latest wait brought something */
-  bool look;             /* a flush may have brought the end: no waiting before looking */
-  bool direct;           /* the call under way is the program's own, through its Lua object */
-  bool close_taken;      /* the core gave the end and it is not yet handed to Lua */
-  bool ended;            /* that was the attempt's end: nothing follows it */
+  wsc_conn *conn;     /* owned by a protocol object; lent by the client, NULL before the first */
+  lua_State *L;       /* of the call under way: where that function is to be called */
+  int random_ref;     /* in the registry; LUA_NOREF without one */
+  int clock_ref;      /* as random_ref, of a client's clock */
+  uint64_t wait_us;   /* how long a step that is due may wait */
+  uint64_t now_us;    /* of the latest step */
+  bool random_failed; /* what it raised lies on the stack */
+  bool corked;        /* sends wait for the end of the step */
+  bool watched;       /* the program saw bytes waiting: tell it when they are gone */
+  bool paused;        /* no events are handed out */
+  bool more;          /* the latest step left something to read */
+  bool unread;        /* there may be events not yet handed out */
+  bool step_due;      /* a turn has begun, and its step was not made */
+  bool lively;        /* the latest wait brought something */
+  bool look;          /* a flush may have brought the end: no waiting before looking */
+  bool direct;        /* the call under way is the program's own, through its Lua object */
+  bool close_taken;   /* the core gave the end and it is not yet handed to Lua */
+  bool ended;         /* that was the attempt's end: nothing follows it */
+  wsc_platform platform[]; /* one, with random_ref: the shared one, but for that randomness */
 } wsc_lua_box;
 
 /* The first upvalues of every method. */

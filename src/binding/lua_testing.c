@@ -23,9 +23,10 @@ typedef struct walled {
 
 typedef struct testing_state {
   wsc_platform platform;
+  wsc_spare spare;
   wsc_platform *real; /* owned */
   walled rooms[2];
-  size_t live_blocks, live_bytes, peak_bytes, attempts;
+  size_t live_blocks, live_bytes, peak_bytes, large_blocks, attempts;
   size_t fail_at; /* the attempt that fails; 0: none */
   bool fail_on;   /* and all that follow it */
   bool no_random;
@@ -40,6 +41,9 @@ static const char state_key = 's'; /* its address is the registry's key */
 /* No spec needs a larger block; sanitizers end the program over absurd ones. */
 #define BLOCK_SIZE_MAX ((size_t)1 << 31)
 
+/* A page: what nothing that lies idle may hold. */
+#define LARGE_BLOCK_SIZE 4096
+
 /* Before each block, which is then aligned as strictly as malloc's. */
 typedef struct block_head {
   _Alignas(max_align_t) size_t size;
@@ -53,6 +57,7 @@ static bool attempt_fails(testing_state *state) {
 
 static void drop_block(testing_state *state, block_head *head) {
   state->live_blocks--;
+  state->large_blocks -= head->size >= LARGE_BLOCK_SIZE;
   state->live_bytes -= head->size;
   memset(head + 1, 0xDD, head->size); /* a stale pointer shall not find what it looks for */
   free(head);
@@ -60,6 +65,7 @@ static void drop_block(testing_state *state, block_head *head) {
 
 static void count_block(testing_state *state, size_t size) {
   state->live_blocks++;
+  state->large_blocks += size >= LARGE_BLOCK_SIZE;
   state->live_bytes += size;
   if (state->live_bytes > state->peak_bytes) state->peak_bytes = state->live_bytes;
 }
@@ -124,8 +130,11 @@ static testing_state *new_state(lua_State *L) {
   lua_pushlightuserdata(L, (void *)&state_key);
   lua_insert(L, -2);
   lua_rawset(L, LUA_REGISTRYINDEX);
-  state->platform = (wsc_platform){
-      .user = state, .resize = testing_resize, .random = testing_random, .sha1 = testing_sha1};
+  state->platform = (wsc_platform){.user = state,
+                                   .resize = testing_resize,
+                                   .random = testing_random,
+                                   .sha1 = testing_sha1,
+                                   .spare = &state->spare};
   return state;
 }
 
@@ -201,6 +210,11 @@ static int l_memory_live_blocks(lua_State *L) {
   return 1;
 }
 
+static int l_memory_large_blocks(lua_State *L) {
+  lua_pushinteger(L, (lua_Integer)get_state(L)->large_blocks);
+  return 1;
+}
+
 static int l_memory_live_bytes(lua_State *L) {
   lua_pushinteger(L, (lua_Integer)get_state(L)->live_bytes);
   return 1;
@@ -217,6 +231,7 @@ static int l_memory_peak(lua_State *L) {
 static const luaL_Reg memory_functions[] = {{"fail_at", l_memory_fail_at},
                                             {"attempts", l_memory_attempts},
                                             {"live_blocks", l_memory_live_blocks},
+                                            {"large_blocks", l_memory_large_blocks},
                                             {"live_bytes", l_memory_live_bytes},
                                             {"peak", l_memory_peak},
                                             {NULL, NULL}};

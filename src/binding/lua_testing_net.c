@@ -238,7 +238,7 @@ static int l_socket_connect(lua_State *L) {
   if (error == WSC_OK)
     lua_pushboolean(L, 1);
   else
-    wsc_testing_push_error(L, error, stream->fault);
+    wsc_testing_push_error(L, error, wsc_stream_fault(stream, error));
   stream->ops->free(stream);
   return error == WSC_OK ? 1 : 3;
 }

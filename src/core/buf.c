@@ -80,6 +80,31 @@ uint8_t *wsc_buf_reserve_exact(wsc_buf *buf, size_t size) {
   return buf->block + buf->end;
 }
 
+/* ---------------------------------------------------------------- the spare block */
+
+void wsc_spare_join(const wsc_platform *platform) {
+  if (platform->spare != NULL) platform->spare->users++;
+}
+
+void wsc_spare_free(const wsc_platform *platform) {
+  wsc_spare *spare = platform->spare;
+  if (spare == NULL || spare->block == NULL) return;
+  wsc_release(platform, spare->block);
+  spare->block = NULL;
+}
+
+void wsc_spare_leave(const wsc_platform *platform) {
+  if (platform->spare != NULL && --platform->spare->users == 0) wsc_spare_free(platform);
+}
+
+void wsc_buf_drop(wsc_buf *buf) {
+  wsc_buf_truncate(buf, 0);
+  wsc_buf_return_spare(buf);
+  wsc_buf_free(buf);
+}
+
+/* ---------------------------------------------------------------- small things */
+
 bool wsc_buf_append(wsc_buf *buf, const void *data, size_t size) {
   if (size == 0) return true;
   uint8_t *room = wsc_buf_reserve(buf, size, NULL);

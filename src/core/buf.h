@@ -53,6 +53,38 @@ static inline void wsc_buf_truncate(wsc_buf *buf, size_t size) {
   if (size == 0) buf->start = buf->end = 0;
 }
 
+/* The platform's spare block, which has WSC_SPARE_SIZE bytes, by turns. */
+#define WSC_SPARE_SIZE (64u << 10)
+void wsc_spare_join(const wsc_platform *platform);
+void wsc_spare_leave(const wsc_platform *platform); /* the last one out gives the block back */
+void wsc_spare_free(const wsc_platform *platform);  /* until it is needed again */
+
+/* For a queue without memory; one that finds nothing to borrow grows as usual. */
+static inline void wsc_buf_borrow_spare(wsc_buf *buf) {
+  wsc_spare *spare = buf->platform->spare;
+  if (spare == NULL || spare->block == NULL) return;
+  buf->block = spare->block;
+  buf->capacity = WSC_SPARE_SIZE;
+  spare->block = NULL;
+}
+
+/* For an empty queue (asserted).  A block of another size, or of a platform without a spare, stays
+ * where it is. */
+static inline void wsc_buf_return_spare(wsc_buf *buf) {
+  wsc_spare *spare = buf->platform->spare;
+  assert(buf->end == 0);
+  if (buf->capacity != WSC_SPARE_SIZE || spare == NULL) return;
+  if (spare->block != NULL) {
+    wsc_buf_free(buf);
+    return;
+  }
+  spare->block = buf->block;
+  buf->block = NULL;
+  buf->capacity = 0;
+}
+
+void wsc_buf_drop(wsc_buf *buf); /* as wsc_buf_free, for a queue that may have borrowed its block */
+
 bool wsc_buf_append(wsc_buf *buf, const void *data, size_t size);
 bool wsc_buf_append_string(wsc_buf *buf, const char *text);
 

@@ -34,39 +34,47 @@ static wsc_limits fill_limits(wsc_limits limits) {
 }
 
 static void init_conn(wsc_conn *conn, const wsc_config *config) {
-  wsc_timer off = {.at_us = WSC_NEVER};
   *conn = (wsc_conn){
       .platform = config->platform,
       .limits = fill_limits(config->limits),
-      .tuning = config->deflate,
       .handshake_timeout_ms = config->handshake_timeout_ms,
       .close_timeout_ms = config->close_timeout_ms,
       .linger_ms = config->linger_ms,
       .ping_interval_ms = config->ping_interval_ms,
       .ping_timeout_ms = config->ping_timeout_ms,
       .server = config->server,
-      .trace = config->trace,
       .parsed = true,
-      .handshake_timer = {.wanted = true, .at_us = WSC_NEVER},
-      .close_timer = off,
-      .linger_timer = off,
-      .ping_timer = off,
-      .pong_timer = off,
-      .idle_timer = off,
+      .handshake_timer = WSC_TIMER_WANTED,
+      .close_timer = WSC_TIMER_OFF,
+      .linger_timer = WSC_TIMER_OFF,
+      .ping_timer = WSC_TIMER_OFF,
+      .pong_timer = WSC_TIMER_OFF,
+      .idle_timer = WSC_TIMER_OFF,
       .stats = {.rtt_us = WSC_NEVER},
   };
   wsc_buf_init(&conn->input, conn->platform);
-  wsc_buf_init(&conn->scratch, conn->platform);
-  wsc_buf_init(&conn->trace_records, conn->platform);
   wsc_queue_init(&conn->queue, conn->platform, !conn->server);
   wsc_message_init(&conn->message, conn->platform);
+}
+
+static bool make_trace(wsc_conn *conn) {
+  conn->trace = wsc_alloc(conn->platform, 1, sizeof *conn->trace);
+  if (conn->trace) wsc_buf_init(&conn->trace->records, conn->platform);
+  return conn->trace != NULL;
+}
+
+static void free_trace(wsc_conn *conn) {
+  if (conn->trace) wsc_buf_free(&conn->trace->records);
+  wsc_release(conn->platform, conn->trace);
 }
 
 wsc_conn *wsc_conn_new(const wsc_config *config) {
   wsc_conn *conn = wsc_alloc(config->platform, 1, sizeof *conn);
   if (!conn) return NULL;
   init_conn(conn, config);
-  conn->handshake = wsc_handshake_new(config, &conn->queue.buf);
+  wsc_spare_join(conn->platform);
+  if (!config->trace || make_trace(conn))
+    conn->handshake = wsc_handshake_new(config, &conn->queue.buf);
   if (!conn->handshake) {
     wsc_conn_free(conn);
     return NULL;
@@ -79,19 +87,21 @@ void wsc_conn_free(wsc_conn *conn) {
   if (!conn) return;
   const wsc_platform *platform = conn->platform;
   wsc_handshake_free(conn->handshake);
-  if (conn->result) wsc_handshake_result_free(conn->result);
-  wsc_release(platform, conn->result);
+  wsc_release(platform, (void *)(uintptr_t)conn->response.headers);
+  wsc_release(platform, conn->agreed);
+  if (conn->server) wsc_release(platform, (void *)(uintptr_t)conn->protocol);
   wsc_deflate_free(conn->deflate);
   wsc_message_free(&conn->message);
   wsc_queue_free(&conn->queue);
-  wsc_buf_free(&conn->input);
-  wsc_buf_free(&conn->scratch);
-  wsc_buf_free(&conn->trace_records);
+  wsc_buf_drop(&conn->input);
+  free_trace(conn);
+  wsc_release(platform, conn->pong);
   wsc_release(platform, conn->error_text);
   wsc_release(platform, conn->end_text);
   wsc_release(platform, conn->sent_reason);
   wsc_release(platform, conn->received_reason);
   wsc_release(platform, conn);
+  wsc_spare_leave(platform);
 }
 
 /* ---------------------------------------------------------------- wire side, out */
@@ -105,9 +115,12 @@ const uint8_t *wsc_conn_output(wsc_conn *conn, size_t *size) {
 void wsc_conn_output_done(wsc_conn *conn, size_t n) {
   if (n == 0) return;
   wsc_queue_done(&conn->queue, n);
-  conn->stats.bytes_out += n;
   conn->stats.messages_started = conn->queue.messages_started;
+  conn->stats.bytes_out += n;
   conn->moved = true;
+  /* the handshake is out: many connections that are being made hold one such block each */
+  if (conn->state == WSC_CONNECTING && wsc_buf_size(&conn->queue.buf) == 0)
+    wsc_buf_free(&conn->queue.buf);
   wsc_conn_settle(conn);
 }
 
@@ -126,6 +139,15 @@ int wsc_conn_queue_frame(wsc_conn *conn, const wsc_frame *frame, const void *pay
   conn->stats.frames_out++;
   wsc_conn_trace(conn, true, frame, payload);
   return WSC_OK;
+}
+
+bool wsc_conn_keep_ping(wsc_conn *conn, const uint8_t *payload, size_t size) {
+  if (!conn->pong) conn->pong = wsc_alloc(conn->platform, WSC_CONTROL_PAYLOAD_MAX, 1);
+  if (!conn->pong) return false;
+  if (size) memcpy(conn->pong, payload, size);
+  conn->pong_size = (uint8_t)size;
+  conn->pong_pending = true;
+  return true;
 }
 
 /* RFC 6455 5.5.3: only the latest of several pings need be answered, so a flood of them costs one
@@ -147,11 +169,11 @@ void wsc_conn_trace(wsc_conn *conn, bool outgoing, const wsc_frame *frame, const
                          .opcode = frame->opcode,
                          .size = frame->size};
   size_t kept = control ? (size_t)frame->size : 0;
-  uint8_t *room = wsc_buf_reserve(&conn->trace_records, sizeof info + kept, NULL);
+  uint8_t *room = wsc_buf_reserve(&conn->trace->records, sizeof info + kept, NULL);
   if (!room) return;
   memcpy(room, &info, sizeof info);
   if (kept) memcpy(room + sizeof info, payload, kept);
-  wsc_buf_commit(&conn->trace_records, sizeof info + kept);
+  wsc_buf_commit(&conn->trace->records, sizeof info + kept);
 }
 
 /* ---------------------------------------------------------------- sending */
@@ -166,11 +188,12 @@ static int send_data(wsc_conn *conn, wsc_frame frame, const void *data, size_t s
                      bool compress) {
   size_t size_before = size;
   if (compress) {
-    wsc_buf_truncate(&conn->scratch, 0);
-    int result = wsc_deflate_compress(conn->deflate, &conn->scratch, data, size, frame.fin);
+    wsc_buf *scratch = wsc_deflate_scratch(conn->deflate);
+    wsc_buf_truncate(scratch, 0);
+    int result = wsc_deflate_compress(conn->deflate, scratch, data, size, frame.fin);
     if (result != WSC_OK) return broken_send(conn, result);
-    data = wsc_buf_data(&conn->scratch);
-    size = wsc_buf_size(&conn->scratch);
+    data = wsc_buf_data(scratch);
+    size = wsc_buf_size(scratch);
   }
   frame.size = size;
   int result = wsc_conn_queue_frame(conn, &frame, data);
@@ -263,12 +286,12 @@ const wsc_response *wsc_conn_response(const wsc_conn *conn) {
 }
 
 const char *wsc_conn_protocol(const wsc_conn *conn) {
-  return conn->result ? conn->result->protocol : NULL;
+  return conn->protocol;
 }
 
 const wsc_agreed_extension *wsc_conn_extensions(const wsc_conn *conn, size_t *count) {
-  *count = conn->result ? conn->result->answer.count : 0;
-  return conn->result ? conn->result->answer.items : NULL;
+  *count = conn->agreed_count;
+  return conn->agreed;
 }
 
 const wsc_conn_stats *wsc_conn_get_stats(const wsc_conn *conn) {

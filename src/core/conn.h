@@ -22,12 +22,11 @@
 #include "message_queue.h"
 #include "error.h"
 
-/* A deadline that is asked for between two ticks starts at the next one: only tick knows the time.
- */
-typedef struct wsc_timer {
-  bool wanted;    /* set at the next tick */
-  uint64_t at_us; /* WSC_NEVER: off */
-} wsc_timer;
+/* A moment, or one of these.  A deadline that is asked for between two ticks starts at the next
+ * one: only tick knows the time. */
+typedef uint64_t wsc_timer;
+#define WSC_TIMER_WANTED 0
+#define WSC_TIMER_OFF    WSC_NEVER
 
 /* What is done with frames that come in; each takes less than the one before. */
 typedef enum wsc_reading {
@@ -37,12 +36,19 @@ typedef enum wsc_reading {
   WSC_READ_NOTHING    /* after the peer's Close, or failed: all is thrown away until the end */
 } wsc_reading;
 
+/* What wsc_conn_next_event gives as WSC_EVENT_FRAME. */
+typedef struct wsc_trace {
+  wsc_buf records; /* wsc_frame_info and payload, one after the other */
+  size_t lent;
+} wsc_trace;
+
+/* Connections are many and most lie idle: what only some need stands behind a pointer, and what is
+ * not needed at the same time shares its place. */
 struct wsc_conn {
   const wsc_platform *platform;
   wsc_limits limits;
-  wsc_deflate_tuning tuning;
   uint32_t handshake_timeout_ms, close_timeout_ms, linger_ms, ping_interval_ms, ping_timeout_ms;
-  bool server, trace, paused;
+  bool server, paused;
 
   /* state */
   wsc_state state;
@@ -54,48 +60,37 @@ struct wsc_conn {
 
   /* wire side */
   wsc_buf input;
-  size_t head_scanned; /* of the handshake's head */
-  size_t heads_size;   /* of those that were read: interim answers count */
-  size_t body_left;    /* of a refusal's body, SIZE_MAX: unknown */
   bool body_chunked;
   bool refused; /* the head of a refusal came; its body is being read */
-  wsc_queue queue;
-
-  /* the frame being read */
   bool in_frame, frame_traced;
-  wsc_frame frame;
-  uint64_t frame_left;  /* payload bytes not yet taken out of the input */
-  size_t frame_checked; /* of those: already unmasked and checked in a frame that will be lent */
-  size_t lent;          /* bytes of input that the last event lends */
-  bool message_lent;    /* the last event lends message.body */
+  size_t lent;       /* bytes of input that the last event lends */
+  bool message_lent; /* the last event lends message.body */
+  wsc_queue queue;
   wsc_message message;
-  wsc_buf trace_records; /* wsc_frame_info and payload, one after the other */
-  size_t trace_lent;
+  wsc_trace *trace; /* owned; NULL: frames are not traced */
 
   /* handshake and what it agreed on */
   wsc_handshake *handshake;
-  wsc_handshake_result *result;
-  wsc_response response;
+  wsc_response response;        /* its headers: owned, one block with their text */
+  wsc_agreed_extension *agreed; /* owned, one block with all they point to */
+  size_t agreed_count;
+  const char *protocol; /* within the response's headers; a server's own copy */
   wsc_deflate *deflate;
 
   /* sending */
   bool fragmenting, fragment_written, fragment_compressed;
   uint8_t fragment_opcode;
   wsc_utf8_state fragment_utf8;
-  wsc_buf scratch; /* compressed message on its way to the queue */
   bool pong_pending;
-  uint8_t pong[WSC_CONTROL_PAYLOAD_MAX];
   uint8_t pong_size;
+  uint8_t *pong; /* owned: room for the payload of the pending pong, made by the first ping */
 
   /* time */
   uint64_t now_us;
-  wsc_timer handshake_timer, close_timer, linger_timer, ping_timer, pong_timer, idle_timer;
-  uint64_t deadline_us;   /* the earliest of them; 0: there is one to be set */
   bool heard, moved;      /* bytes came in; bytes went either way since the last tick */
   bool expiry_due;        /* a tick waits for the input to be parsed before it judges deadlines */
   bool ping_unsent_clock; /* the latest ping's time is set at the next tick */
   bool ping_waits;        /* the latest ping is not answered */
-  uint64_t ping_sent_us, ping_print;
 
   /* the end */
   int error, end_error;
@@ -105,13 +100,37 @@ struct wsc_conn {
   unsigned sent_code, received_code, fail_code;
   char *sent_reason, *received_reason; /* owned */
   size_t sent_reason_size, received_reason_size;
-  wsc_close_info info;
+  bool opened;
+  int proxy_status;
   wsc_conn_stats stats;
+  union {
+    struct { /* until finished */
+      wsc_timer handshake_timer, close_timer, linger_timer, ping_timer, pong_timer, idle_timer;
+      uint64_t deadline_us; /* the earliest of them; 0: there is one to be set */
+      uint64_t ping_sent_us, ping_print;
+      union {
+        struct {               /* while connecting, and for a refusal's body */
+          size_t head_scanned; /* of the handshake's head */
+          size_t heads_size;   /* of those that were read: interim answers count */
+          size_t body_left;    /* of a refusal's body, SIZE_MAX: unknown */
+        };
+        struct { /* from then on: the frame being read */
+          wsc_frame frame;
+          uint64_t frame_left;  /* payload bytes not yet taken out of the input */
+          size_t frame_checked; /* of those: already unmasked and checked in a frame that will be
+                                   lent */
+        };
+      };
+    };
+    wsc_close_info info; /* finished */
+  };
 };
 
 /* conn.c */
 int wsc_conn_queue_frame(wsc_conn *conn, const wsc_frame *frame, const void *payload);
 void wsc_conn_trace(wsc_conn *conn, bool outgoing, const wsc_frame *frame, const void *payload);
+/* A ping is to be answered.  False: no memory to keep its payload. */
+bool wsc_conn_keep_ping(wsc_conn *conn, const uint8_t *payload, size_t size);
 void wsc_conn_flush_pong(wsc_conn *conn);
 
 /* conn_close.c */

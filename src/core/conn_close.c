@@ -139,7 +139,7 @@ void wsc_conn_settle(wsc_conn *conn) {
     wsc_conn_finish(conn);
     return;
   }
-  conn->close_timer = (wsc_timer){.at_us = WSC_NEVER};
+  conn->close_timer = WSC_TIMER_OFF;
   wsc_conn_start_timer(conn, &conn->linger_timer);
 }
 
@@ -162,7 +162,7 @@ void wsc_conn_abort(wsc_conn *conn, int error, wsc_phase phase, const char *text
 }
 
 void wsc_conn_note_proxy(wsc_conn *conn, int status) {
-  conn->info.proxy_status = status;
+  conn->proxy_status = status;
 }
 
 static void set_end_error(wsc_conn *conn) {
@@ -226,6 +226,7 @@ static void fill_info(wsc_conn *conn) {
   wsc_close_info *info = &conn->info;
   bool flushed = wsc_buf_size(&conn->queue.buf) == 0;
   uint64_t undelivered = wsc_queue_undelivered(&conn->queue);
+  *info = (wsc_close_info){.opened = conn->opened, .proxy_status = conn->proxy_status};
   info->sent =
       report_frame(conn->close_sent, conn->sent_code, conn->sent_reason, conn->sent_reason_size);
   info->received = report_frame(conn->close_received, conn->received_code, conn->received_reason,
@@ -251,8 +252,8 @@ static void keep_body(wsc_conn *conn) {
 
 void wsc_conn_finish(wsc_conn *conn) {
   if (conn->finished) return;
-  fill_info(conn);
   if (conn->refused) keep_body(conn);
+  fill_info(conn); /* over what only a living connection needs */
   conn->finished = true;
   conn->reading = WSC_READ_NOTHING;
   conn->state = WSC_CLOSED;
@@ -266,5 +267,6 @@ bool wsc_conn_finished(const wsc_conn *conn) {
 }
 
 const wsc_close_info *wsc_conn_close_info(const wsc_conn *conn) {
-  return &conn->info;
+  static const wsc_close_info nothing_yet = {.reason = ""};
+  return conn->finished ? &conn->info : &nothing_yet;
 }

@@ -7,7 +7,7 @@
 #include "mask.h"
 
 /* One read brings many small frames; larger ones lend what is left of them. */
-#define INPUT_ROOM (64u << 10)
+#define INPUT_ROOM WSC_SPARE_SIZE
 
 /* What a refusal's body is worth keeping of. */
 #define BODY_MAX 4096u
@@ -19,8 +19,9 @@ static void release_lent(wsc_conn *conn) {
   conn->lent = 0;
   if (conn->message_lent) wsc_message_clear(&conn->message);
   conn->message_lent = false;
-  wsc_buf_consume(&conn->trace_records, conn->trace_lent);
-  conn->trace_lent = 0;
+  if (!conn->trace) return;
+  wsc_buf_consume(&conn->trace->records, conn->trace->lent);
+  conn->trace->lent = 0;
 }
 
 static bool waits_for_whole_frame(const wsc_conn *conn) {
@@ -38,6 +39,7 @@ uint8_t *wsc_conn_input(wsc_conn *conn, size_t *room) {
     missing = (size_t)conn->frame_left - have;
   uint8_t *data;
   *room = missing;
+  if (!conn->input.block && missing <= INPUT_ROOM) wsc_buf_borrow_spare(&conn->input);
   if (missing > INPUT_ROOM)
     data = wsc_buf_reserve_exact(&conn->input, missing);
   else
@@ -46,7 +48,13 @@ uint8_t *wsc_conn_input(wsc_conn *conn, size_t *room) {
   return data;
 }
 
+/* Empty, the room to read into is for whichever connection reads next. */
+static void return_input(wsc_conn *conn) {
+  if (wsc_buf_size(&conn->input) == 0) wsc_buf_return_spare(&conn->input);
+}
+
 void wsc_conn_input_done(wsc_conn *conn, size_t n) {
+  if (n == 0) return_input(conn);
   if (n == 0) return;
   wsc_buf_commit(&conn->input, n);
   conn->stats.bytes_in += n;
@@ -76,32 +84,39 @@ static input_step read_body(wsc_conn *conn) {
   return STEP_AGAIN;
 }
 
-static input_step refuse(wsc_conn *conn, const char *sentence) {
-  wsc_conn_set_error(conn, WSC_ERR_HTTP, WSC_PHASE_HANDSHAKE, sentence);
-  size_t size = wsc_handshake_body_size(&conn->result->head);
+static input_step refuse(wsc_conn *conn, const wsc_handshake_result *result) {
+  wsc_conn_set_error(conn, WSC_ERR_HTTP, WSC_PHASE_HANDSHAKE, result->sentence);
+  size_t size = wsc_handshake_body_size(&result->head);
   conn->body_left = size < BODY_MAX ? size : BODY_MAX;
-  conn->body_chunked = wsc_http_has_token(&conn->result->head, "Transfer-Encoding", "chunked");
+  conn->body_chunked = wsc_http_has_token(&result->head, "Transfer-Encoding", "chunked");
   conn->refused = true;
   return STEP_AGAIN;
 }
 
-static input_step open_connection(wsc_conn *conn, wsc_event *event) {
-  const wsc_handshake_result *result = conn->result;
+static input_step open_connection(wsc_conn *conn, const wsc_handshake_result *result,
+                                  wsc_event *event) {
   if (result->agreement.missing[0]) {
     wsc_conn_mandatory(conn, result->agreement.missing);
     return STEP_AGAIN;
   }
   conn->state = WSC_OPEN;
   wsc_conn_start_timer(conn, &conn->ping_timer);
-  conn->info.opened = true;
+  conn->opened = true;
   event->type = WSC_EVENT_OPEN;
   return STEP_EVENT;
 }
 
-static int judge_head(wsc_conn *conn, size_t size) {
-  wsc_handshake_result *result = wsc_alloc(conn->platform, 1, sizeof *result);
-  if (!result) return WSC_ERR_MEMORY;
-  conn->result = result;
+/* Takes over what lasts.  What else the judgement needed, half a KiB, is not carried along. */
+static void keep_result(wsc_conn *conn, const wsc_handshake_result *result) {
+  conn->agreed = result->answer.items;
+  conn->agreed_count = result->answer.count;
+  conn->protocol = result->protocol;
+  conn->response = (wsc_response){.status = result->head.status,
+                                  .headers = result->head.headers,
+                                  .header_count = result->head.header_count};
+}
+
+static int judge_head(wsc_conn *conn, wsc_handshake_result *result, size_t size) {
   const uint8_t *data = wsc_buf_data(&conn->input);
   int outcome = WSC_OK;
   if (conn->server) {
@@ -111,50 +126,44 @@ static int judge_head(wsc_conn *conn, size_t size) {
     outcome = wsc_handshake_judge(conn->handshake, data, size, result);
   }
   wsc_buf_consume(&conn->input, size);
-  conn->response = (wsc_response){.status = result->head.status,
-                                  .headers = result->head.headers,
-                                  .header_count = result->head.header_count};
   return outcome;
 }
 
 /* The deflate object is made with the tuning that the handshake remembered, before that is let go.
  */
-static bool make_deflate(wsc_conn *conn) {
-  if (!conn->result->agreement.deflate || conn->result->agreement.missing[0]) return true;
-  conn->deflate =
-      wsc_deflate_new(conn->platform, &conn->result->agreement.params, &conn->tuning, conn->server);
+static bool make_deflate(wsc_conn *conn, const wsc_agreement *agreement) {
+  if (!agreement->deflate || agreement->missing[0]) return true;
+  conn->deflate = wsc_deflate_new(conn->platform, &agreement->params,
+                                  wsc_handshake_tuning(conn->handshake), conn->server);
   return conn->deflate != NULL;
 }
 
 /* 100, 103 and their like announce the answer and are none, RFC 9110 15.2. */
-static bool is_interim(const wsc_conn *conn, int outcome) {
-  int status = conn->response.status;
+static bool is_interim(const wsc_handshake_result *result, int outcome) {
+  int status = result->head.status;
   return outcome == WSC_ERR_HTTP && status >= 100 && status <= 199;
 }
 
-static input_step skip_interim(wsc_conn *conn) {
-  wsc_handshake_result_free(conn->result);
-  wsc_release(conn->platform, conn->result);
-  conn->result = NULL;
-  conn->response = (wsc_response){0};
-  return STEP_AGAIN;
-}
-
 static input_step judge_answer(wsc_conn *conn, wsc_event *event, size_t size) {
-  int outcome = judge_head(conn, size);
-  if (is_interim(conn, outcome)) return skip_interim(conn);
-  if (outcome == WSC_OK && !make_deflate(conn)) outcome = WSC_ERR_MEMORY;
+  wsc_handshake_result result;
+  int outcome = judge_head(conn, &result, size);
+  if (is_interim(&result, outcome)) {
+    wsc_handshake_result_free(&result);
+    return STEP_AGAIN;
+  }
+  keep_result(conn, &result);
+  if (outcome == WSC_OK && !make_deflate(conn, &result.agreement)) outcome = WSC_ERR_MEMORY;
   wsc_handshake_free(conn->handshake);
   conn->handshake = NULL;
   if (outcome == WSC_ERR_MEMORY)
     return fail_handshake(conn, outcome, "no memory for the handshake");
-  if (outcome == WSC_ERR_HTTP) return refuse(conn, conn->result->sentence);
+  if (outcome == WSC_ERR_HTTP) return refuse(conn, &result);
   if (outcome == WSC_ERR_HANDSHAKE && conn->server) {
-    wsc_conn_refuse(conn, conn->result->sentence);
+    wsc_conn_refuse(conn, result.sentence);
     return STEP_AGAIN;
   }
-  if (outcome != WSC_OK) return fail_handshake(conn, outcome, conn->result->sentence);
-  return open_connection(conn, event);
+  if (outcome != WSC_OK) return fail_handshake(conn, outcome, result.sentence);
+  return open_connection(conn, &result, event);
 }
 
 static input_step read_handshake(wsc_conn *conn, wsc_event *event) {
@@ -277,14 +286,6 @@ static input_step skip_frame(wsc_conn *conn) {
   return STEP_AGAIN;
 }
 
-static void note_ping(wsc_conn *conn, const uint8_t *payload, size_t size) {
-  conn->stats.pings_in++;
-  if (conn->reading != WSC_READ_ALL) return;
-  if (size) memcpy(conn->pong, payload, size);
-  conn->pong_size = (uint8_t)size;
-  conn->pong_pending = true;
-}
-
 static input_step handle_control(wsc_conn *conn, wsc_event *event, const uint8_t *payload,
                                  size_t size) {
   conn->in_frame = false;
@@ -299,7 +300,10 @@ static input_step handle_control(wsc_conn *conn, wsc_event *event, const uint8_t
     return STEP_AGAIN;
   }
   if (conn->frame.opcode == WSC_OP_PING) {
-    note_ping(conn, payload, size);
+    conn->stats.pings_in++;
+    bool kept = conn->reading != WSC_READ_ALL || wsc_conn_keep_ping(conn, payload, size);
+    if (!kept) conn->lent = 0;
+    if (!kept) return fail_frame(conn, WSC_ERR_MEMORY, "no memory to answer a ping");
     lend(event, WSC_EVENT_PING, payload, size);
   } else {
     wsc_conn_got_pong(conn, payload, size, &event->rtt_us);
@@ -344,26 +348,29 @@ static input_step parse(wsc_conn *conn, wsc_event *event) {
 }
 
 static bool next_trace(wsc_conn *conn, wsc_event *event) {
-  if (wsc_buf_size(&conn->trace_records) == 0) return false;
-  const uint8_t *record = wsc_buf_data(&conn->trace_records);
+  if (!conn->trace || wsc_buf_size(&conn->trace->records) == 0) return false;
+  const uint8_t *record = wsc_buf_data(&conn->trace->records);
   memcpy(&event->frame, record, sizeof event->frame);
   size_t kept = wsc_opcode_is_control(event->frame.opcode) ? (size_t)event->frame.size : 0;
   event->frame.payload = kept ? record + sizeof event->frame : NULL;
-  conn->trace_lent = sizeof event->frame + kept;
+  conn->trace->lent = sizeof event->frame + kept;
   event->type = WSC_EVENT_FRAME;
   return true;
 }
 
 static bool next_close(wsc_conn *conn, wsc_event *event) {
   if (!conn->finished) return false;
-  if (!conn->close_given) event->type = WSC_EVENT_CLOSE;
+  if (conn->close_given) return true;
+  event->type = WSC_EVENT_CLOSE;
   conn->close_given = true;
+  if (!conn->refused) wsc_buf_drop(&conn->input); /* else the response's body lies there */
   return true;
 }
 
 /* Nothing more can be made of the input that is there.  True: the end may have come, look again. */
 static bool at_rest(wsc_conn *conn) {
   conn->parsed = true;
+  return_input(conn);
   if (conn->input_ended)
     wsc_conn_end(conn);
   else if (conn->expiry_due)

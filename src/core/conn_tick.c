@@ -11,17 +11,15 @@ static uint64_t after(uint64_t now_us, uint64_t wait_ms) {
 }
 
 static void arm(wsc_timer *timer, uint64_t now_us, uint32_t wait_ms) {
-  if (!timer->wanted) return;
-  timer->wanted = false;
-  timer->at_us = wait_ms ? after(now_us, wait_ms) : WSC_NEVER;
+  if (*timer == WSC_TIMER_WANTED) *timer = wait_ms ? after(now_us, wait_ms) : WSC_TIMER_OFF;
 }
 
 static void stop(wsc_timer *timer) {
-  *timer = (wsc_timer){.at_us = WSC_NEVER};
+  *timer = WSC_TIMER_OFF;
 }
 
 static bool due(const wsc_timer *timer, uint64_t now_us) {
-  return timer->at_us <= now_us;
+  return *timer != WSC_TIMER_WANTED && *timer <= now_us;
 }
 
 /* ---------------------------------------------------------------- keepalive */
@@ -34,7 +32,7 @@ static uint64_t print_of(const uint8_t *payload, size_t size) {
 }
 
 void wsc_conn_start_timer(wsc_conn *conn, wsc_timer *timer) {
-  timer->wanted = true;
+  *timer = WSC_TIMER_WANTED;
   conn->deadline_us = 0;
 }
 
@@ -58,16 +56,16 @@ static void send_keepalive(wsc_conn *conn) {
   wsc_frame frame = {.fin = true, .opcode = WSC_OP_PING, .size = sizeof payload};
   /* without memory there is no ping to wait for; the next interval tries again */
   if (wsc_conn_queue_frame(conn, &frame, payload) != WSC_OK) {
-    conn->ping_timer.wanted = true;
+    conn->ping_timer = WSC_TIMER_WANTED;
     return;
   }
   wsc_conn_note_ping(conn, payload, sizeof payload);
   conn->ping_unsent_clock = false;
   conn->ping_sent_us = conn->now_us;
   if (conn->ping_timeout_ms)
-    conn->pong_timer.wanted = true;
+    conn->pong_timer = WSC_TIMER_WANTED;
   else
-    conn->ping_timer.wanted = true;
+    conn->ping_timer = WSC_TIMER_WANTED;
 }
 
 static void give_up_on_peer(wsc_conn *conn) {
@@ -86,15 +84,16 @@ static void keep_alive(wsc_conn *conn) {
   /* any byte shows life; a paused program does not look, so silence shows nothing */
   if (conn->heard || conn->paused) {
     stop(&conn->pong_timer);
-    conn->ping_timer.wanted = true;
+    conn->ping_timer = WSC_TIMER_WANTED;
   }
   conn->heard = false;
   if (due(&conn->pong_timer, conn->now_us)) {
     give_up_on_peer(conn);
-  } else if (!conn->ping_timer.wanted && due(&conn->ping_timer, conn->now_us)) {
+  } else if (due(&conn->ping_timer, conn->now_us)) {
     stop(&conn->ping_timer);
     send_keepalive(conn);
   }
+  if (conn->finished) return;
   arm(&conn->ping_timer, conn->now_us, conn->ping_interval_ms);
   arm(&conn->pong_timer, conn->now_us, conn->ping_timeout_ms);
 }
@@ -123,7 +122,7 @@ static void expire_close(wsc_conn *conn) {
 
 void wsc_conn_expire(wsc_conn *conn) {
   conn->expiry_due = false;
-  expire_handshake(conn);
+  if (!conn->finished) expire_handshake(conn);
   if (!conn->finished) expire_close(conn);
   if (!conn->finished && due(&conn->linger_timer, conn->now_us)) wsc_conn_finish(conn);
 }
@@ -132,30 +131,36 @@ static void free_if_empty(wsc_buf *buf) {
   if (wsc_buf_size(buf) == 0) wsc_buf_free(buf);
 }
 
+static void free_pong(wsc_conn *conn) {
+  wsc_release(conn->platform, conn->pong);
+  conn->pong = NULL;
+}
+
 static void free_idle(wsc_conn *conn) {
-  if (conn->moved) conn->idle_timer.at_us = conn->now_us + IDLE_US;
+  if (conn->moved) conn->idle_timer = conn->now_us + IDLE_US;
   conn->moved = false;
   if (!due(&conn->idle_timer, conn->now_us)) return;
   stop(&conn->idle_timer);
   free_if_empty(&conn->input);
   free_if_empty(&conn->queue.buf);
   if (!conn->message.open) free_if_empty(&conn->message.body);
-  free_if_empty(&conn->trace_records);
-  wsc_buf_free(&conn->scratch);
+  if (conn->trace) free_if_empty(&conn->trace->records);
+  if (conn->deflate) wsc_buf_free(wsc_deflate_scratch(conn->deflate));
+  if (!conn->pong_pending) free_pong(conn);
+  wsc_spare_free(conn->platform);
 }
 
-static uint64_t earliest(const wsc_timer *timer, uint64_t at_us) {
-  if (timer->wanted) return 0;
-  return timer->at_us < at_us ? timer->at_us : at_us;
+static uint64_t earlier_timer(wsc_timer a, wsc_timer b) {
+  return a < b ? a : b;
 }
 
+/* One that is wanted is the earliest. */
 static uint64_t earliest_of_all(const wsc_conn *conn) {
-  uint64_t at_us = earliest(&conn->handshake_timer, WSC_NEVER);
-  at_us = earliest(&conn->close_timer, at_us);
-  at_us = earliest(&conn->linger_timer, at_us);
-  at_us = earliest(&conn->ping_timer, at_us);
-  at_us = earliest(&conn->pong_timer, at_us);
-  return earliest(&conn->idle_timer, at_us);
+  wsc_timer at_us = earlier_timer(conn->handshake_timer, conn->close_timer);
+  at_us = earlier_timer(at_us, conn->linger_timer);
+  at_us = earlier_timer(at_us, conn->ping_timer);
+  at_us = earlier_timer(at_us, conn->pong_timer);
+  return earlier_timer(at_us, conn->idle_timer);
 }
 
 uint64_t wsc_conn_deadline(const wsc_conn *conn) {
@@ -165,6 +170,7 @@ uint64_t wsc_conn_deadline(const wsc_conn *conn) {
 uint64_t wsc_conn_tick(wsc_conn *conn, uint64_t now_us) {
   if (now_us > conn->now_us) conn->now_us = now_us;
   now_us = conn->now_us;
+  if (conn->finished) return WSC_NEVER;
   if (conn->ping_unsent_clock) conn->ping_sent_us = now_us;
   conn->ping_unsent_clock = false;
   arm(&conn->handshake_timer, now_us, conn->handshake_timeout_ms);
@@ -174,6 +180,7 @@ uint64_t wsc_conn_tick(wsc_conn *conn, uint64_t now_us) {
   /* what came in may be the very thing waited for: it is read first */
   conn->expiry_due = true;
   if (conn->parsed) wsc_conn_expire(conn);
+  if (conn->finished) return WSC_NEVER;
   free_idle(conn);
   conn->deadline_us = earliest_of_all(conn);
   return wsc_conn_deadline(conn);

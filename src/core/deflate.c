@@ -24,8 +24,8 @@ struct wsc_deflate {
   wsc_deflate_tuning tuning;
   int own_bits;
   bool own_no_takeover, peer_no_takeover;
-  bool deflater_open, inflater_open;
-  z_stream deflater, inflater;
+  z_stream *deflater, *inflater; /* owned; made at first use */
+  wsc_buf scratch;
   bool at_final_end; /* the inflater stands behind a BFINAL block, possibly of an older message */
   unsigned final_blocks; /* of this message */
 };
@@ -40,10 +40,13 @@ static void zlib_free(voidpf opaque, voidpf block) {
   wsc_release(((wsc_deflate *)opaque)->platform, block);
 }
 
-static void prepare_stream(wsc_deflate *codec, z_stream *stream) {
+static z_stream *new_stream(wsc_deflate *codec) {
+  z_stream *stream = wsc_alloc(codec->platform, 1, sizeof *stream);
+  if (!stream) return NULL;
   stream->zalloc = zlib_alloc;
   stream->zfree = zlib_free;
   stream->opaque = codec;
+  return stream;
 }
 
 wsc_deflate *wsc_deflate_new(const wsc_platform *platform, const wsc_deflate_params *params,
@@ -56,21 +59,27 @@ wsc_deflate *wsc_deflate_new(const wsc_platform *platform, const wsc_deflate_par
   if (!codec) return NULL;
   codec->platform = platform;
   codec->tuning = *tuning;
+  wsc_buf_init(&codec->scratch, platform);
   codec->own_bits = server ? params->server_max_window_bits : params->client_max_window_bits;
   codec->own_no_takeover =
       server ? params->server_no_context_takeover : params->client_no_context_takeover;
   codec->peer_no_takeover =
       server ? params->client_no_context_takeover : params->server_no_context_takeover;
-  prepare_stream(codec, &codec->deflater);
-  prepare_stream(codec, &codec->inflater);
   return codec;
 }
 
 void wsc_deflate_free(wsc_deflate *codec) {
   if (!codec) return;
-  if (codec->deflater_open) deflateEnd(&codec->deflater);
-  if (codec->inflater_open) inflateEnd(&codec->inflater);
+  if (codec->deflater) deflateEnd(codec->deflater);
+  if (codec->inflater) inflateEnd(codec->inflater);
+  wsc_release(codec->platform, codec->deflater);
+  wsc_release(codec->platform, codec->inflater);
+  wsc_buf_free(&codec->scratch);
   wsc_release(codec->platform, codec);
+}
+
+wsc_buf *wsc_deflate_scratch(wsc_deflate *codec) {
+  return &codec->scratch;
 }
 
 /* ---------------------------------------------------------------- worth it? */
@@ -117,13 +126,17 @@ bool wsc_deflate_worth(const wsc_deflate *codec, const uint8_t *data, size_t siz
 /* zlib's deflate wants 9 bits at the least.  With 9 its matches reach back 512 - 262 = 250 bytes,
  * which a peer with a window of 8 bits, 256 bytes, has at hand. */
 static int open_deflater(wsc_deflate *codec) {
-  if (codec->deflater_open) return WSC_OK;
+  if (codec->deflater) return WSC_OK;
   int bits = codec->own_bits < 9 ? 9 : codec->own_bits;
   int mem_level = codec->tuning.mem_level ? codec->tuning.mem_level : 8;
-  if (deflateInit2(&codec->deflater, codec->tuning.level, Z_DEFLATED, -bits, mem_level,
-                   Z_DEFAULT_STRATEGY) != Z_OK)
+  z_stream *stream = new_stream(codec);
+  if (!stream) return WSC_ERR_MEMORY;
+  if (deflateInit2(stream, codec->tuning.level, Z_DEFLATED, -bits, mem_level, Z_DEFAULT_STRATEGY) !=
+      Z_OK) {
+    wsc_release(codec->platform, stream);
     return WSC_ERR_MEMORY;
-  codec->deflater_open = true;
+  }
+  codec->deflater = stream;
   return WSC_OK;
 }
 
@@ -155,8 +168,8 @@ static size_t guess_compressed(size_t size) {
 /* All blocks of a piece, then the marker.  The marker is asked for by itself and with room to
  * spare: a sync flush that fills its output to the last byte would be written twice. */
 static int compress_bytes(wsc_deflate *codec, wsc_buf *out, const uint8_t *data, size_t size) {
-  z_stream *stream = &codec->deflater;
   int error = open_deflater(codec);
+  z_stream *stream = codec->deflater;
   while (size > 0 && !error) {
     uInt part = clamp_size(size);
     stream->next_in = data;
@@ -186,7 +199,7 @@ int wsc_deflate_compress(wsc_deflate *codec, wsc_buf *out, const uint8_t *data, 
     }
     if (fin) wsc_buf_truncate(out, wsc_buf_size(out) - TAIL_SIZE);
   }
-  if (fin && codec->own_no_takeover && codec->deflater_open) deflateReset(&codec->deflater);
+  if (fin && codec->own_no_takeover && codec->deflater) deflateReset(codec->deflater);
   return WSC_OK;
 }
 
@@ -196,9 +209,14 @@ int wsc_deflate_compress(wsc_deflate *codec, wsc_buf *out, const uint8_t *data, 
  * only where the bytes fell into different calls, so a broken stream would be taken or refused
  * depending on how the network cut it.  It also forgives peers that agree to 8 bits and use 9. */
 static int open_inflater(wsc_deflate *codec) {
-  if (codec->inflater_open) return WSC_OK;
-  if (inflateInit2(&codec->inflater, -MAX_WBITS) != Z_OK) return WSC_ERR_MEMORY;
-  codec->inflater_open = true;
+  if (codec->inflater) return WSC_OK;
+  z_stream *stream = new_stream(codec);
+  if (!stream) return WSC_ERR_MEMORY;
+  if (inflateInit2(stream, -MAX_WBITS) != Z_OK) {
+    wsc_release(codec->platform, stream);
+    return WSC_ERR_MEMORY;
+  }
+  codec->inflater = stream;
   return WSC_OK;
 }
 
@@ -210,7 +228,7 @@ static int deflate_fault(const char **sentence, const char *text) {
 /* A BFINAL block ended the stream for zlib; for RFC 7692 (7.2.3.4) the next block follows, with the
  * same window. */
 static int restart_inflater(wsc_deflate *codec) {
-  z_stream *stream = &codec->inflater;
+  z_stream *stream = codec->inflater;
   uInt size = 0;
   uint8_t *window = NULL;
   inflateGetDictionary(stream, NULL, &size);
@@ -247,7 +265,7 @@ static uint8_t *inflate_room(wsc_buf *out, size_t left_in, size_t limit, uInt *r
 /* One call of zlib.  The limit is judged before zlib's verdict: where the bytes are cut decides
  * whether zlib has already seen a fault that lies behind the limit. */
 static int inflate_once(wsc_deflate *codec, wsc_buf *out, size_t limit, const char **sentence) {
-  z_stream *stream = &codec->inflater;
+  z_stream *stream = codec->inflater;
   stream->next_out = inflate_room(out, stream->avail_in, limit, &stream->avail_out);
   if (!stream->next_out) return WSC_ERR_MEMORY;
   uInt before = stream->avail_out;
@@ -272,7 +290,7 @@ static int inflate_once(wsc_deflate *codec, wsc_buf *out, size_t limit, const ch
 
 /* zlib stops where the input ends, the output is full or a BFINAL block ended. */
 static int inflate_part(wsc_deflate *codec, wsc_buf *out, size_t limit, const char **sentence) {
-  z_stream *stream = &codec->inflater;
+  z_stream *stream = codec->inflater;
   bool full = false;
   while (stream->avail_in > 0 || full) {
     int error = codec->at_final_end ? restart_inflater(codec) : WSC_OK;
@@ -288,8 +306,8 @@ static int inflate_piece(wsc_deflate *codec, wsc_buf *out, const uint8_t *data, 
   int error = WSC_OK;
   while (size > 0 && !error) {
     uInt part = clamp_size(size);
-    codec->inflater.next_in = data;
-    codec->inflater.avail_in = part;
+    codec->inflater->next_in = data;
+    codec->inflater->avail_in = part;
     error = inflate_part(codec, out, limit, sentence);
     data += part;
     size -= part;
@@ -301,7 +319,7 @@ static int inflate_piece(wsc_deflate *codec, wsc_buf *out, const uint8_t *data, 
  * the message began.  If the tail yields a byte, or zlib wants more, or stands elsewhere than
  * before a block, then a block was cut short.  A message may also end with its BFINAL block. */
 static int inflate_end(wsc_deflate *codec, const char **sentence) {
-  z_stream *stream = &codec->inflater;
+  z_stream *stream = codec->inflater;
   if (!(codec->at_final_end && codec->final_blocks > 0)) {
     uint8_t excess;
     stream->next_in = flush_tail;

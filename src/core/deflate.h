@@ -13,6 +13,9 @@ wsc_deflate *wsc_deflate_new(const wsc_platform *platform, const wsc_deflate_par
                              const wsc_deflate_tuning *tuning, bool server);
 void wsc_deflate_free(wsc_deflate *deflate); /* NULL is fine */
 
+/* Room for a compressed message on its way to the queue; owned by the object. */
+wsc_buf *wsc_deflate_scratch(wsc_deflate *deflate);
+
 /* Is a whole message of this size and content worth compressing?  The threshold, and a look at a
  * sample of the bytes: decided before compressing, since compressed output once made may not be
  * thrown away (the windows would part). */

@@ -68,6 +68,7 @@ static wsc_handshake *copy_config(copy_arena *arena, const wsc_config *config) {
       .protocol_count = config->protocol_count,
       .extensions = copy_extensions(arena, config->extensions, config->extension_count),
       .extension_count = config->extension_count,
+      .tuning = config->deflate,
   };
   if (copy) *copy = made;
   return copy;
@@ -132,6 +133,10 @@ wsc_handshake *wsc_handshake_new(const wsc_config *config, wsc_buf *out) {
   wsc_buf_truncate(out, before);
   wsc_handshake_free(handshake);
   return NULL;
+}
+
+const wsc_deflate_tuning *wsc_handshake_tuning(const wsc_handshake *handshake) {
+  return &handshake->tuning;
 }
 
 void wsc_handshake_free(wsc_handshake *handshake) {

@@ -15,6 +15,7 @@ typedef struct wsc_handshake wsc_handshake;
  * Deep copies of what is needed of the config.  NULL and nothing appended: no memory, no
  * randomness, or a URL, header, subprotocol or extension that its check refuses. */
 wsc_handshake *wsc_handshake_new(const wsc_config *config, wsc_buf *out);
+const wsc_deflate_tuning *wsc_handshake_tuning(const wsc_handshake *handshake);
 void wsc_handshake_free(wsc_handshake *handshake); /* NULL is fine */
 
 /* The outcome of a whole head. */

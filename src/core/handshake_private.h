@@ -16,6 +16,7 @@ struct wsc_handshake {
   size_t protocol_count;
   const wsc_extension *extensions;
   size_t extension_count;
+  wsc_deflate_tuning tuning;    /* of what is being negotiated */
   char accept[WSC_ACCEPT_SIZE]; /* client: what must come */
 };
 

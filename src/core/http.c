@@ -190,6 +190,14 @@ static bool parse_lines(head_parser *parser, bool (*parse_first_line)(head_parse
   return next_line(parser) && parse_first_line(parser) && parse_header_lines(parser);
 }
 
+/* One block: it may be held for as long as a connection lives.  Gives the place of the text. */
+static char *make_block(wsc_http_head *head, size_t lines, const uint8_t *data, size_t size) {
+  size_t array_size = (lines > 1 ? lines - 1 : 0) * sizeof *head->headers;
+  head->headers = wsc_alloc(head->platform, 1, array_size + size + 1);
+  if (head->headers == NULL) return NULL;
+  return memcpy((char *)head->headers + array_size, data, size);
+}
+
 static int parse_head(wsc_http_head *head, const wsc_platform *platform, const uint8_t *data,
                       size_t size, bool (*parse_first_line)(head_parser *), const char **sentence) {
   *head = (wsc_http_head){.reason = "", .platform = platform};
@@ -198,13 +206,9 @@ static int parse_head(wsc_http_head *head, const wsc_platform *platform, const u
     *sentence = "the HTTP head has more than 128 header lines";
     return WSC_ERR_HANDSHAKE;
   }
-  head->text = wsc_copy_string(platform, (const char *)data, size);
-  head->headers = wsc_alloc(platform, lines, sizeof *head->headers);
-  if (head->text == NULL || head->headers == NULL) {
-    wsc_http_head_free(head);
-    return WSC_ERR_MEMORY;
-  }
-  head_parser parser = {.head = head, .next = head->text, .end = head->text + size};
+  char *text = make_block(head, lines, data, size);
+  if (text == NULL) return WSC_ERR_MEMORY;
+  head_parser parser = {.head = head, .next = text, .end = text + size};
   if (parse_lines(&parser, parse_first_line)) return WSC_OK;
   *sentence = parser.fault != NULL ? parser.fault : "the HTTP head is empty";
   wsc_http_head_free(head);
@@ -224,7 +228,6 @@ int wsc_http_parse_request(wsc_http_head *head, const wsc_platform *platform, co
 void wsc_http_head_free(wsc_http_head *head) {
   if (head->platform == NULL) return; /* zeroed, and never parsed into */
   wsc_release(head->platform, head->headers);
-  wsc_release(head->platform, head->text);
   *head = (wsc_http_head){.reason = "", .platform = head->platform};
 }
 

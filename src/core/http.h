@@ -13,10 +13,9 @@ typedef struct wsc_http_head {
   const char *reason;  /* of an answer; "" when missing */
   const char *method;  /* of a request */
   const char *target;  /* of a request */
-  wsc_header *headers; /* names as received, values without outer blanks, folded lines joined by one
-                          space */
+  wsc_header *headers; /* owned; names as received, values without outer blanks, folded lines joined
+                          by one space; behind them what all the strings point into */
   size_t header_count;
-  char *text;                   /* owned: what all the strings point into */
   const wsc_platform *platform; /* borrowed */
 } wsc_http_head;
 

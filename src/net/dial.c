@@ -194,7 +194,7 @@ static int try_attempt(wsc_dial *dial, size_t at, wsc_pollset *set) {
     win(dial, at, set);
     return result;
   }
-  note_failure(dial, result, stream->fault);
+  note_failure(dial, result, wsc_stream_fault(stream, result));
   remove_attempt(dial, at, set);
   return result;
 }

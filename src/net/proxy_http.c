@@ -18,14 +18,14 @@ static bool append_strings(wsc_buf *out, const char *const *strings) {
 static bool append_credentials(wsc_tunnel *tunnel) {
   const char *const pair[] = {tunnel->user, ":", tunnel->password, NULL};
   wsc_buf plain;
-  wsc_buf_init(&plain, tunnel->platform);
+  wsc_buf_init(&plain, tunnel->stream.platform);
   char *coded = NULL;
   if (append_strings(&plain, pair))
-    coded = wsc_alloc(tunnel->platform, (wsc_buf_size(&plain) + 2) / 3 * 4 + 1, 1);
+    coded = wsc_alloc(tunnel->stream.platform, (wsc_buf_size(&plain) + 2) / 3 * 4 + 1, 1);
   if (coded != NULL) wsc_base64(coded, wsc_buf_data(&plain), wsc_buf_size(&plain));
   const char *const line[] = {"Proxy-Authorization: Basic ", coded, "\r\n", NULL};
   bool done = coded != NULL && append_strings(&tunnel->output, line);
-  wsc_release(tunnel->platform, coded);
+  wsc_release(tunnel->stream.platform, coded);
   wsc_buf_free(&plain);
   return done;
 }
@@ -57,8 +57,8 @@ static int connect_refused(wsc_tunnel *tunnel, const wsc_http_head *head) {
 static int judge_proxy_head(wsc_tunnel *tunnel, size_t size) {
   wsc_http_head head;
   const char *sentence = "";
-  int result = wsc_http_parse_response(&head, tunnel->platform, wsc_buf_data(&tunnel->input), size,
-                                       &sentence);
+  int result = wsc_http_parse_response(&head, tunnel->stream.platform, wsc_buf_data(&tunnel->input),
+                                       size, &sentence);
   if (result == WSC_ERR_MEMORY) return result;
   if (result != WSC_OK)
     return wsc_tunnel_fail(tunnel, "the proxy's answer to CONNECT is not HTTP: %s", sentence);

@@ -29,7 +29,6 @@ extern const wsc_tunnel_protocol wsc_tunnel_socks5; /* proxy_socks5.c */
 
 struct wsc_tunnel {
   wsc_stream stream; /* first: a wsc_stream is cast back */
-  const wsc_platform *platform;
   const wsc_tunnel_protocol *protocol;
   char *user, *password; /* owned; NULL: none */
   char *host;            /* owned: of the target */

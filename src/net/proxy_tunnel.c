@@ -10,10 +10,12 @@
 #define TUNNEL_READ_SIZE 1024
 
 int wsc_tunnel_fail(wsc_tunnel *tunnel, const char *format, ...) {
+  char text[256];
   va_list arguments;
   va_start(arguments, format);
-  vsnprintf(tunnel->stream.fault, sizeof tunnel->stream.fault, format, arguments);
+  vsnprintf(text, sizeof text, format, arguments);
   va_end(arguments);
+  wsc_stream_say(&tunnel->stream, "%s", text);
   return WSC_ERR_PROXY;
 }
 
@@ -31,7 +33,8 @@ static int lower_failed(wsc_tunnel *tunnel, int64_t result) {
         tunnel, "the %s proxy closed the connection %s for %.150s", tunnel->protocol->name,
         wsc_buf_size(&tunnel->input) == 0 ? "without an answer" : "in the middle of its answer",
         tunnel->authority);
-  wsc_tunnel_fail(tunnel, "the connection to the proxy broke: %.200s", tunnel->stream.lower->fault);
+  wsc_tunnel_fail(tunnel, "the connection to the proxy broke: %.200s",
+                  wsc_stream_fault(tunnel->stream.lower, (int)result));
   return (int)result;
 }
 
@@ -77,8 +80,8 @@ static int tunnel_advance(wsc_tunnel *tunnel) {
 
 /* What was needed to ask is not needed again; a password least of all. */
 static void tunnel_forget(wsc_tunnel *tunnel) {
-  wsc_release(tunnel->platform, tunnel->user);
-  wsc_release(tunnel->platform, tunnel->password);
+  wsc_release(tunnel->stream.platform, tunnel->user);
+  wsc_release(tunnel->stream.platform, tunnel->password);
   tunnel->user = tunnel->password = NULL;
   wsc_buf_free(&tunnel->output);
   if (wsc_buf_size(&tunnel->input) == 0) wsc_buf_free(&tunnel->input);
@@ -101,7 +104,7 @@ static int tunnel_open(wsc_stream *stream) {
 /* The failed stream's sentence is the caller's to read at the top. */
 static int64_t pass_fault(wsc_tunnel *tunnel, int64_t result) {
   if (result < 0 && result != WSC_AGAIN)
-    snprintf(tunnel->stream.fault, sizeof tunnel->stream.fault, "%s", tunnel->stream.lower->fault);
+    wsc_stream_say(&tunnel->stream, "%s", wsc_stream_fault(tunnel->stream.lower, (int)result));
   return result;
 }
 
@@ -145,12 +148,13 @@ static void tunnel_shutdown(wsc_stream *stream) {
 
 static void tunnel_free(wsc_stream *stream) {
   wsc_tunnel *tunnel = (wsc_tunnel *)stream;
-  const wsc_platform *platform = tunnel->platform;
+  const wsc_platform *platform = tunnel->stream.platform;
   tunnel_forget(tunnel);
   wsc_buf_free(&tunnel->input);
   wsc_release(platform, tunnel->host);
   wsc_release(platform, tunnel->authority);
   stream->lower->ops->free(stream->lower);
+  wsc_stream_forget_fault(stream);
   wsc_release(platform, tunnel);
 }
 
@@ -174,7 +178,7 @@ static char *make_authority(const wsc_platform *platform, const char *host, uint
 }
 
 static bool tunnel_init(wsc_tunnel *tunnel, const wsc_proxy *proxy, const char *host) {
-  const wsc_platform *platform = tunnel->platform;
+  const wsc_platform *platform = tunnel->stream.platform;
   tunnel->host = wsc_copy_string(platform, host, strlen(host));
   tunnel->authority = make_authority(platform, host, tunnel->port);
   if (tunnel->host == NULL || tunnel->authority == NULL) return false;
@@ -196,7 +200,7 @@ wsc_stream *wsc_tunnel_new(const wsc_platform *platform, wsc_stream *lower, cons
   assert(proxy->kind != WSC_PROXY_NONE);
   tunnel->stream.ops = &tunnel_ops;
   tunnel->stream.lower = lower;
-  tunnel->platform = platform;
+  tunnel->stream.platform = platform;
   tunnel->protocol = proxy->kind == WSC_PROXY_SOCKS5 ? &wsc_tunnel_socks5 : &wsc_tunnel_http;
   tunnel->port = port;
   wsc_buf_init(&tunnel->output, platform);

@@ -35,6 +35,7 @@ typedef struct openssl_platform {
   wsc_platform face; /* the first member: a pointer to it is one to the whole */
   byte_pool *pool;
   EVP_MD *sha1; /* owned */
+  wsc_spare spare;
   bool wiped_by_kernel;
   pid_t pid; /* whose bytes the pool holds, where the kernel does not wipe */
 } openssl_platform;
@@ -123,8 +124,11 @@ static byte_pool *pool_new(void) {
 wsc_platform *wsc_platform_new(void) {
   openssl_platform *platform = calloc(1, sizeof *platform);
   if (!platform) return NULL;
-  platform->face = (wsc_platform){
-      .user = platform, .resize = resize_block, .random = random_bytes, .sha1 = sha1_digest};
+  platform->face = (wsc_platform){.user = platform,
+                                  .resize = resize_block,
+                                  .random = random_bytes,
+                                  .sha1 = sha1_digest,
+                                  .spare = &platform->spare};
   platform->pool = pool_new();
   platform->sha1 = sha1_open();
   if (!platform->pool || !platform->sha1) {

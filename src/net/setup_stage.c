@@ -122,7 +122,7 @@ static int open_layer(wsc_setup *setup, const wsc_turn *turn) {
   if (turn->ready && !turn->ready[0] && !stream->ops->pending(stream)) return WSC_AGAIN;
   int result = stream->ops->open(stream);
   if (result != WSC_OK && result != WSC_AGAIN)
-    snprintf(setup->fault, sizeof setup->fault, "%s", stream->fault);
+    snprintf(setup->fault, sizeof setup->fault, "%s", wsc_stream_fault(stream, result));
   return result;
 }
 

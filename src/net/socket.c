@@ -11,7 +11,6 @@
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
-#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -21,9 +20,8 @@
 
 typedef struct socket_stream {
   wsc_stream base;
-  const wsc_platform *platform;
   int fd;
-  int error; /* WSC_OK or why the set-up failed; base.fault has the sentence */
+  int error; /* WSC_OK or why the set-up failed; the base has the sentence */
   bool connected;
   bool waits; /* the descriptor is in blocking mode, with a time limit on reading */
   bool ended; /* the peer's end or a fault was read: there is nobody to say goodbye to */
@@ -33,11 +31,13 @@ typedef struct socket_stream {
 
 static int fail_with(socket_stream *socket, int number, wsc_deed deed) {
   wsc_address address = {.size = socket->address_size};
-  char peer[WSC_PEER_TEXT];
+  char peer[WSC_PEER_TEXT], text[256];
   memcpy(&address.storage, socket->address, socket->address_size);
   wsc_address_peer(&address, peer);
   socket->ended = true;
-  return wsc_fault_of_errno(socket->base.fault, sizeof socket->base.fault, number, deed, peer);
+  int error = wsc_fault_of_errno(text, sizeof text, number, deed, peer);
+  wsc_stream_say(&socket->base, "%s", text);
+  return error;
 }
 
 static void fail_set_up(socket_stream *socket, int number) {
@@ -86,8 +86,7 @@ static bool bind_descriptor(socket_stream *socket, const wsc_address *local) {
   wsc_errno_words(words, sizeof words, number);
   socket->ended = true;
   socket->error = WSC_ERR_UNREACHABLE;
-  snprintf(socket->base.fault, sizeof socket->base.fault, "cannot bind to the local address %s: %s",
-           text, words);
+  wsc_stream_say(&socket->base, "cannot bind to the local address %s: %s", text, words);
   return false;
 }
 
@@ -225,7 +224,8 @@ static void socket_shutdown(wsc_stream *stream) {
 static void socket_free(wsc_stream *stream) {
   socket_stream *socket = (socket_stream *)stream;
   if (socket->fd >= 0) close(socket->fd);
-  wsc_release(socket->platform, socket);
+  wsc_stream_forget_fault(stream);
+  wsc_release(stream->platform, socket);
 }
 
 static const wsc_stream_ops socket_ops = {.open = socket_open,
@@ -243,7 +243,7 @@ wsc_stream *wsc_socket_new(const wsc_platform *platform, const wsc_address *addr
   socket_stream *socket = wsc_alloc(platform, 1, sizeof *socket + address->size);
   if (!socket) return NULL;
   socket->base.ops = &socket_ops;
-  socket->platform = platform;
+  socket->base.platform = platform;
   socket->fd = -1;
   socket->address_size = address->size;
   memcpy(socket->address, &address->storage, address->size);

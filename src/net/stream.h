@@ -41,8 +41,21 @@ typedef struct wsc_stream_ops {
 
 struct wsc_stream {
   const wsc_stream_ops *ops;
-  wsc_stream *lower; /* owned; NULL at the bottom */
-  char fault[256];   /* a sentence once a call failed */
+  const wsc_platform *platform; /* borrowed */
+  wsc_stream *lower;            /* owned; NULL at the bottom */
+  char *fault; /* owned: a sentence once a call failed, if there was memory for it; an open
+                  connection carries no room for what it may have to say one day */
 };
+
+/* Makes the sentence, or adds to it; 255 bytes of it are kept. */
+void wsc_stream_say(wsc_stream *stream, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+void wsc_stream_say_more(wsc_stream *stream, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+
+/* What to tell of a call that failed with `error`: the sentence, or at least the error's name. */
+const char *wsc_stream_fault(const wsc_stream *stream, int error);
+
+void wsc_stream_forget_fault(wsc_stream *stream);
 
 #endif

@@ -139,11 +139,11 @@ static int64_t write_record(wsc_tls_stream *tls, const uint8_t *data, size_t siz
 }
 
 static int64_t write_failed(wsc_tls_stream *tls) {
-  const char *text = tls->stream.lower->fault;
-  if (tls->stream.fault[0] == '\0')
-    snprintf(tls->stream.fault, sizeof tls->stream.fault, "%s",
-             tls->write_error == WSC_ERR_MEMORY ? "no memory" : text);
-  return tls->write_error;
+  int error = tls->write_error;
+  const char *text = wsc_stream_fault(tls->stream.lower, error);
+  if (!tls->stream.fault)
+    wsc_stream_say(&tls->stream, "%s", error == WSC_ERR_MEMORY ? "no memory" : text);
+  return error;
 }
 
 /* Nothing new, and nothing held here: the stream below may hold bytes, TLS within TLS. */
@@ -219,6 +219,7 @@ static void tls_free(wsc_stream *stream) {
   SSL_SESSION_free(tls->early_session);
   stream->lower->ops->free(stream->lower);
   wsc_buf_free(&tls->output);
+  wsc_stream_forget_fault(stream);
   wsc_tls_context_free(tls->context);
   wsc_release(platform, tls->host);
   wsc_release(platform, tls->key);
@@ -250,8 +251,8 @@ static bool set_address(wsc_tls_stream *tls, bool *is_address) {
  * that begins with a dot, would match more than one host in OpenSSL. */
 static bool set_name(wsc_tls_stream *tls) {
   if (tls->host[0] == '\0' || tls->host[0] == '.') {
-    snprintf(tls->stream.fault, sizeof tls->stream.fault,
-             "no host name that a certificate could be checked for: \"%s\"", tls->host);
+    wsc_stream_say(&tls->stream, "no host name that a certificate could be checked for: \"%s\"",
+                   tls->host);
     tls->error = WSC_ERR_TLS;
     return true;
   }
@@ -317,6 +318,7 @@ wsc_stream *wsc_tls_new(wsc_tls_context *context, wsc_stream *lower, const char 
   }
   context->references++;
   tls->stream.ops = &tls_ops;
+  tls->stream.platform = context->platform;
   tls->stream.lower = lower;
   tls->context = context;
   wsc_buf_init(&tls->output, context->platform);

@@ -28,7 +28,7 @@ const char *wsc_tls_reason(void) {
 }
 
 static int fault(wsc_tls_stream *tls, int error, const char *sentence) {
-  snprintf(tls->stream.fault, sizeof tls->stream.fault, "%s", sentence);
+  wsc_stream_say(&tls->stream, "%s", sentence);
   return error;
 }
 
@@ -58,8 +58,7 @@ static int explain_no_tls(wsc_tls_stream *tls) {
     snprintf(shown + used, sizeof shown - used, printable ? "%c" : "\\x%02x", byte);
     used += strlen(shown + used);
   }
-  snprintf(tls->stream.fault, sizeof tls->stream.fault,
-           "the peer does not speak TLS (it answered \"%s\")", shown);
+  wsc_stream_say(&tls->stream, "the peer does not speak TLS (it answered \"%s\")", shown);
   return WSC_ERR_TLS;
 }
 
@@ -96,8 +95,8 @@ static const char *alert_name(int alert, unsigned long error) {
 }
 
 static int explain_alert(wsc_tls_stream *tls, int alert, unsigned long error) {
-  snprintf(tls->stream.fault, sizeof tls->stream.fault, "the peer sent the TLS alert \"%s\" (%d)%s",
-           alert_name(alert, error), alert, alert_hint(tls, alert));
+  wsc_stream_say(&tls->stream, "the peer sent the TLS alert \"%s\" (%d)%s",
+                 alert_name(alert, error), alert, alert_hint(tls, alert));
   return WSC_ERR_TLS;
 }
 
@@ -112,7 +111,7 @@ static int explain_ssl(wsc_tls_stream *tls, unsigned long error) {
   case SSL_R_DECRYPTION_FAILED_OR_BAD_RECORD_MAC:
     return fault(tls, WSC_ERR_TLS, "a TLS record was damaged on its way");
   default:
-    snprintf(tls->stream.fault, sizeof tls->stream.fault, "TLS failed: %s", reason_text(error));
+    wsc_stream_say(&tls->stream, "TLS failed: %s", reason_text(error));
     return WSC_ERR_TLS;
   }
 }
@@ -141,9 +140,9 @@ static int explain_end(wsc_tls_stream *tls) {
 static int explain_lower(wsc_tls_stream *tls, int error) {
   if (error == WSC_ERR_EOF) return explain_end(tls);
   if (error == WSC_ERR_MEMORY) return fault(tls, error, "no memory");
-  if (tls->ready) return fault(tls, error, tls->stream.lower->fault);
-  snprintf(tls->stream.fault, sizeof tls->stream.fault,
-           "the connection broke during the TLS handshake: %.180s", tls->stream.lower->fault);
+  if (tls->ready) return fault(tls, error, wsc_stream_fault(tls->stream.lower, error));
+  wsc_stream_say(&tls->stream, "the connection broke during the TLS handshake: %.180s",
+                 wsc_stream_fault(tls->stream.lower, error));
   return WSC_ERR_TLS;
 }
 

@@ -118,7 +118,7 @@ typedef struct wsc_tls_stream {
 
   int error;    /* sticks */
   bool ready;   /* handshake done, certificate accepted */
-  bool refused; /* the certificate was; stream.fault says why */
+  bool refused; /* the certificate was; the stream's fault says why */
   bool ended;   /* close_notify came */
   bool unread;  /* `error` or `ended` was met behind bytes that were given out first */
   bool closed;  /* close_notify was sent */

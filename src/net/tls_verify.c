@@ -3,8 +3,6 @@
 #include "tls_private.h"
 
 #include <arpa/inet.h>
-#include <stdarg.h>
-#include <stdio.h>
 #include <string.h>
 #include <time.h>
 
@@ -17,15 +15,8 @@ enum { NAMES_SHOWN = 4 }; /* of a certificate's names in a sentence */
 
 /* ---------------------------------------------------------------- pieces of a sentence */
 
-/* Appends to the stream's fault as far as there is room. */
-__attribute__((format(printf, 2, 3))) static void say(wsc_tls_stream *tls, const char *format,
-                                                      ...) {
-  size_t used = strlen(tls->stream.fault);
-  va_list arguments;
-  va_start(arguments, format);
-  vsnprintf(tls->stream.fault + used, sizeof tls->stream.fault - used, format, arguments);
-  va_end(arguments);
-}
+/* Appends to the stream's fault. */
+#define say(tls, ...) wsc_stream_say_more(&(tls)->stream, __VA_ARGS__)
 
 /* A certificate is the peer's text: nothing in it may steer a terminal or a log. */
 static void say_bytes(wsc_tls_stream *tls, const unsigned char *bytes, int size) {
@@ -167,7 +158,7 @@ static void say_other(wsc_tls_stream *tls, X509 *certificate, int depth, int err
 }
 
 static void say_refusal(wsc_tls_stream *tls, X509 *certificate, int depth, int error) {
-  tls->stream.fault[0] = '\0';
+  wsc_stream_forget_fault(&tls->stream);
   switch (error) {
   case X509_V_ERR_CERT_HAS_EXPIRED:
     say_expired(tls, certificate, depth);
@@ -233,7 +224,7 @@ static bool pin_matches(const wsc_tls_base *base, const uint8_t pin[32]) {
 }
 
 static int refuse_certificate(wsc_tls_stream *tls, const char *sentence) {
-  snprintf(tls->stream.fault, sizeof tls->stream.fault, "%s", sentence);
+  wsc_stream_say(&tls->stream, "%s", sentence);
   tls->refused = true;
   return WSC_ERR_CERTIFICATE;
 }

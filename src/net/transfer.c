@@ -78,11 +78,12 @@ static void reading_stopped(wsc_client *client, int64_t result) {
     return;
   client->eof = result != WSC_AGAIN;
   if (client->write_error != WSC_OK)
-    wsc_client_abort_stream(client, client->write_error, stream->fault);
+    wsc_client_abort_stream(client, client->write_error,
+                            wsc_stream_fault(stream, client->write_error));
   else if (result == 0)
     wsc_conn_input_eof(client->conn);
   else
-    wsc_client_abort_stream(client, (int)result, stream->fault);
+    wsc_client_abort_stream(client, (int)result, wsc_stream_fault(stream, (int)result));
 }
 
 typedef int64_t (*read_fn)(wsc_stream *stream, void *data, size_t size);
@@ -163,5 +164,6 @@ void wsc_client_write(wsc_client *client) {
   if (result == WSC_OK || result == WSC_AGAIN) return;
   client->write_error = result;
   /* nothing is left to be read first: the peer had ended its side before */
-  if (client->eof) wsc_client_abort_stream(client, result, client->stream->fault);
+  if (client->eof)
+    wsc_client_abort_stream(client, result, wsc_stream_fault(client->stream, result));
 }

@@ -98,11 +98,19 @@ static bool sha1_digest(void *user, const void *data, size_t size, uint8_t diges
   return system_sha1(data, size, digest);
 }
 
+typedef struct system_platform {
+  wsc_platform face; /* the first member: a pointer to it is one to the whole */
+  wsc_spare spare;
+} system_platform;
+
 wsc_platform *wsc_platform_new(void) {
-  wsc_platform *platform = malloc(sizeof *platform);
-  if (platform)
-    *platform = (wsc_platform){.resize = resize_block, .random = random_bytes, .sha1 = sha1_digest};
-  return platform;
+  system_platform *platform = calloc(1, sizeof *platform);
+  if (!platform) return NULL;
+  platform->face = (wsc_platform){.resize = resize_block,
+                                  .random = random_bytes,
+                                  .sha1 = sha1_digest,
+                                  .spare = &platform->spare};
+  return &platform->face;
 }
 
 void wsc_platform_free(wsc_platform *platform) {

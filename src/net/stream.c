@@ -1,0 +1,44 @@
+/* The sentences of streams: see stream.h. */
+#include "stream.h"
+
+#include "core/buf.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+enum { SENTENCE_SIZE = 256 };
+
+static void keep_sentence(wsc_stream *stream, const char *text) {
+  wsc_release(stream->platform, stream->fault);
+  stream->fault = wsc_copy_string(stream->platform, text, strlen(text));
+}
+
+void wsc_stream_say(wsc_stream *stream, const char *format, ...) {
+  char text[SENTENCE_SIZE];
+  va_list arguments;
+  va_start(arguments, format);
+  vsnprintf(text, sizeof text, format, arguments);
+  va_end(arguments);
+  keep_sentence(stream, text);
+}
+
+void wsc_stream_say_more(wsc_stream *stream, const char *format, ...) {
+  char text[SENTENCE_SIZE];
+  size_t used = stream->fault ? strlen(stream->fault) : 0;
+  va_list arguments;
+  if (used > 0) memcpy(text, stream->fault, used);
+  va_start(arguments, format);
+  vsnprintf(text + used, sizeof text - used, format, arguments);
+  va_end(arguments);
+  keep_sentence(stream, text);
+}
+
+const char *wsc_stream_fault(const wsc_stream *stream, int error) {
+  return stream->fault ? stream->fault : wsc_error_name(error);
+}
+
+void wsc_stream_forget_fault(wsc_stream *stream) {
+  wsc_release(stream->platform, stream->fault);
+  stream->fault = NULL;
+}
