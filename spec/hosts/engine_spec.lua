@@ -37,13 +37,12 @@ for _, lua in ipairs { "lua5.4", "luajit" } do
     after_each(process.stop_all)
     teardown(hosts.stop)
 
-    it("connects over TLS, echoes, comes back after 1001, names 1010 and closes; 1001 when it ends",
-      function()
-        local host = start(lua, "spec", {})
-        host:play()
-        host.program:stop()
-        host:went_away()
-      end)
+    it(hosts.promise, function()
+      local host = start(lua, "spec", {})
+      host:play()
+      host.program:stop()
+      host:went_away()
+    end)
 
     it("gives Lua no way to the file system, and require finds what is embedded", function()
       local program = start(lua, "spec", { "WSCLOSE_CASE=sandbox" }).program

@@ -12,8 +12,7 @@ describe("wsclose.love", function()
   teardown(hosts.stop)
 
   for _, way in ipairs { "quit", "restart" } do
-    it("connects over TLS, echoes, comes back after 1001, names 1010 and closes; 1001 when the "
-      .. "game is told to " .. way, function()
+    it(hosts.promise .. ", told to " .. way, function()
       local host = start "scenario"
       host:play()
       host.program:tell(way)
@@ -22,9 +21,11 @@ describe("wsclose.love", function()
   end
 
   it("waits in coroutines, over frames", function()
-    local host = start "coroutines"
-    host.program:expect "^100 MESSAGES$"
-    host.program:expect "^THEN nil done 1000$"
+    start("straight"):straight()
+  end)
+
+  it("wakes who waits for the next attempt when another coroutine closes", function()
+    start("wake").program:expect "^STOPPED closed$"
   end)
 
   it("spreads a burst over frames, and loses nothing to an error in a callback", function()

@@ -5,8 +5,8 @@ local process = require "support.process"
 
 local PROGRAM = "spec/support/hosts/luv.lua"
 
-local function luv(case)
-  return hosts.start("lua5.4", { "WSCLOSE_CASE=" .. case, "lua5.4", PROGRAM })
+local function under(lua)
+  return function(case) return hosts.start(lua, { "WSCLOSE_CASE=" .. case, lua, PROGRAM }) end
 end
 
 local function neovim(case)
@@ -16,13 +16,16 @@ local function neovim(case)
   })
 end
 
-for name, start in pairs { luv = luv, Neovim = neovim } do
-  describe("wsclose.luv in " .. name, function()
+for _, way in ipairs {
+  { "under lua5.1", under "lua5.1" }, { "under lua5.4", under "lua5.4" }, { "in Neovim", neovim },
+} do
+  local start = way[2]
+
+  describe("wsclose.luv " .. way[1], function()
     after_each(process.stop_all)
     teardown(hosts.stop)
 
-    it("connects over TLS, echoes, comes back after 1001, names 1010 and closes; 1001 when the "
-      .. "host ends", function()
+    it(hosts.promise, function()
       local host = start "scenario"
       host:play()
       host.program:tell "end"
@@ -30,11 +33,13 @@ for name, start in pairs { luv = luv, Neovim = neovim } do
     end)
 
     it("waits in coroutines, and says so where there is none", function()
-      local host = start "coroutines"
+      local host = start "straight"
       host.program:expect "^MAIN false .*has to run in a coroutine"
-      host.program:expect "^100 MESSAGES$"
-      host.program:expect "^THEN nil done 1000$"
-      host.program:expect "^CONNECT nil refused$"
+      host:straight()
+    end)
+
+    it("wakes who waits for the next attempt when another coroutine closes", function()
+      start("wake").program:expect "^STOPPED closed$"
     end)
   end)
 end
@@ -44,7 +49,7 @@ describe("500 clients on one luv loop", function()
   teardown(hosts.stop)
 
   it("open over TLS, echo and close", function()
-    local host = luv "many"
+    local host = under "lua5.4" "many"
     host.program:expect "^ALL OPEN$"
     host.program:expect "^ALL ECHOED$"
     host.program:expect "^ALL CLOSED$"

@@ -18,8 +18,7 @@ describe("wsclose.openresty in nginx", function()
 
   teardown(hosts.stop)
 
-  it("in timers connects over TLS, echoes, comes back after 1001, names 1010 and closes; 1001 when "
-    .. "the worker exits", function()
+  it("in timers " .. hosts.promise, function()
     local host = start "spec/support/hosts/openresty_timer.lua"
     host:play()
     server:signal "quit"

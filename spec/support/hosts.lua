@@ -1,7 +1,7 @@
 --- What every host's suite does: a server behind TLS, and the dialogue of hosts/scenario.lua.
 --
 --     local host = hosts.start { "lua5.4", "spec/support/hosts/cqueues.lua" }
---     host:play()             -- connect, echo, 1001 and back, 1010, clean close, stays open
+--     host:play()             -- the `promise`, up to a client that stays open
 --     host.program:tell "end" -- or whatever ends that host
 --     host:went_away()        -- the server was told 1001
 --
@@ -22,6 +22,10 @@ local PATH = "./lua/?.lua;./lua/?/init.lua;./?.lua;./spec/?.lua;;"
 ---@field url string wss://feed.example:PORT/
 local Host = {}
 Host.__index = Host
+
+--- What `play` and `went_away` hold, as a title.
+hosts.promise = "connects over TLS, echoes, comes back after 1001, names 1010 and closes; "
+  .. "1001 when the host ends"
 
 local made
 
@@ -88,6 +92,13 @@ function Host:play()
   program:expect "^CLOSE 1000 NORMAL done by client, clean, not retried$"
   server:expect "^feed CLOSED 1000 done$"
   program:expect "^STAYS$"
+end
+
+--- The lines of `straight` in hosts/program.lua.
+function Host:straight()
+  self.program:expect "^100 MESSAGES$"
+  self.program:expect "^THEN nil done 1000$"
+  self.program:expect "^CONNECT nil refused$"
 end
 
 --- The client that stayed open said 1001.

@@ -1,20 +1,18 @@
--- luv, and Neovim: the scenario, or what the first argument (WSCLOSE_CASE) names.
+-- luv, and Neovim: the scenario, or what WSCLOSE_CASE names, until a line comes in.
 local vim = vim -- luacheck: globals vim
 local uv = vim and (vim.uv or vim.loop) or require "luv"
+local program = require "support.hosts.program"
 local scenario = require "support.hosts.scenario"
 local wsclose = require "wsclose.luv"
 
-local URL, CA = os.getenv "WSCLOSE_URL", os.getenv "WSCLOSE_CA"
+local URL, options, say = program.url, program.options, program.say
 
-local function say(line)
-  io.stdout:write(line, "\n")
-  io.stdout:flush()
-end
-
-local function options(more)
-  more.resolve = { ["feed.example"] = "127.0.0.1" }
-  more.tls = { ca_file = CA }
-  return more
+local function spawn(f)
+  local timer = uv.new_timer()
+  timer:start(0, 0, function()
+    timer:close()
+    coroutine.wrap(f)()
+  end)
 end
 
 local cases = {}
@@ -25,26 +23,14 @@ function cases.scenario()
   })
 end
 
--- Straight down in coroutines, one sending while the other receives.
-function cases.coroutines()
-  local function session()
-    local ws = assert(wsclose.connect(URL .. "?id=straight", options { retry = true }))
-    assert(select(2, ws:receive(0.01)) == "timeout")
-    coroutine.wrap(function()
-      for i = 1, 100 do ws:send("message " .. i) end
-    end)()
-    for i = 1, 100 do assert(ws:receive() == "message " .. i) end
-    say "100 MESSAGES"
-    ws:close(1000, "done")
-    assert(ws:run() == 1000)
-    local none, why, code = ws:receive()
-    say(("THEN %s %s %d"):format(tostring(none), why, code))
-    local refused, _, name = wsclose.connect("ws://127.0.0.1:1/")
-    say(("CONNECT %s %s"):format(tostring(refused), name))
-  end
-  coroutine.wrap(session)()
+function cases.straight()
+  coroutine.wrap(program.straight)(wsclose, spawn)
   local ok, why = pcall(wsclose.connect, URL .. "?id=main", options {})
   say("MAIN " .. tostring(ok) .. " " .. why)
+end
+
+function cases.wake()
+  coroutine.wrap(program.wake)(wsclose, spawn)
 end
 
 function cases.many()
@@ -87,5 +73,5 @@ stdin:open(0)
 stdin:read_start(function(_, data)
   if not data or data:find "end" then finish() end
 end)
-cases[os.getenv "WSCLOSE_CASE" or "scenario"]()
+cases[program.case]()
 if not vim then uv.run() end

@@ -1,12 +1,8 @@
 -- init_worker_by_lua: the scenario in timers, one for each client.
+local program = require "support.hosts.program"
 local scenario = require "support.hosts.scenario"
 local wsclose = require "wsclose.openresty"
 local ngx = ngx -- luacheck: globals ngx
-
-local function say(line)
-  io.stdout:write(line, "\n")
-  io.stdout:flush()
-end
 
 local function new(url, options)
   local ws = assert(wsclose.new(url, options))
@@ -16,4 +12,4 @@ local function new(url, options)
   return ws
 end
 
-scenario(new, say, { tls = false })
+scenario(new, program.say, { tls = false })

@@ -1,12 +1,8 @@
 -- No host at all: pollfd, events and timeout in a select of the program's own.
+local program = require "support.hosts.program"
 local scenario = require "support.hosts.scenario"
 local socket = require "socket"
 local wsclose = require "wsclose"
-
-local function say(line)
-  io.stdout:write(line, "\n")
-  io.stdout:flush()
-end
 
 local stdin = { getfd = function() return 0 end }
 local watched = { [stdin] = false }
@@ -31,7 +27,7 @@ local function wait()
   return socket.select(objects, nil, seconds < math.huge and seconds or nil)
 end
 
-scenario(new, say)
+scenario(new, program.say)
 repeat
   local ready = wait()
   for object, ws in pairs(watched) do

@@ -1,41 +1,34 @@
 -- LÖVE: the scenario, or what WSCLOSE_CASE names, until a line comes in.
 local love = love -- luacheck: globals love
+local program = require "support.hosts.program"
 local scenario = require "support.hosts.scenario"
 local socket = require "socket" -- LÖVE brings it
 local wsclose = require "wsclose.love"
 
-local URL, CA = os.getenv "WSCLOSE_URL", os.getenv "WSCLOSE_CA"
-
-local function say(line)
-  io.stdout:write(line, "\n")
-  io.stdout:flush()
-end
-
-local function options(more)
-  more.resolve = { ["feed.example"] = "127.0.0.1" }
-  more.tls = { ca_file = CA }
-  return more
-end
+local URL, options, say = program.url, program.options, program.say
 
 local cases = {}
 local after_frame = function() end
+local spawned = {}
+
+local function spawn(f) spawned[#spawned + 1] = coroutine.wrap(f) end
+
+local function run_spawned()
+  local ready = spawned
+  spawned = {}
+  for _, f in ipairs(ready) do f() end
+end
 
 function cases.scenario()
   scenario(wsclose.new, say)
 end
 
-function cases.coroutines()
-  coroutine.wrap(function()
-    local ws = assert(wsclose.connect(URL .. "?id=straight", options { retry = true }))
-    assert(select(2, ws:receive(0.01)) == "timeout")
-    for i = 1, 100 do ws:send("message " .. i) end
-    for i = 1, 100 do assert(ws:receive() == "message " .. i) end
-    say "100 MESSAGES"
-    ws:close(1000, "done")
-    assert(ws:run() == 1000)
-    local none, why, code = ws:receive()
-    say(("THEN %s %s %d"):format(tostring(none), why, code))
-  end)()
+function cases.straight()
+  coroutine.wrap(program.straight)(wsclose, spawn)
+end
+
+function cases.wake()
+  coroutine.wrap(program.wake)(wsclose, spawn)
 end
 
 function cases.defaults()
@@ -88,13 +81,14 @@ function cases.budget()
 end
 
 function love.load()
-  cases[os.getenv "WSCLOSE_CASE" or "scenario"]()
+  cases[program.case]()
 end
 
 local stdin = { getfd = function() return 0 end }
 
 function love.update()
   wsclose.update()
+  run_spawned()
   after_frame()
   if #socket.select({ stdin }, nil, 0) > 0 then
     love.event.quit(io.read():match "restart" and "restart" or 0)

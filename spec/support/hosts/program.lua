@@ -1,0 +1,56 @@
+--- What the programs of the hosts' suites share; support/hosts.lua is the other side of it.
+local program = {}
+
+--- Where the server is: wss://feed.example:PORT/
+program.url = os.getenv "WSCLOSE_URL"
+program.case = os.getenv "WSCLOSE_CASE" or "scenario"
+
+---@param line string
+function program.say(line)
+  io.stdout:write(line, "\n")
+  io.stdout:flush()
+end
+
+--- Options with which the server is found and trusted.
+---@param more table
+function program.options(more)
+  more.resolve = { ["feed.example"] = "127.0.0.1" }
+  more.tls = { ca_file = os.getenv "WSCLOSE_CA" }
+  return more
+end
+
+--- Straight down in a coroutine of the host, while another one sends.
+---@param wsclose table the host's module
+---@param spawn fun(f: fun()) runs a function in a coroutine of its own
+function program.straight(wsclose, spawn)
+  local options = program.options { retry = true }
+  local ws = assert(wsclose.connect(program.url .. "?id=straight", options))
+  assert(select(2, ws:receive(0.01)) == "timeout")
+  spawn(function()
+    for i = 1, 100 do ws:send("message " .. i) end
+  end)
+  for i = 1, 100 do assert(ws:receive() == "message " .. i) end
+  program.say "100 MESSAGES"
+  ws:close(1000, "done")
+  assert(ws:run() == 1000)
+  local none, why, code = ws:receive()
+  program.say(("THEN %s %s %d"):format(tostring(none), why, code))
+  local refused, _, name = wsclose.connect "ws://127.0.0.1:1/"
+  program.say(("CONNECT %s %s"):format(tostring(refused), name))
+end
+
+--- Another coroutine closes while this one waits for the next attempt.
+---@param wsclose table
+---@param spawn fun(f: fun()) runs a function in a coroutine of its own, and not at once
+function program.wake(wsclose, spawn)
+  local ws = assert(wsclose.new("ws://127.0.0.1:1/", {
+    retry = { initial = 600, max = 600, jitter = "none" },
+    on_retry = function(ws)
+      spawn(function() ws:close() end)
+    end,
+  }))
+  ws:run()
+  program.say("STOPPED " .. ws:state())
+end
+
+return program
