@@ -126,7 +126,7 @@ static void wait_for_next(struct timespec *next) {
 }
 
 int main(int argc, char **argv) {
-  long frames = 0, frames_max = argc > 1 ? atol(argv[1]) : -1;
+  long frames = 0, frames_max = argc > 1 ? strtol(argv[1], NULL, 10) : -1;
   longest_frame longest = {0, "-"};
   struct timespec next;
   struct sigaction action = {.sa_handler = on_signal};

@@ -40,6 +40,7 @@ static void on_signal(int number) {
 
 static double random_below(program *p, double most) {
   uint32_t number = 0;
+  /* NOLINTNEXTLINE(clang-analyzer-core.NullDereference): main has looked */
   p->platform->random(p->platform->user, &number, sizeof number);
   return most * number / 4294967296.0;
 }
@@ -187,7 +188,7 @@ static const char *read_arguments(program *p, int argc, char **argv) {
     if (strcmp(argv[i], "--require") == 0)
       p->required = (wsc_extension){.name = argv[i + 1], .required = true};
     else if (strcmp(argv[i], "--retry") == 0)
-      p->retry = atof(argv[i + 1]);
+      p->retry = strtod(argv[i + 1], NULL);
     else
       return NULL;
   }

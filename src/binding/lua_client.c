@@ -96,7 +96,7 @@ static int client_start(lua_State *L) {
 
 static bool may_wait_shortly(const wsc_lua_box *box, uint64_t deadline, uint64_t wait) {
   return box->lively && wait >= SHORT_WAIT_US && box->clock_ref == LUA_NOREF &&
-         deadline >= box->now_us + 2 * SHORT_WAIT_US;
+         deadline >= box->now_us + UINT64_C(2) * SHORT_WAIT_US;
 }
 
 /* Waits for work, but not past a deadline. */

@@ -313,7 +313,7 @@ static const luaL_Reg watch_functions[] = {
  * core */
 static int l_shelf(lua_State *L) {
   const wsc_lua_box *box = lua_touserdata(L, 1);
-  luaL_argcheck(L, box != NULL && box->shared != NULL, 1, "the core's client expected");
+  if (box == NULL || box->shared == NULL) return luaL_argerror(L, 1, "the core's client expected");
   const wsc_tls_base *base = box->shared->shelf->first;
   lua_newtable(L);
   for (int i = 1; base != NULL; base = base->next) {

@@ -163,7 +163,7 @@ static int64_t socket_read(wsc_stream *stream, void *data, size_t size) {
 
 /* The mode is changed once: every other call says for itself that it does not wait. */
 static bool may_wait(socket_stream *socket) {
-  struct timeval limit = {.tv_usec = WSC_READ_WAIT_MS * 1000};
+  struct timeval limit = {.tv_usec = WSC_READ_WAIT_MS * 1000L};
   if (socket->waits) return true;
   if (setsockopt(socket->fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit) != 0) return false;
   socket->waits = fcntl(socket->fd, F_SETFL, 0) == 0;

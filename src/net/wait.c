@@ -126,7 +126,7 @@ static struct pollfd *entries_on_heap(const wsc_client *client, size_t count) {
 /* A signal ends the wait early, with 0: its handler may have left work for the program, as that of
  * the Lua interpreter does when Ctrl-C is pressed, and the caller's loop comes back here if not. */
 int wsc_client_wait(wsc_client *const *clients, size_t count, uint64_t timeout_us) {
-  if (count == 1 && timeout_us >= WSC_READ_WAIT_MS * 1000 && !has_work(clients[0]) &&
+  if (count == 1 && timeout_us >= WSC_READ_WAIT_MS * UINT64_C(1000) && !has_work(clients[0]) &&
       wsc_client_read_wait(clients[0]))
     return !clients[0]->quiet;
   struct pollfd few[ENTRIES_ON_STACK];
