@@ -8,7 +8,7 @@ import ssl
 import sys
 import time
 
-import websockets
+import websockets.exceptions
 
 IN_FLIGHT, IDLE_S, GIVE_UP_S = 64, 2.5, 300
 PATHS = {"receive": "flood", "inflate": "json", "send": "sink"}

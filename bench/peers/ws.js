@@ -67,8 +67,8 @@ function isDone(data) {
 // Both the warm-up and what is measured are `begin`, then calls of `take` until one is true.
 function exchange(begin, take, checkEnd) {
   let start;
+  let over = false;
   open((ws) => {
-    let over = false;
     ws.on("message", (data) => {
       check(!over, "a message too many");
       if (!take(ws, data)) return;
@@ -87,7 +87,7 @@ function exchange(begin, take, checkEnd) {
       ws.close(1000);
     });
     begin(ws, warm);
-  }).on("close", () => check(start !== undefined, "closed too early"));
+  }).on("close", () => check(over, "closed too early"));
 }
 
 const text = { binary: false };
