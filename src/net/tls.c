@@ -47,13 +47,13 @@ static int handshake_done(wsc_tls_stream *tls) {
   int error = wsc_tls_judge(tls);
   if (error != WSC_OK) return tls_fail(tls, error);
   tls->ready = true;
-  SSL_set_read_ahead(tls->ssl, 1);
   keep_session(tls);
   return WSC_OK;
 }
 
 static int tls_handshake(wsc_tls_stream *tls) {
   ERR_clear_error();
+  if (tls->held) SSL_set_read_ahead(tls->ssl, 1);
   tls->held = false;
   int result = SSL_do_handshake(tls->ssl);
   int why = SSL_get_error(tls->ssl, result);
@@ -305,7 +305,7 @@ static bool tls_init(wsc_tls_stream *tls, const char *host, const char *origin) 
   tls->ssl = SSL_new(tls->context->base->ssl_ctx);
   if (tls->host == NULL || tls->key == NULL || tls->ssl == NULL) return false;
   SSL_set_connect_state(tls->ssl);
-  SSL_set_read_ahead(tls->ssl, 0); /* until open: it can be stopped between two records only */
+  SSL_set_read_ahead(tls->ssl, 0); /* up to the hello, behind which it is to be stopped */
   return SSL_set_app_data(tls->ssl, tls) == 1 && set_bio(tls) && set_peer(tls) && set_session(tls);
 }
 
