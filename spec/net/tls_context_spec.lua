@@ -2,8 +2,10 @@
 -- reached them.
 
 local certificates = require "support.certificates"
+local network = require "support.network"
 local peers = require "support.peers"
 local process = require "support.process"
+local recorder = require "support.recorder"
 local testing = require "wsclose.core_testing"
 local way = require "support.way"
 
@@ -288,6 +290,22 @@ describe("what TLS reads", function()
       clients[1] = way.client("ws://feed.example:1/",
         { tls = { ca_file = file }, proxy = "https://127.0.0.1:1" })
     end) >= SIZE)
+  end)
+
+  it("is left alone while an attempt is on its way, which was lent it", function()
+    local resolver = network.resolver()
+    local url = ("wss://feed.example:%d/"):format(nginx.ports.plain)
+    local r = recorder.new(url, { tls = { ca = read(made.ca) }, proxy = false })
+    clients[1] = r
+    resolver:attach(r.ws)
+    r.ws:update(0)
+    resolver:question()
+    assert.is_true(read_by(function()
+      r.ws._handle:prepare({ tls = { ca_file = file } }, url)
+    end) < SIZE / 2)
+    resolver:answer "127.0.0.1"
+    r:wait_open()
+    assert.same({ 1 }, shelf())
   end)
 
   it("is shared, and sessions are not", function()
