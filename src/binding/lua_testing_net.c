@@ -309,17 +309,13 @@ static const luaL_Reg watch_functions[] = {
 
 /* ------------------------------------------------------------ TLS */
 
-/* shelf(client) -> how many contexts use each entry of the shelf of its state; `client`: of the
- * core */
-static int l_shelf(lua_State *L) {
+/* users(client) -> how many clients share what it has for TLS, itself included; `client`: of the
+ * core, prepared or started */
+static int l_tls_users(lua_State *L) {
   const wsc_lua_box *box = lua_touserdata(L, 1);
-  if (box == NULL || box->shared == NULL) return luaL_argerror(L, 1, "the core's client expected");
-  const wsc_tls_base *base = box->shared->shelf->first;
-  lua_newtable(L);
-  for (int i = 1; base != NULL; base = base->next) {
-    lua_pushinteger(L, (lua_Integer)base->references);
-    lua_rawseti(L, -2, i++);
-  }
+  if (box == NULL || box->client == NULL || box->client->tls == NULL)
+    return luaL_argerror(L, 1, "a client with TLS expected");
+  lua_pushinteger(L, (lua_Integer)box->client->tls->base->references);
   return 1;
 }
 
@@ -339,7 +335,7 @@ static const luaL_Reg net_functions[] = {
     {"fault", l_fault},         {"connect", l_socket_connect},
     {"break_off", l_break_off}, {"dup", l_dup},
     {"close", l_close},         {"random_bytes", l_random_bytes},
-    {"shelf", l_shelf},         {NULL, NULL}};
+    {"tls_users", l_tls_users}, {NULL, NULL}};
 
 void wsc_testing_net(lua_State *L) {
   wsc_testing_add(L, "net", net_functions);
