@@ -210,6 +210,19 @@ describe("an open connection that lies idle", function()
     assert.equal(large + 1, memory.large_blocks())
   end)
 
+  it("has returned that block as soon as it is open", function()
+    local large = memory.large_blocks()
+    for _ = 1, 3 do
+      local client = wsclose.protocol("ws://a.example/", {})
+      local server = uncounted.protocol(nil, { role = "server" })
+      carry(client, server)
+      drain(server)
+      carry(server, client)
+      assert.equal("open", client:next())
+      assert.equal(large + 1, memory.large_blocks())
+    end
+  end)
+
   it("keeps a block of its own while there is something unread in it", function()
     local large, pairs_of = memory.large_blocks(), {}
     for i = 1, 3 do pairs_of[i] = { open_pair {} } end

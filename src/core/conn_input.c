@@ -103,6 +103,7 @@ static input_step open_connection(wsc_conn *conn, const wsc_handshake_result *re
   wsc_conn_start_timer(conn, &conn->ping_timer);
   conn->opened = true;
   event->type = WSC_EVENT_OPEN;
+  return_input(conn); /* the next look for events may be long in coming */
   return STEP_EVENT;
 }
 
