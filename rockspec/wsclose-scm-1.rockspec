@@ -39,6 +39,7 @@ build = {
     ["wsclose.retry"] = "lua/wsclose/retry.lua",
     ["wsclose.retry_after"] = "lua/wsclose/retry_after.lua",
     ["wsclose.retry_options"] = "lua/wsclose/retry_options.lua",
+    ["wsclose.shared"] = "lua/wsclose/shared.lua",
     ["wsclose.writer"] = "lua/wsclose/writer.lua",
     ["wsclose.copas"] = "lua/wsclose/copas.lua",
     ["wsclose.cqueues"] = "lua/wsclose/cqueues.lua",

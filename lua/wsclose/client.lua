@@ -10,6 +10,7 @@ local core = require "wsclose.core"
 local attempt = require "wsclose.attempt"
 local close_info = require "wsclose.close_info"
 local outbox = require "wsclose.outbox"
+local shared = require "wsclose.shared"
 local writer = require "wsclose.writer"
 
 local methods = core.client_methods
@@ -628,12 +629,13 @@ function client.new(url, settings, headers)
   -- false, not nil: what every update looks at is found without asking the metatable
   local self = {
     url = url, headers = headers,
-    _handle = handle, _settings = settings, _state = "idle", _attempt = 0,
+    _handle = handle, _settings = false, _state = "idle", _attempt = 0,
     _notices = false, _inbox = false,
     _outbox = false,
   }
   for event, callback in pairs(settings.callbacks) do self[event] = callback end
-  settings.callbacks = nil -- one table less for as long as the client lives
+  settings.callbacks = nil
+  self._settings = shared.settings(settings)
   if settings.outbox then
     self._outbox, self.send = outbox.new(settings.outbox), send_with_outbox
   end

@@ -37,13 +37,10 @@ uint8_t *wsc_conn_input(wsc_conn *conn, size_t *room) {
   /* the head passed the limits, so the size is one we are ready to hold */
   if (waits_for_whole_frame(conn) && conn->frame_left > have)
     missing = (size_t)conn->frame_left - have;
-  uint8_t *data;
   *room = missing;
   if (!conn->input.block && missing <= INPUT_ROOM) wsc_buf_borrow_spare(&conn->input);
-  if (missing > INPUT_ROOM)
-    data = wsc_buf_reserve_exact(&conn->input, missing);
-  else
-    data = wsc_buf_reserve(&conn->input, INPUT_ROOM, room);
+  uint8_t *data = missing > INPUT_ROOM ? wsc_buf_reserve_exact(&conn->input, missing)
+                                       : wsc_buf_reserve(&conn->input, INPUT_ROOM, room);
   if (!data) wsc_conn_fail(conn, WSC_ERR_MEMORY, WSC_PHASE_OPEN, "no memory to read more");
   return data;
 }
