@@ -12,11 +12,11 @@
 
 #define WSC_CPU_PORTABLE 0
 #define WSC_CPU_SSE2     1
+#define WSC_CPU_NEON     1
 #define WSC_CPU_SSSE3    2
 #define WSC_CPU_AVX2     3
 
-/* A ceiling, so that lesser machines' paths can be tested; NEON stands wherever it is not
- * WSC_CPU_PORTABLE. */
+/* A ceiling, so that lesser machines' paths can be tested. */
 #ifndef WSC_CPU_MAX
 #define WSC_CPU_MAX WSC_CPU_AVX2
 #endif
