@@ -23,10 +23,9 @@ local function may_wait(clients)
 end
 
 local function round(seconds, clients)
-  local handles, patience = {}, may_wait(clients)
-  if not patience then return false end
+  local handles = {}
   for i, ws in ipairs(clients) do handles[i] = ws._handle end
-  seconds = math.min(seconds, patience)
+  seconds = math.min(seconds, may_wait(clients) or 0)
   if seconds > 0 then world.wait(handles, seconds) end
   local alive = false
   for _, ws in ipairs(clients) do alive = ws:update() or alive end
