@@ -191,10 +191,15 @@ test-valgrind:
 
 # ---------------------------------------------------------------- games and programs in C
 
-.PHONY: engine native bench-frames
+.PHONY: engine native bench-frames bench-memory
 engine native:
 	@scripts/setup build $(LUA)
 	@$(MAKE) --no-print-directory -C examples/$@
+
+# Resident memory per idle connection beside other clients, COUNTS connections in one process.
+bench-memory:
+	@scripts/setup bench
+	@$$($(find) interpreter lua5.4) bench/memory.lua $(COUNTS:%=--counts %)
 
 # The longest update of a game, SECONDS for each host.
 bench-frames:
@@ -248,6 +253,7 @@ help:
 	@echo "make lint         compilers, clang-tidy, cppcheck, luacheck, clang-format, shellcheck"
 	@echo "make fuzz         each fuzz target for FUZZ_SECONDS ($(FUZZ_SECONDS))"
 	@echo "make engine       the C engine of examples/engine; make native, the C program without Lua"
+	@echo "make bench-memory memory per idle connection beside other clients; COUNTS=1,1000,10000"
 	@echo "make bench-frames the longest update of LÖVE and the C engine, SECONDS (60) for each"
 	@echo "make amalgamation all of it as dist/wsclose.c and dist/wsclose.h"
 	@echo "make portability  the builds of docs/portability.md; make portability-NAME runs one"

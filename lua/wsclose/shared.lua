@@ -3,7 +3,7 @@
 -- Settings are never changed once a client has them, so nobody can tell.  What has a metatable (a
 -- retry policy, which counts) and functions are equal to themselves alone.
 
--- How many different ones are told apart; of more, the oldest are no longer shared with new clients.
+-- How many different ones are told apart; of more, the oldest are not shared with new clients.
 local KEPT = 8
 
 local shared = {}
