@@ -108,7 +108,11 @@ static wsc_member *new_member(wsc_loop *loop, wsc_client *client) {
   if (!wsc_alarms_reserve(&loop->due, loop->count + 1)) return NULL;
   wsc_member *member = wsc_alloc(loop->platform, 1, sizeof *member);
   if (!member) return NULL;
-  *member = (wsc_member){.loop = loop, .client = client, .alarm_us = WSC_NEVER};
+  *member = (wsc_member){.loop = loop,
+                         .client = client,
+                         .alarm_us = WSC_NEVER,
+                         .due_us = WSC_NEVER,
+                         .key_us = WSC_NEVER};
   if (loop->hub) member->set = wsc_pollset_new(loop->platform, loop->hub, member);
   if (member->set || !loop->hub) return member;
   wsc_release(loop->platform, member);

@@ -22,6 +22,8 @@ typedef struct wsc_member {
   void *user;
   wsc_pollset *set; /* owned; NULL where the loop uses poll */
   uint64_t alarm_us;
+  uint64_t due_us; /* what it is due for first, WSC_NEVER while it is ready */
+  uint64_t key_us; /* where it stands in the heap: there or earlier */
   wsc_alarm due;
 } wsc_member;
 

@@ -17,10 +17,22 @@ static uint64_t deadline_of(const wsc_member *member) {
   return at_us < member->alarm_us ? at_us : member->alarm_us;
 }
 
+static void set_key(wsc_member *member, uint64_t at_us) {
+  member->key_us = at_us;
+  wsc_alarms_set(&member->loop->due, &member->due, at_us);
+}
+
+/* Each message moves its client's deadline further away.  The heap learns that when the old one
+ * comes to the top: moving it at once would touch a dozen other members. */
+static void set_due(wsc_member *member, uint64_t at_us) {
+  member->due_us = at_us;
+  if (at_us < member->key_us) set_key(member, at_us);
+}
+
 /* An alarm rings once. */
 static void ring_alarm(wsc_member *member, uint64_t now_us) {
   if (member->alarm_us <= now_us) member->alarm_us = WSC_NEVER;
-  wsc_alarms_set(&member->loop->due, &member->due, WSC_NEVER);
+  set_due(member, WSC_NEVER);
   wsc_member_ready(member);
 }
 
@@ -39,7 +51,7 @@ static void look_at_member(wsc_member *member, uint64_t now_us) {
   if (at_us <= now_us)
     ring_alarm(member, now_us);
   else
-    wsc_alarms_set(&member->loop->due, &member->due, at_us);
+    set_due(member, at_us);
 }
 
 /* One that is ready already is looked at when it was given out. */
@@ -51,9 +63,24 @@ static void look_at_touched(wsc_loop *loop, uint64_t now_us) {
   }
 }
 
+/* The member that is due first, the heap's top being what it is said to be; NULL: nobody. */
+static wsc_member *first_due(wsc_loop *loop) {
+  for (wsc_alarm *first; (first = wsc_alarms_first(&loop->due)) != NULL;) {
+    wsc_member *member = WSC_MEMBER_OF(first, due);
+    if (member->due_us == member->key_us) return member;
+    set_key(member, member->due_us);
+  }
+  return NULL;
+}
+
+static uint64_t first_due_us(wsc_loop *loop) {
+  const wsc_member *first = first_due(loop);
+  return first ? first->due_us : WSC_NEVER;
+}
+
 static void expire_alarms(wsc_loop *loop, uint64_t now_us) {
-  while (wsc_alarms_first_us(&loop->due) <= now_us && wsc_alarms_first(&loop->due))
-    ring_alarm(WSC_MEMBER_OF(wsc_alarms_first(&loop->due), due), now_us);
+  for (wsc_member *first; (first = first_due(loop)) != NULL && first->due_us <= now_us;)
+    ring_alarm(first, now_us);
 }
 
 /* ---------------------------------------------------------------- who is heard of */
@@ -158,7 +185,7 @@ int wsc_loop_wait(wsc_loop *loop, uint64_t now_us, uint64_t timeout_us) {
   renew_after_fork(loop);
   look_at_touched(loop, now_us);
   expire_alarms(loop, now_us);
-  uint64_t first_us = wsc_alarms_first_us(&loop->due);
+  uint64_t first_us = first_due_us(loop);
   if (loop->ready_count > 0)
     timeout_us = 0;
   else if (first_us != WSC_NEVER && first_us - now_us < timeout_us)
@@ -170,5 +197,5 @@ int wsc_loop_wait(wsc_loop *loop, uint64_t now_us, uint64_t timeout_us) {
 
 uint64_t wsc_loop_deadline(wsc_loop *loop) {
   look_at_touched(loop, 0);
-  return loop->ready_count > 0 ? 0 : wsc_alarms_first_us(&loop->due);
+  return loop->ready_count > 0 ? 0 : first_due_us(loop);
 }
