@@ -232,6 +232,7 @@ local function list_of(level, ...)
     return first
   end
   local list = { ... }
+  while count > 1 and list[count] == nil do count = count - 1 end -- assert(wsclose.new(…)) has them
   check_clients(list, count, level + 1)
   return list
 end

@@ -246,6 +246,7 @@ each_way(function(wsclose, core)
         message(function() wsclose.group { true } end))
       assert.matches("many_spec.lua.*expected clients, got table as number 1",
         message(function() wsclose.group { url = "ws://127.0.0.1:1/" } end))
+      assert.is_nil(message(function() wsclose.group(ws, nil, nil) end))
       assert.matches("many_spec.lua.*expected clients, got nil as number 1",
         message(function() wsclose.group():add(nil) end))
       assert.matches("many_spec.lua.*expected seconds, got string",

@@ -49,6 +49,7 @@ end
 
 --- A Close frame with any code; nil: an empty one.
 function Connection:send_close(code, reason)
+  self.close_sent = true
   self:send_frame { opcode = "close", payload = wire.close_payload(code, reason) }
 end
 
@@ -72,13 +73,14 @@ function Connection:accept(answer)
   self.reader:next()
   self.reader:output()
   self:send(handshake.answer(self.request, answer))
+  self:feed(self.rest)
 end
 
 local function take_close(self, payload)
   local high, low = payload:byte(1, 2)
   self.close = { code = high and high * 256 + low or 1005, reason = payload:sub(3) }
   if self.silent then return end
-  self:send_frame { opcode = "close", payload = payload } -- behind a Close of ours nobody looks
+  if not self.close_sent then self:send_frame { opcode = "close", payload = payload } end
   self:finish "fin"
 end
 
@@ -114,7 +116,11 @@ end
 
 local function read_request(self, bytes)
   self.head = self.head .. bytes
-  self.request = self.request or handshake.read(self.head)
+  if not self.request then
+    self.request, self.rest = handshake.read(self.head)
+  else
+    self.rest = self.rest .. bytes
+  end
 end
 
 --- Takes what the client wrote.

@@ -20,7 +20,7 @@
 local core = require "wsclose.core"
 local client = require "wsclose.client"
 local handle = require "wsclose.testing.handle"
-local many = require "wsclose.testing.many"
+local loop = require "wsclose.testing.loop"
 local options = require "wsclose.options"
 local server = require "wsclose.testing.verbs"
 local world = require "wsclose.testing.world"
@@ -47,10 +47,16 @@ end
 -- What talks to the core's clients, over a core whose clients are scripted.
 local played = setmetatable({
   client = handle.new, client_methods = handle.methods, wait = world.wait, now = world.now,
+  loop = loop.new,
 }, { __index = core })
 local scripted = load_again("wsclose.client", {
   ["wsclose.core"] = played, ["wsclose.outbox"] = false, ["wsclose.attempt"] = false,
 })
+
+local many = load_again("wsclose.many", {
+  ["wsclose.core"] = played, ["wsclose.client"] = scripted,
+})
+local Group = getmetatable(many.group())
 
 -- A host's module puts waits of its own into a client, for an event loop that is not played here.
 local made_by_host = false
@@ -70,35 +76,47 @@ local function script_policy(policy)
 end
 
 local function new(url, settings, headers)
-  settings.clock = nil -- the played core's
+  settings.clock = world.now
   script_policy(settings.retry)
   local ws, sentence, name = scripted.new(url, settings, headers)
   if ws then world.add_client(ws) end
   return ws, sentence, name
 end
 
-local function is_scripted(first)
-  if type(first) == "table" and type(first[1]) == "table" then first = first[1] end
-  return getmetatable(first) == scripted.Client
+local real = {
+  new = client.new, update = wsclose.update, run = wsclose.run, group = wsclose.group,
+}
+
+-- Of clients that were made before, the core goes on to take care.
+local function module_of(first)
+  if first == nil or getmetatable(first) == Group then return many end
+  if type(first) == "table" and getmetatable(first) == nil then
+    if next(first) == nil then return many end
+    first = first[1]
+  end
+  return getmetatable(first) == scripted.Client and many or real
 end
 
-local real = { new = client.new, update = wsclose.update, run = wsclose.run }
-
 local function update(seconds, ...)
-  return (is_scripted((...)) and many or real).update(seconds, ...)
+  return module_of((...)).update(seconds, ...)
 end
 
 local function run(...)
-  return (is_scripted((...)) and many or real).run(...)
+  return module_of((...)).run(...)
+end
+
+local function group(...)
+  return module_of((...)).group(...)
 end
 
 local function enter()
-  client.new, wsclose.update, wsclose.run = new, update, run
+  client.new, wsclose.update, wsclose.run, wsclose.group = new, update, run, group
 end
 
 --- Forgets servers and clients, sets the clock to 0, and lets new clients be real again.
 function testing.reset()
-  client.new, wsclose.update, wsclose.run = real.new, real.update, real.run
+  client.new = real.new
+  wsclose.update, wsclose.run, wsclose.group = real.update, real.run, real.group
   world.reset()
 end
 
