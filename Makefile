@@ -4,7 +4,6 @@
 #   CC, CFLAGS, LDFLAGS, PREFIX, DESTDIR     as everywhere
 #   LUA_INCDIR, OPENSSL_DIR, ZLIB_DIR        where a library is kept in no usual place
 #   WITH_TLS=0                               without OpenSSL, in build/no-tls
-#   WSC_CPU=portable|sse2|ssse3|avx2         no vector instructions above it, in build/cpu-sse2 and so on
 #   SANITIZE=1                               with AddressSanitizer and UBSan, in build/asan
 #   V=1                                      show the commands
 
@@ -17,7 +16,7 @@ LUAS    := lua5.1 lua5.2 lua5.3 lua5.4 luajit
 # ---------------------------------------------------------------- what is built from what
 
 without_tls := $(filter 0,$(WITH_TLS))
-BUILD   ?= build$(if $(without_tls),/no-tls)$(if $(SANITIZE),/asan)$(addprefix /cpu-,$(WSC_CPU))
+BUILD   ?= build$(if $(without_tls),/no-tls)$(if $(SANITIZE),/asan)
 OUT     := $(BUILD)/$(LUA)
 MODULE  := $(OUT)/wsclose/core.so
 TESTING := $(OUT)/wsclose/core_testing.so
@@ -39,9 +38,8 @@ testing_objects := $(patsubst src/binding/%.c,$(OUT)/obj/%.o,$(testing))
 
 warnings := -Wall -Wextra -Wconversion -Wshadow -Wvla
 sanitize := -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
-cpu_max  := $(addprefix -DWSC_CPU_MAX=WSC_CPU_,$(shell echo $(WSC_CPU) | tr a-z A-Z))
 compile   = $(CC) -std=c11 -Isrc -fPIC -fvisibility=hidden -pthread $(warnings) \
-            $(if $(SANITIZE),$(sanitize)) $(cpu_max) $(CPPFLAGS) $(CFLAGS)
+            $(if $(SANITIZE),$(sanitize)) $(CPPFLAGS) $(CFLAGS)
 find     := CC="$(CC)" scripts/find
 crypto   := $(if $(without_tls),sha1,openssl)
 Q        := $(if $(V),,@)
@@ -149,7 +147,6 @@ test:
 modules: $(MODULE) $(TESTING)
 suite: modules
 	@echo "wsclose: the suite under $(LUA)"
-	@$(if $(WSC_CPU),$(LUA_BIN) spec/support/cpu.lua $(WSC_CPU))
 	@$(RUNNER) $(LUA_BIN) spec/run.lua $(BUSTED_FLAGS) $(SPEC)
 
 # A Lua under which it fails does not keep it from the others.
@@ -166,7 +163,7 @@ test-hosts:
 	@$(MAKE) --no-print-directory suite SPEC="$(or $(SPEC),spec/hosts)"
 
 # The interpreter is built with the sanitizers too: what it starts (python, node) is left alone.
-asan_lua := build/asan$(addprefix /cpu-,$(WSC_CPU))/$(LUA)/lua
+asan_lua := build/asan/$(LUA)/lua
 test-asan: export ASAN_OPTIONS := allocator_may_return_null=1:detect_leaks=1
 test-asan: export UBSAN_OPTIONS := print_stacktrace=1
 test-asan:
@@ -207,6 +204,15 @@ bench-frames:
 	@$(MAKE) --no-print-directory LUA=luajit
 	@$(MAKE) --no-print-directory LUA=lua5.4
 	@$$($(find) interpreter lua5.4) bench/frames/run.lua $(SECONDS)
+
+# What a message costs among thousands of connections; CLIENTS="1 100" for less.
+.PHONY: bench-scale
+bench-scale:
+	@scripts/setup build $(LUA)
+	@$(MAKE) --no-print-directory
+	@$(MAKE) --no-print-directory -s -f bench/programs.mk build/bench/server build/bench/scale_raw
+	@ulimit -n "$$(ulimit -Hn)"; LUA_PATH="./lua/?.lua;./lua/?/init.lua;;" \
+	  LUA_CPATH="./$(OUT)/?.so;;" $(LUA_BIN) bench/scale.lua $(CLIENTS)
 
 # ---------------------------------------------------------------- carry it elsewhere
 
@@ -255,7 +261,8 @@ help:
 	@echo "make engine       the C engine of examples/engine; make native, the C program without Lua"
 	@echo "make bench-memory memory per idle connection beside other clients; COUNTS=1,1000,10000"
 	@echo "make bench-frames the longest update of LÖVE and the C engine, SECONDS (60) for each"
+	@echo "make bench-scale  what a message costs among CLIENTS (1 100 1000 10000) on one loop"
 	@echo "make amalgamation all of it as dist/wsclose.c and dist/wsclose.h"
 	@echo "make portability  the builds of docs/portability.md; make portability-NAME runs one"
 	@echo "make clean        forget everything built"
-	@echo "Variables: LUA CC CFLAGS LDFLAGS PREFIX DESTDIR LUA_INCDIR OPENSSL_DIR ZLIB_DIR WITH_TLS WSC_CPU SANITIZE V"
+	@echo "Variables: LUA CC CFLAGS LDFLAGS PREFIX DESTDIR LUA_INCDIR OPENSSL_DIR ZLIB_DIR WITH_TLS SANITIZE V"

@@ -13,9 +13,12 @@ $(OUT):
 	@mkdir -p $@
 
 $(OUT)/server: bench/server.c | $(OUT)
-	$(CC) $(flags) $$($(find) cflags openssl) -o $@ $< $$($(find) ldflags openssl) -lz
+	$(CC) $(flags) $$($(find) cflags openssl) -o $@ $< -lssl -lcrypto -lz
 
 # ---------------------------------------------------------------- the floors
+
+$(OUT)/scale_raw: bench/scale_raw.c | $(OUT)
+	$(CC) $(flags) -o $@ $<
 
 $(OUT)/raw $(OUT)/raw-poll: bench/raw.c bench/client.h bench/wire.h | $(OUT)
 	$(CC) $(flags) $(if $(findstring poll,$@),-DWITH_POLL) -o $@ $< -lz
