@@ -4,6 +4,7 @@
 #   CC, CFLAGS, LDFLAGS, PREFIX, DESTDIR     as everywhere
 #   LUA_INCDIR, OPENSSL_DIR, ZLIB_DIR        where a library is kept in no usual place
 #   WITH_TLS=0                               without OpenSSL, in build/no-tls
+#   WSC_CPU=portable|sse2|ssse3|avx2         no vector instructions above it, in build/cpu-sse2 and so on
 #   SANITIZE=1                               with AddressSanitizer and UBSan, in build/asan
 #   V=1                                      show the commands
 
@@ -16,7 +17,7 @@ LUAS    := lua5.1 lua5.2 lua5.3 lua5.4 luajit
 # ---------------------------------------------------------------- what is built from what
 
 without_tls := $(filter 0,$(WITH_TLS))
-BUILD   ?= build$(if $(without_tls),/no-tls)$(if $(SANITIZE),/asan)
+BUILD   ?= build$(if $(without_tls),/no-tls)$(if $(SANITIZE),/asan)$(addprefix /cpu-,$(WSC_CPU))
 OUT     := $(BUILD)/$(LUA)
 MODULE  := $(OUT)/wsclose/core.so
 TESTING := $(OUT)/wsclose/core_testing.so
@@ -38,8 +39,9 @@ testing_objects := $(patsubst src/binding/%.c,$(OUT)/obj/%.o,$(testing))
 
 warnings := -Wall -Wextra -Wconversion -Wshadow -Wvla
 sanitize := -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
+cpu_max  := $(addprefix -DWSC_CPU_MAX=WSC_CPU_,$(shell echo $(WSC_CPU) | tr a-z A-Z))
 compile   = $(CC) -std=c11 -Isrc -fPIC -fvisibility=hidden -pthread $(warnings) \
-            $(if $(SANITIZE),$(sanitize)) $(CPPFLAGS) $(CFLAGS)
+            $(if $(SANITIZE),$(sanitize)) $(cpu_max) $(CPPFLAGS) $(CFLAGS)
 find     := CC="$(CC)" scripts/find
 crypto   := $(if $(without_tls),sha1,openssl)
 Q        := $(if $(V),,@)
@@ -147,6 +149,7 @@ test:
 modules: $(MODULE) $(TESTING)
 suite: modules
 	@echo "wsclose: the suite under $(LUA)"
+	@$(if $(WSC_CPU),$(LUA_BIN) spec/support/cpu.lua $(WSC_CPU))
 	@$(RUNNER) $(LUA_BIN) spec/run.lua $(BUSTED_FLAGS) $(SPEC)
 
 # A Lua under which it fails does not keep it from the others.
@@ -163,7 +166,7 @@ test-hosts:
 	@$(MAKE) --no-print-directory suite SPEC="$(or $(SPEC),spec/hosts)"
 
 # The interpreter is built with the sanitizers too: what it starts (python, node) is left alone.
-asan_lua := build/asan/$(LUA)/lua
+asan_lua := build/asan$(addprefix /cpu-,$(WSC_CPU))/$(LUA)/lua
 test-asan: export ASAN_OPTIONS := allocator_may_return_null=1:detect_leaks=1
 test-asan: export UBSAN_OPTIONS := print_stacktrace=1
 test-asan:
@@ -265,4 +268,4 @@ help:
 	@echo "make amalgamation all of it as dist/wsclose.c and dist/wsclose.h"
 	@echo "make portability  the builds of docs/portability.md; make portability-NAME runs one"
 	@echo "make clean        forget everything built"
-	@echo "Variables: LUA CC CFLAGS LDFLAGS PREFIX DESTDIR LUA_INCDIR OPENSSL_DIR ZLIB_DIR WITH_TLS SANITIZE V"
+	@echo "Variables: LUA CC CFLAGS LDFLAGS PREFIX DESTDIR LUA_INCDIR OPENSSL_DIR ZLIB_DIR WITH_TLS WSC_CPU SANITIZE V"

@@ -90,6 +90,7 @@ build = {
         "src/core/uri.c",
         "src/core/uri_host.c",
         "src/core/utf8.c",
+        "src/core/utf8_range.c",
         "src/net/address.c",
         "src/net/alarms.c",
         "src/net/client.c",

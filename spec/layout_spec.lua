@@ -10,7 +10,7 @@ local function set(words)
 end
 
 local core_order = {
-  "buf", "mask", "utf8", "close", "frame", "http", "uri", "extension", "deflate", "handshake",
+  "buf", "cpu", "mask", "utf8", "close", "frame", "http", "uri", "extension", "deflate", "handshake",
   "message", "error", "conn",
 }
 
@@ -81,7 +81,7 @@ describe("includes", function()
       sources.includes "#include <a.h>\nint x;\n #  include \"b/c.h\"\n")
   end)
 
-  it("of the core go leftwards only: buf mask utf8 … conn", function()
+  it("of the core go leftwards only: buf cpu mask utf8 … conn", function()
     assert.same({}, breaches("core", function(file, include)
       if include.system or include.name == "wsclose.h" then
         return true

@@ -2,21 +2,13 @@
 -- and the same output.  Streams are made from a seeded generator, so a failure can be run again:
 -- WSCLOSE_SEED=n and WSCLOSE_STREAMS=1 give the one that the message names.
 
+local new_random = require "support.random"
 local talk = require "support.talk"
 local wire = require "wsclose.testing.wire"
 local handshake = require "support.scripted.handshake"
 
 local STREAMS = tonumber(os.getenv "WSCLOSE_STREAMS" or 20000)
 local FIRST_SEED = tonumber(os.getenv "WSCLOSE_SEED" or 1)
-
--- Park and Miller's generator: the same numbers on every Lua.
-local function new_random(seed)
-  local state = (seed * 7919) % 2147483646 + 1
-  return function(low, high)
-    state = state * 16807 % 2147483647
-    return low + state % (high - low + 1)
-  end
-end
 
 local TEXTS = {
   "", "a", "hello", "gr\195\188\195\159e", "\226\130\172 5", "\240\159\154\128 up",

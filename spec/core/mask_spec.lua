@@ -1,5 +1,6 @@
 local testing = require "wsclose.core_testing"
 local mask = testing.mask
+local new_random = require "support.random"
 local wire = require "wsclose.testing.wire"
 
 local KEY = wire.hex "37fa213d"
@@ -18,10 +19,11 @@ local function data_of(size)
   return table.concat(bytes)
 end
 
-local PATHS = {
-  { name = "as compiled", copy = mask.copy, in_place = mask.in_place },
-  { name = "portable", copy = mask.copy_portable, in_place = mask.in_place_portable },
-}
+-- What the core uses, and each path that this machine has.
+local PATHS = { { name = "as compiled", copy = mask.copy, in_place = mask.in_place } }
+for _, path in ipairs(testing.cpu_paths) do
+  PATHS[#PATHS + 1] = { name = path.name, copy = path.mask.copy, in_place = path.mask.in_place }
+end
 
 --- Calls try(data, offset, expected) for all small sizes and offsets; it returns what went wrong.
 local function each_small(try)
@@ -69,8 +71,8 @@ describe("masking, RFC 6455 5.3", function()
     end)
 
     it("masks long payloads, whatever is left over at the end (" .. path.name .. ")", function()
-      for _, base in ipairs { 125, 128, 192, 1024, 65536 } do
-        for size = base - 1, base + 17 do
+      for _, base in ipairs { 125, 128, 192, 256, 272, 384, 1024, 65536 } do
+        for size = base - 1, base + 33 do
           local data = data_of(size)
           local expected = wire.mask(data, turned(KEY, size))
           assert.is_true(path.copy(data, KEY, size) == expected, size)
@@ -104,4 +106,42 @@ describe("masking, RFC 6455 5.3", function()
       assert.equal(data, path.in_place(data, "\0\0\0\0", 3, 0))
     end)
   end
+end)
+
+describe("the paths of masking", function()
+  it("begin with the portable one, and the core takes the last", function()
+    local paths = testing.cpu_paths
+    assert.equal("portable", paths[1].name)
+    if not os.getenv "WSC_CPU" then
+      assert.equal(paths[#paths].name, testing.cpu_path)
+    end
+  end)
+
+  it("give the same for each size up to 300 at each alignment, random bytes and keys", function()
+    local random = new_random(5)
+    local function bytes(size)
+      local out = {}
+      for i = 1, size do
+        out[i] = string.char(random(0, 255))
+      end
+      return table.concat(out)
+    end
+    local wrong = {}
+    for size = 0, 300 do
+      local data, key, offset = bytes(size), bytes(4), random(0, 3)
+      local expected = wire.mask(data, turned(key, offset))
+      for _, path in ipairs(PATHS) do
+        for slack = 0, 31 do
+          local out_slack = random(0, 31)
+          if path.copy(data, key, offset, slack, out_slack) ~= expected
+            or path.in_place(data, key, offset, slack) ~= expected
+          then
+            wrong[#wrong + 1] = ("%s: %d bytes from %d, slack %d and %d")
+              :format(path.name, size, offset, slack, out_slack)
+          end
+        end
+      end
+    end
+    assert.same({}, wrong)
+  end)
 end)

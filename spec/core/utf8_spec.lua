@@ -1,5 +1,6 @@
 local testing = require "wsclose.core_testing"
 local utf8 = testing.utf8
+local new_random = require "support.random"
 local wire = require "wsclose.testing.wire"
 
 local ACCEPT, REJECT = 0, 1
@@ -236,23 +237,134 @@ describe("UTF-8 validation, RFC 3629 and RFC 6455 8.1", function()
   end)
 
   it("agrees on random texts, most of them nearly valid", function()
-    local seed = 20240229
-    local function random(n) -- Park and Miller's generator: the same texts on every Lua
-      seed = seed * 16807 % 2147483647
-      return seed % n + 1
-    end
+    local random = new_random(20240229)
     local pieces = { "a", "word ", ("x"):rep(17), "\195\164", "\226\130\172", "\240\159\152\128" }
     local faults = { "\128", "\192\175", "\237\160\128", "\244\144\128\128", "\226\130", "\255" }
     local wrong = {}
     for _ = 1, 3000 do
       local text = {}
-      for i = 1, random(24) do
-        text[i] = pieces[random(#pieces)]
+      for i = 1, random(1, 24) do
+        text[i] = pieces[random(1, #pieces)]
       end
-      if random(2) == 1 then
-        text[random(#text)] = faults[random(#faults)]
+      if random(1, 2) == 1 then
+        text[random(1, #text)] = faults[random(1, #faults)]
       end
       wrong[#wrong + 1] = disagreement(table.concat(text))
+    end
+    assert.same({}, wrong)
+  end)
+end)
+
+-- Only long texts that are not plain ASCII reach the vectors.  Each path answers for itself, before
+-- the judge above, with the bytes before and behind an unmapped page.
+describe("the paths of UTF-8 validation", function()
+  -- 16 and 32 bytes at a time, and 64 for ASCII: a fault in the first, in the middle, in the last.
+  local SURROUNDINGS = {
+    { "", ("z"):rep(20) },
+    { ("a"):rep(16), "" },
+    { ("a"):rep(40), ("z"):rep(40) },
+    { "\226\130\172" .. ("a"):rep(60), ("z"):rep(17) },
+    { "a\195\164", ("z"):rep(90) },
+  }
+
+  local function expected_of(text)
+    local fault, unfinished = judge(text)
+    return fault and "reject" or unfinished and "unfinished" or "accept"
+  end
+
+  local function differences(text, expected)
+    expected = expected or expected_of(text)
+    local wrong
+    for _, path in ipairs(testing.cpu_paths) do
+      local got = kind(path.utf8.check(ACCEPT, text))
+      if got ~= expected then
+        wrong = ("%s%s: %s, expected %s: %s\n")
+          :format(wrong or "", path.name, got, expected, wire.to_hex(text))
+      end
+    end
+    return wrong
+  end
+
+  local function assert_same_everywhere(texts)
+    local wrong, count = {}, 0
+    for text in texts do
+      local around = SURROUNDINGS[count % #SURROUNDINGS + 1]
+      count = count + 1
+      local expected = expected_of(text .. around[2]:sub(1, 1))
+      wrong[#wrong + 1] = differences(around[1] .. text .. around[2], expected)
+      if #wrong > 5 then
+        break
+      end
+    end
+    assert.same({}, wrong)
+    return count
+  end
+
+  it("judge each pair of bytes amid a long text", function()
+    assert.equal(65536, assert_same_everywhere(sequences(0, 255, 2)))
+  end)
+
+  it("judge three bytes amid a long text: the third at the edges", function()
+    assert.equal(64 * 256 * #EDGES, assert_same_everywhere(sequences(0xC0, 0xFF, 3)))
+  end)
+
+  it("judge four bytes amid a long text: the last two at the edges", function()
+    assert.equal(8 * 256 * #EDGES * #EDGES, assert_same_everywhere(sequences(0xF0, 0xF7, 4)))
+  end)
+
+  it("find each fault at each place of a text of two to four bytes a character", function()
+    local wrong = {}
+    local long = { "\195\164", "\226\130\172", "\240\159\152\128", "a\195\164" }
+    for _, piece in ipairs(long) do
+      local text = piece:rep(60):sub(1, 40 * #piece)
+      for at = 1, #text do
+        for _, value in ipairs { 0x41, 0x80, 0xBF, 0xC0, 0xC2, 0xE0, 0xED, 0xF0, 0xF4, 0xFF } do
+          wrong[#wrong + 1] = differences(text:sub(1, at - 1) .. char(value) .. text:sub(at + 1))
+        end
+        wrong[#wrong + 1] = differences(text:sub(1, at))
+        for _, before in ipairs { "", "a\195\164a", "a\195\164aa" } do -- then a cut at 64 bytes
+          wrong[#wrong + 1] = differences(before .. text:sub(1, at) .. ("z"):rep(64))
+        end
+      end
+    end
+    assert.same({}, wrong)
+  end)
+
+  it("give the same state for random texts of each size up to 300, at each alignment", function()
+    local random = new_random(7)
+    local pieces = {
+      "a", "word ", ("x"):rep(70), "\195\164", "\226\130\172", "\240\159\152\128", "\237\159\191",
+      "\244\143\191\191", "\224\160\128", "\240\144\128\128",
+    }
+    local function random_text(size)
+      local kinds, text = random(1, #pieces), ""
+      while #text < size + 4 do
+        text = text .. pieces[random(1, kinds)]
+      end
+      text = text:sub(1 + random(0, 3)):sub(1, size)
+      if size > 0 and random(1, 2) == 1 then
+        local at = random(1, size)
+        text = text:sub(1, at - 1) .. char(random(0, 255)) .. text:sub(at + 1)
+      end
+      return text
+    end
+    local wrong = {}
+    for size = 0, 300 do
+      for slack = 0, 31 do
+        local text, state = random_text(size), random(1, 2) == 1 and ACCEPT or random(0, 8)
+        local expected = testing.cpu_paths[1].utf8.check(state, text)
+        local by_bytes = state
+        for i = 1, slack == 0 and #text or 0 do
+          by_bytes = utf8.check(by_bytes, text:sub(i, i))
+        end
+        local judged = slack > 0 or by_bytes == expected
+        for _, path in ipairs(testing.cpu_paths) do
+          if not judged or path.utf8.check(state, text, slack) ~= expected then
+            wrong[#wrong + 1] = ("%s: state %d, slack %d, %s")
+              :format(path.name, state, slack, wire.to_hex(text))
+          end
+        end
+      end
     end
     assert.same({}, wrong)
   end)

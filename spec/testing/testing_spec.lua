@@ -140,6 +140,84 @@ describe("a scripted client", function()
     assert.equal(1001, ws.close_code)
   end)
 
+  it("gives after resume what had come in one piece, and notices no end meanwhile", function()
+    local server = testing.server(URL)
+    server:accept():raw("\129\1a\129\1b"):wait(1):drop()
+    local got = {}
+    local ws = assert(wsclose.new(URL, { on_message = function(ws, data)
+      got[#got + 1] = data
+      if data == "a" then ws:pause() end
+    end }))
+    testing.run(5)
+    assert.same({ { "a" }, "open" }, { got, ws:state() })
+    ws:resume()
+    testing.run()
+    assert.same({ { "a", "b" }, "closed" }, { got, ws:state() })
+  end)
+
+  it("takes no silence for a fault while it is paused", function()
+    local server = testing.server(URL)
+    server:accept():silence()
+    local ws = assert(wsclose.new(URL))
+    testing.run(ws, "open")
+    ws:pause()
+    testing.run(100)
+    assert.equal("open", ws:state())
+    ws:resume()
+    testing.run(ws, "closed")
+    assert.equal("ping_timeout", ws.close_info.error.name)
+  end)
+
+  it("asks for what before_connect gives", function()
+    local server = testing.server(URL)
+    server:accept()
+    local ws = assert(wsclose.new(URL, {
+      protocols = { "a" }, before_connect = function() return { protocols = { "b" } } end,
+    }))
+    testing.run(ws, "open")
+    assert.equal("b", ws:info().protocol)
+  end)
+
+  it("lives on the scripted clock, whatever clock the program hands in", function()
+    local server = testing.server(URL)
+    server:accept():close(1001):accept()
+    local ws = assert(wsclose.new(URL, { retry = true, clock = function() return 7 end }))
+    testing.run(function() return #server.connections == 2 end)
+    assert.equal(2.5, clock:now())
+    assert.is_truthy(ws)
+  end)
+
+  it("has a policy on the scripted clock: a connection was stable, or not", function()
+    local server = testing.server(URL)
+    local delays = {}
+    for _, seconds in ipairs { 9, 10, 10 } do
+      server:accept():send("x"):wait(seconds):close(1011)
+    end
+    local ws = assert(wsclose.new(URL, {
+      retry = { jitter = "none", first = false, initial = 2, factor = 3 },
+      on_retry = function(_, delay) delays[#delays + 1] = delay end,
+    }))
+    testing.run(function() return delays[3] end)
+    assert.same({ 2, 2, 2 }, delays)
+    server:accept():wait(9):close(1011)
+    testing.run(function() return delays[4] end)
+    assert.equal(6, delays[4])
+    assert.is_truthy(ws)
+  end)
+
+  it("steps though its budget is used up, so that time is told", function()
+    local server = testing.server(URL)
+    server:accept():raw("\129\1a\129\1b"):send "later"
+    local got
+    local ws = assert(wsclose.new(URL, {
+      max_messages = 1, on_message = function(_, data) got = data end,
+    }))
+    repeat ws:update() until got == "b"
+    local came = ws:stats().bytes_in
+    testing.run()
+    assert.same({ "later", came }, { got, ws:stats().bytes_in })
+  end)
+
   it("keeps to its budget of messages", function()
     local server = testing.server(URL)
     server:accept():send("one"):send("two"):send "three"
@@ -310,6 +388,21 @@ describe("code that waits", function()
     wsclose.run(a, b)
     assert.same({ "closed", "closed", 5 }, { a:state(), b:state(), clock:now() })
     assert.is_false(wsclose.update(1, a, b))
+  end)
+
+  it("wsclose.run waits for next attempts, too", function()
+    local server = testing.server(URL)
+    server:accept():close(1001):accept():close(1000):accept():close(1000)
+    local a = assert(wsclose.new(URL, { retry = true }))
+    local b = assert(wsclose.new(URL, { retry = { first = false, initial = 9, max = 9 } }))
+    wsclose.run(a, b)
+    assert.same({ "closed", "closed" }, { a:state(), b:state() })
+    assert.same({ 2, 1 }, { a:stats().attempts, b:stats().attempts })
+  end)
+
+  it("a game may be long", function()
+    for _ = 1, 25000 do clock:advance(1 / 60) end
+    assert.is_true(math.abs(clock:now() - 25000 / 60) < 1e-6)
   end)
 
   it("a game's update(0) once a frame lets no time go by itself", function()

@@ -156,6 +156,40 @@ describe("the answer to a connection:", function()
     assert.equal("nobody knows feed.example", info.error.message)
   end)
 
+  it("fail does so also when time has gone by", function()
+    testing.server(URL):wait(1):fail "dns"
+    local _, _, info = closed((watched()))
+    assert.same({ "dns", 1 }, { info.error.name, testing.clock():now() })
+  end)
+
+  it("request and accept are for one connection, the next accept for the next", function()
+    local server = testing.server(URL)
+    server:request():accept():accept()
+    local one, two = watched(), watched()
+    testing.run(one, "open")
+    testing.run(two, "open")
+    assert.equal(2, #server.connections)
+  end)
+
+  it("none at all lets the connection time out", function()
+    testing.server(URL):wait(60)
+    local _, _, info = closed((watched()))
+    assert.same({ "timeout", "tcp", 10 },
+      { info.error.name, info.error.phase, testing.clock():now() })
+  end)
+
+  it("passes by a client that has given up", function()
+    local server = testing.server(URL)
+    server:wait(1):accept()
+    local ws = watched()
+    testing.run()
+    ws:close()
+    local code, _, info = closed(ws)
+    assert.same({ 1006, "client", 0 }, { code, info.by, testing.clock():now() })
+    testing.run((watched()), "open")
+    assert.same({ 2, 1 }, { server.attempts, #server.connections })
+  end)
+
   it("ignore lets the handshake time out, to the second", function()
     testing.server(URL):ignore()
     local _, _, info = closed((watched()))
@@ -321,6 +355,22 @@ describe("how a server behaves:", function()
     assert.equal(3, testing.clock():now())
   end)
 
+  it("slow(false) does not overtake what is on its way", function()
+    local server, _, told = opened()
+    server:slow(1, 1):send("abc"):slow(false):send "quick"
+    testing.run(4)
+    assert.equal(1, #told)
+    testing.run(1)
+    assert.same({ "abc", "quick" }, { told[2][2], told[3][2] })
+  end)
+
+  it("a reset overtakes it, and it is lost", function()
+    local server, ws, told = opened()
+    server:slow(1, 1):send("abc"):reset()
+    closed(ws)
+    assert.same({ "close", 1 }, { told[2][1], testing.clock():now() })
+  end)
+
   it("hold leaves the client's bytes unread until release: busy, then drain", function()
     local server, ws, told = opened {
       limits = { send_queue = 100 }, extensions = { ["permessage-deflate"] = false },
@@ -336,6 +386,45 @@ describe("how a server behaves:", function()
     assert.equal("drain", told[2][1])
     assert.same({ ("x"):rep(100) }, server:received())
   end)
+
+  it("hold leaves what came before unread, too", function()
+    local server, ws = opened()
+    server:hold(50)
+    testing.run()
+    ws:send "x"
+    testing.run()
+    local before = #server:received()
+    server:release()
+    testing.run()
+    assert.same({ 0, { "x" } }, { before, server:received() })
+  end)
+
+  for title, act in pairs {
+    ["a busy queue"] = function(ws)
+      ws:send(("x"):rep(99))
+      return select(3, ws:send(("x"):rep(99))) == "busy"
+    end,
+    ["64 KiB"] = function(ws) return ws:send(("x"):rep(65536)) end,
+    ["what buffered() told of"] = function(ws)
+      ws:send "x"
+      return ws:buffered() > 0
+    end,
+  } do
+    it("release tells of " .. title .. " by on_drain", function()
+      local server, ws, told = opened {
+        limits = title == "a busy queue" and { send_queue = 150 } or nil,
+        extensions = { ["permessage-deflate"] = false },
+      }
+      server:hold()
+      testing.run()
+      assert.is_true(act(ws))
+      testing.run()
+      assert.equal(1, #told)
+      server:release()
+      testing.run()
+      assert.same({ "drain" }, told[2])
+    end)
+  end
 
   it("hold and a lost connection leave messages undelivered", function()
     local server, ws = opened { extensions = { ["permessage-deflate"] = false } }
@@ -482,6 +571,24 @@ describe("a script as a function", function()
     local _, told = watched()
     testing.run()
     assert.equal("appended", told[2][2])
+  end)
+
+  it("may call the client it serves", function()
+    local ws, told
+    testing.server(URL, function(s)
+      s:accept()
+      ws:update()
+      s:send "x"
+    end)
+    ws, told = watched()
+    testing.run()
+    assert.same({ "open", "message" }, { told[1][1], told[2][1] })
+  end)
+
+  it("is over when it has raised", function()
+    testing.server(URL, function() error "once" end)
+    assert.is_false((pcall(testing.run)))
+    testing.run()
   end)
 
   it("raises its own errors in the test, with the script's trace", function()

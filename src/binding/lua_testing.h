@@ -35,7 +35,8 @@ void wsc_testing_add(lua_State *L, const char *name, const luaL_Reg *functions);
 int wsc_testing_push_error(lua_State *L, int error, const char *sentence);
 
 /* These add fields to the table on top of the stack. */
-void wsc_testing_leaves(lua_State *L);  /* buf mask utf8 */
+void wsc_testing_leaves(lua_State *L);  /* buf */
+void wsc_testing_cpu(lua_State *L);     /* mask utf8 cpu_path cpu_paths */
 void wsc_testing_wire(lua_State *L);    /* close frame error */
 void wsc_testing_heads(lua_State *L);   /* http uri */
 void wsc_testing_codec(lua_State *L);   /* extension deflate handshake */

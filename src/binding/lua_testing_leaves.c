@@ -1,10 +1,7 @@
-/* wsclose.core_testing: buf, mask and utf8 of the core.  What is read and written lies against an
- * unmapped page. */
+/* wsclose.core_testing: buf of the core. */
 #include "lua_testing.h"
 
 #include "core/buf.h"
-#include "core/mask.h"
-#include "core/utf8.h"
 
 #include <string.h>
 
@@ -157,95 +154,7 @@ static void make_buf_type(lua_State *L) {
   lua_pop(L, 1);
 }
 
-/* ------------------------------------------------------------ mask */
-
-typedef void (*mask_function)(uint8_t *, const uint8_t *, size_t, const uint8_t *, size_t);
-
-static const uint8_t *check_key(lua_State *L, int index) {
-  size_t size;
-  const char *key = luaL_checklstring(L, index, &size);
-  luaL_argcheck(L, size == 4, index, "four bytes expected");
-  return (const uint8_t *)key;
-}
-
-/* copy(data, key, offset, in_slack, out_slack): each place ends that far before an unmapped page */
-static int mask_apart(lua_State *L, mask_function mask) {
-  size_t size;
-  const char *data = luaL_checklstring(L, 1, &size);
-  const uint8_t *key = check_key(L, 2);
-  size_t offset = check_size(L, 3);
-  size_t in_slack = (size_t)luaL_optinteger(L, 4, 0), out_slack = (size_t)luaL_optinteger(L, 5, 0);
-  uint8_t *in = wsc_testing_before_wall(L, WSC_TESTING_INPUT, size, in_slack);
-  uint8_t *out = wsc_testing_before_wall(L, WSC_TESTING_OUTPUT, size, out_slack);
-  memcpy(in, data, size);
-  memset(out, 0xEE, size + out_slack);
-  mask(out, in, size, key, offset);
-  for (size_t i = 0; i < out_slack; i++)
-    if (out[size + i] != 0xEE) return luaL_error(L, "wrote behind the end");
-  lua_pushlstring(L, (const char *)out, size);
-  return 1;
-}
-
-/* in_place(data, key, offset, slack); slack nil: right behind an unmapped page */
-static int mask_in_place(lua_State *L, mask_function mask) {
-  size_t size;
-  const char *data = luaL_checklstring(L, 1, &size);
-  const uint8_t *key = check_key(L, 2);
-  size_t offset = check_size(L, 3);
-  uint8_t *bytes = lua_isnoneornil(L, 4) ? wsc_testing_behind_wall(L, WSC_TESTING_OUTPUT, size)
-                                         : wsc_testing_before_wall(L, WSC_TESTING_OUTPUT, size,
-                                                                   (size_t)luaL_checkinteger(L, 4));
-  memcpy(bytes, data, size);
-  mask(bytes, bytes, size, key, offset);
-  lua_pushlstring(L, (const char *)bytes, size);
-  return 1;
-}
-
-static int l_mask_copy(lua_State *L) {
-  return mask_apart(L, wsc_mask_copy);
-}
-static int l_mask_copy_portable(lua_State *L) {
-  return mask_apart(L, wsc_mask_copy_portable);
-}
-static int l_mask_in_place(lua_State *L) {
-  return mask_in_place(L, wsc_mask_copy);
-}
-static int l_mask_in_place_portable(lua_State *L) {
-  return mask_in_place(L, wsc_mask_copy_portable);
-}
-
-static const luaL_Reg mask_functions[] = {{"copy", l_mask_copy},
-                                          {"copy_portable", l_mask_copy_portable},
-                                          {"in_place", l_mask_in_place},
-                                          {"in_place_portable", l_mask_in_place_portable},
-                                          {NULL, NULL}};
-
-/* ------------------------------------------------------------ utf8 */
-
-/* check(state, bytes) -> state */
-static int l_utf8_check(lua_State *L) {
-  wsc_utf8_state state = (wsc_utf8_state)luaL_checkinteger(L, 1);
-  size_t size;
-  const char *bytes = luaL_checklstring(L, 2, &size);
-  wsc_utf8_state after = wsc_utf8_check(state, wsc_testing_copy_before_wall(L, bytes, size), size);
-  if (wsc_utf8_check(state, wsc_testing_copy_behind_wall(L, bytes, size), size) != after)
-    return luaL_error(L, "the same bytes elsewhere, another state");
-  lua_pushinteger(L, after);
-  return 1;
-}
-
-static int l_utf8_valid(lua_State *L) {
-  size_t size;
-  const char *bytes = luaL_checklstring(L, 1, &size);
-  return push_boolean(L, wsc_utf8_valid(wsc_testing_copy_before_wall(L, bytes, size), size));
-}
-
-static const luaL_Reg utf8_functions[] = {
-    {"check", l_utf8_check}, {"valid", l_utf8_valid}, {NULL, NULL}};
-
 void wsc_testing_leaves(lua_State *L) {
   make_buf_type(L);
   wsc_testing_add(L, "buf", buf_functions);
-  wsc_testing_add(L, "mask", mask_functions);
-  wsc_testing_add(L, "utf8", utf8_functions);
 }

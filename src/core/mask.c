@@ -5,11 +5,15 @@
  * right in place too, where the loop has by then masked the bytes they share. */
 #include "mask.h"
 
+#include "cpu.h"
+
 #include <string.h>
 
-#if defined(__SSE2__)
+#if defined(WSC_CPU_HAS_AVX2)
+#include <immintrin.h>
+#elif defined(WSC_CPU_HAS_SSE2)
 #include <emmintrin.h>
-#elif defined(__ARM_NEON)
+#elif defined(WSC_CPU_HAS_NEON)
 #include <arm_neon.h>
 #endif
 
@@ -74,7 +78,7 @@ static void mask_words(uint8_t *out, const uint8_t *in, size_t size, uint32_t ke
   memcpy(out + last, &tail, 8);
 }
 
-#if defined(__SSE2__)
+#if defined(WSC_CPU_HAS_SSE2)
 typedef __m128i mask_vector;
 
 static mask_vector vector_key(uint32_t key) {
@@ -86,7 +90,7 @@ static mask_vector vector_masked(const uint8_t *in, mask_vector key) {
 static void vector_store(uint8_t *out, mask_vector bytes) {
   _mm_storeu_si128((__m128i *)(void *)out, bytes);
 }
-#elif defined(__ARM_NEON)
+#elif defined(WSC_CPU_HAS_NEON)
 typedef uint8x16_t mask_vector;
 
 static mask_vector vector_key(uint32_t key) {
@@ -100,7 +104,7 @@ static void vector_store(uint8_t *out, mask_vector bytes) {
 }
 #endif
 
-#if defined(__SSE2__) || defined(__ARM_NEON)
+#if defined(WSC_CPU_HAS_SSE2) || defined(WSC_CPU_HAS_NEON)
 static void mask_64(uint8_t *out, const uint8_t *in, mask_vector key) {
   mask_vector a = vector_masked(in, key), b = vector_masked(in + 16, key);
   mask_vector c = vector_masked(in + 32, key), d = vector_masked(in + 48, key);
@@ -128,12 +132,47 @@ static void mask_vectors(uint8_t *out, const uint8_t *in, size_t size, uint32_t 
 }
 #endif
 
-void wsc_mask_copy(uint8_t *out, const uint8_t *in, size_t size, const uint8_t key[4],
-                   size_t offset) {
-  mask_vectors(out, in, size, rotate_key(load_32(key), offset));
+#if defined(WSC_CPU_HAS_AVX2)
+#define MASK_AVX2 __attribute__((target("avx2")))
+
+/* Below it, asking for AVX2 costs more than it gains. */
+#define MASK_AVX2_SIZE_MIN 256
+
+static MASK_AVX2 __m256i avx2_masked(const uint8_t *in, __m256i key) {
+  return _mm256_xor_si256(_mm256_loadu_si256((const __m256i *)(const void *)in), key);
 }
 
-void wsc_mask_copy_portable(uint8_t *out, const uint8_t *in, size_t size, const uint8_t key[4],
-                            size_t offset) {
-  mask_words(out, in, size, rotate_key(load_32(key), offset));
+static MASK_AVX2 void avx2_store(uint8_t *out, __m256i bytes) {
+  _mm256_storeu_si256((__m256i *)(void *)out, bytes);
+}
+
+static MASK_AVX2 void mask_128(uint8_t *out, const uint8_t *in, __m256i key) {
+  __m256i a = avx2_masked(in, key), b = avx2_masked(in + 32, key);
+  __m256i c = avx2_masked(in + 64, key), d = avx2_masked(in + 96, key);
+  avx2_store(out, a);
+  avx2_store(out + 32, b);
+  avx2_store(out + 64, c);
+  avx2_store(out + 96, d);
+}
+
+static MASK_AVX2 void mask_avx2(uint8_t *out, const uint8_t *in, size_t size, uint32_t key) {
+  size_t last = size - 32, i = 0;
+  __m256i tail = avx2_masked(in + last, _mm256_set1_epi32((int)rotate_key(key, last)));
+  __m256i wide = _mm256_set1_epi32((int)key);
+  for (; last - i >= 128; i += 128) mask_128(out + i, in + i, wide);
+  for (; i < last; i += 32) avx2_store(out + i, avx2_masked(in + i, wide));
+  avx2_store(out + last, tail);
+}
+#endif
+
+void wsc_mask_copy(uint8_t *out, const uint8_t *in, size_t size, const uint8_t key[4],
+                   size_t offset) {
+  uint32_t turned = rotate_key(load_32(key), offset);
+#if defined(WSC_CPU_HAS_AVX2)
+  if (size >= MASK_AVX2_SIZE_MIN && wsc_cpu_avx2()) {
+    mask_avx2(out, in, size, turned);
+    return;
+  }
+#endif
+  mask_vectors(out, in, size, turned);
 }

@@ -9,8 +9,4 @@
 void wsc_mask_copy(uint8_t *out, const uint8_t *in, size_t size, const uint8_t key[4],
                    size_t offset);
 
-/* The path without vector instructions, which every machine tests; the same result. */
-void wsc_mask_copy_portable(uint8_t *out, const uint8_t *in, size_t size, const uint8_t key[4],
-                            size_t offset);
-
 #endif

@@ -1,4 +1,4 @@
-/* The sentences of streams: see stream.h. */
+/* What all streams have in common: see stream.h. */
 #include "stream.h"
 
 #include "core/buf.h"
@@ -8,6 +8,11 @@
 #include <string.h>
 
 enum { SENTENCE_SIZE = 256 };
+
+bool wsc_stream_can_wait(const wsc_stream *stream) {
+  while (stream && stream->ops->read_wait) stream = stream->lower;
+  return stream == NULL;
+}
 
 static void keep_sentence(wsc_stream *stream, const char *text) {
   wsc_release(stream->platform, stream->fault);

@@ -19,7 +19,7 @@ typedef struct wsc_stream_ops {
   /* > 0: bytes; 0: the end, in order; WSC_AGAIN; a wsc_error.  size > 0. */
   int64_t (*read)(wsc_stream *stream, void *data, size_t size);
   /* As read, but waits for bytes, WSC_READ_WAIT_MS at most; a signal ends it early, with WSC_AGAIN.
-   * NULL where a stream cannot wait. */
+   * NULL where a stream cannot wait; called only where all below can. */
   int64_t (*read_wait)(wsc_stream *stream, void *data, size_t size);
   /* >= 0: bytes taken; WSC_AGAIN; a wsc_error.  After WSC_AGAIN the same bytes come again, maybe
    * from another address and maybe more of them.  What was taken may still wait inside (ciphertext
@@ -46,6 +46,9 @@ struct wsc_stream {
   char *fault; /* owned: a sentence once a call failed, if there was memory for it; an open
                   connection carries no room for what it may have to say one day */
 };
+
+/* Has the whole stack a read_wait? */
+bool wsc_stream_can_wait(const wsc_stream *stream);
 
 /* Makes the sentence, or adds to it; 255 bytes of it are kept. */
 void wsc_stream_say(wsc_stream *stream, const char *format, ...)

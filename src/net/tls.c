@@ -82,6 +82,12 @@ static int tls_open(wsc_stream *stream) {
 
 /* ---------------------------------------------------------------- read and write */
 
+/* OpenSSL judges a call by the thread's queue of errors, which others use too.  To clear an empty
+ * one costs a tenth of a short message. */
+static void forget_errors(void) {
+  if (ERR_peek_error() != 0) ERR_clear_error();
+}
+
 /* After SSL_read_ex gave nothing: 0, WSC_AGAIN or an error. */
 static int read_failed(wsc_tls_stream *tls) {
   switch (SSL_get_error(tls->ssl, 0)) {
@@ -117,15 +123,23 @@ static int64_t tls_read(wsc_stream *stream, void *data, size_t size) {
   if (tls->error != WSC_OK) return tls->error;
   if (tls->ended) return 0;
   if (wsc_buf_size(&tls->output) > 0) wsc_tls_flush(tls);
-  ERR_clear_error();
+  forget_errors();
   do {
     got = read_record(tls, (uint8_t *)data + total, size - total);
     if (got > 0) total += (size_t)got;
   } while (got > 0 && total < size && SSL_has_pending(tls->ssl));
-  ERR_clear_error();
+  if (got <= 0) forget_errors();
   if (total == 0) return got;
   tls->unread = got <= 0 && got != WSC_AGAIN;
   return (int64_t)total;
+}
+
+static int64_t tls_read_wait(wsc_stream *stream, void *data, size_t size) {
+  wsc_tls_stream *tls = (wsc_tls_stream *)stream;
+  tls->patient = true;
+  int64_t got = tls_read(stream, data, size);
+  tls->patient = false;
+  return got;
 }
 
 /* Encrypts one record; what the lower stream does not take waits in `output`. */
@@ -164,13 +178,13 @@ static int64_t tls_write(wsc_stream *stream, const void *data, size_t size) {
   if (tls->write_error != WSC_OK) return write_failed(tls);
   if (!flushed) return WSC_AGAIN;
   if (size == 0) return write_nothing(tls);
-  ERR_clear_error();
+  forget_errors();
   while (total < size && wsc_buf_size(&tls->output) == 0 && tls->write_error == WSC_OK) {
     taken = write_record(tls, (const uint8_t *)data + total, size - total);
     if (taken < 0) break;
     total += (size_t)taken;
   }
-  ERR_clear_error();
+  if (taken < 0) forget_errors();
   if (total > 0) return (int64_t)total;
   return tls->write_error != WSC_OK ? write_failed(tls) : taken;
 }
@@ -228,6 +242,7 @@ static void tls_free(wsc_stream *stream) {
 
 static const wsc_stream_ops tls_ops = {.open = tls_open,
                                        .read = tls_read,
+                                       .read_wait = tls_read_wait,
                                        .write = tls_write,
                                        .want = tls_want,
                                        .pending = tls_pending,

@@ -74,7 +74,9 @@ static int bio_read(BIO *bio, char *data, int size) {
     BIO_set_retry_read(bio);
     return -1;
   }
-  int64_t got = lower->ops->read(lower, data, (size_t)size);
+  int64_t got =
+      (tls->patient ? lower->ops->read_wait : lower->ops->read)(lower, data, (size_t)size);
+  tls->patient = false; /* whatever OpenSSL asks for next: one wait is enough */
   if (got > 0) {
     tls->lower_error = WSC_OK;
     keep_head(tls, data, (size_t)got);

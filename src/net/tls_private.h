@@ -122,6 +122,7 @@ typedef struct wsc_tls_stream {
   bool ended;   /* close_notify came */
   bool unread;  /* `error` or `ended` was met behind bytes that were given out first */
   bool closed;  /* close_notify was sent */
+  bool patient; /* the next read of the lower stream waits for bytes */
 
   unsigned pieces; /* of the handshake that have ended, WSC_TLS_PIECE_… */
   bool held;       /* it was stopped between two of them: go on without waiting */

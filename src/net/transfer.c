@@ -116,7 +116,7 @@ bool wsc_client_read(wsc_client *client) {
  * wait poll is better, which needs no buffer and no short limit. */
 bool wsc_client_read_wait(wsc_client *client) {
   if (client->quiet || client->read_ahead || !client->stream || client->broken) return false;
-  if (!client->stream->ops->read_wait) return false;
+  if (!wsc_stream_can_wait(client->stream)) return false;
   if (!wsc_client_reads(client) || wsc_client_wants(client) != WSC_WANT_READ) return false;
   client->more_ahead = read_input(client, client->stream->ops->read_wait);
   client->read_ahead = true;

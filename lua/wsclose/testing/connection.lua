@@ -49,7 +49,6 @@ end
 
 --- A Close frame with any code; nil: an empty one.
 function Connection:send_close(code, reason)
-  self.close_sent = true
   self:send_frame { opcode = "close", payload = wire.close_payload(code, reason) }
 end
 
@@ -73,14 +72,13 @@ function Connection:accept(answer)
   self.reader:next()
   self.reader:output()
   self:send(handshake.answer(self.request, answer))
-  self:feed(self.rest)
 end
 
 local function take_close(self, payload)
   local high, low = payload:byte(1, 2)
   self.close = { code = high and high * 256 + low or 1005, reason = payload:sub(3) }
   if self.silent then return end
-  if not self.close_sent then self:send_frame { opcode = "close", payload = payload } end
+  self:send_frame { opcode = "close", payload = payload } -- behind a Close of ours nobody looks
   self:finish "fin"
 end
 
@@ -116,11 +114,7 @@ end
 
 local function read_request(self, bytes)
   self.head = self.head .. bytes
-  if not self.request then
-    self.request, self.rest = handshake.read(self.head)
-  else
-    self.rest = self.rest .. bytes
-  end
+  self.request = self.request or handshake.read(self.head)
 end
 
 --- Takes what the client wrote.

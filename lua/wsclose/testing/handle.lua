@@ -20,6 +20,11 @@ local BLANK = { url = "ws://blank.invalid/", extensions = {} }
 ---@field link? wsclose.testing.Link from the server's taking the connection to its end
 ---@field dialling? boolean no server has taken the connection yet
 ---@field phase? string of a fault of the network
+---@field begun boolean there was an attempt
+---@field told? boolean its end was given
+---@field holds? true events are held back
+---@field watched? boolean the program saw bytes waiting: tell it when they are gone
+---@field unread? boolean there may be events not yet given
 ---@field members? table<wsclose.testing.Loop, wsclose.testing.Member>
 local Handle = {}
 Handle.__index = Handle
@@ -57,9 +62,11 @@ local function settle(self)
   if self.p:finished() then end_transport(self) end
 end
 
--- Time is told, and the next deadline with it.
+-- Time is told, and the next deadline asked for.  While the program holds events back the peer is
+-- not found silent: it is not listened to.
 local function tick(self)
-  self.due = self.p:tick(world.time)
+  local held = self.holds and self.p:state() == "open"
+  self.due = not held and self.p:tick(world.time) or nil
 end
 
 -- Those that events and calls asked for begin now; while connecting there is none.
@@ -77,7 +84,7 @@ end
 ---@param sentence? string
 ---@param phase? string
 function Handle:fail(name, sentence, phase)
-  self.phase = phase
+  self.phase, self.unread = phase, true
   self.p:eof(name, sentence)
   settle(self)
 end
@@ -92,13 +99,7 @@ end
 
 local RESET = "the connection was reset by the peer"
 
--- A pause holds back what comes in while open, and nothing else.
-local function can_read(self)
-  return self.link.arrived[1] ~= nil and not (self.holds and self.p:state() == "open")
-end
-
 local function read(self)
-  if not can_read(self) then return end
   local chunk = self.link:read()
   if type(chunk) == "string" then
     self.p:input(chunk)
@@ -135,12 +136,13 @@ end
 --- As the core's: 0 at once, nil: none.
 ---@return number?
 function Handle:deadline()
-  if self.unread and not self.holds then return 0 end
+  local untold = self.begun and not self.told and self.p:finished()
+  if (self.unread or untold) and not self.holds then return 0 end
   local connecting = (self.dialling or self.link) and self.p:state() == "connecting"
   local moment = connecting and self.connect_at or FOREVER
   if self.link then
     local can_write = self.link:free() > 0 and self.p:buffered() > 0
-    if can_write or can_read(self) then return 0 end
+    if can_write or self.link.arrived[1] then return 0 end
     moment = math.min(moment, self.due or FOREVER)
   end
   return moment < FOREVER and moment or nil
@@ -166,7 +168,7 @@ function Handle:start(config, url, headers, protocols)
   local p, sentence, name = core.protocol(all, self.random_bytes)
   if not p then return nil, sentence, name end
   self.p, self.begun, self.dialling, self.phase, self.due = p, true, true, nil, nil
-  self.watched, self.unread = false, false
+  self.watched, self.unread, self.told = false, false, false
   self.connect_limit = limit(config.timeouts, "connect", CONNECT_TIMEOUT)
   self.connect_at = world.time + self.connect_limit
   server:dial(self)
@@ -183,7 +185,7 @@ local function next_event(self)
   if self.holds then return end
   local event, a, b, c = self.p:next()
   if event == "close" then
-    self.step_due = false
+    self.step_due, self.told = false, true
     if self.phase and c.error then c.error.phase = self.phase end
     end_transport(self)
   end
@@ -226,7 +228,6 @@ end
 
 function Handle:pause(paused)
   self.holds = paused and true or nil
-  if not paused then self.unread = self.begun end
 end
 
 --- The step that is due is made, so that time is told.
@@ -260,7 +261,6 @@ local function queued(self, result, sentence, name)
   if result then
     write(self)
     if self.p:buffered() >= DRAIN_MARK then self.watched = true end
-    self.unread = self.p:finished() and self.begun
   end
   return result, sentence, name
 end
@@ -296,7 +296,6 @@ function Handle:close(...)
   if not self.begun then return true end
   start_timers(self)
   write(self)
-  self.unread = p:finished()
   return true
 end
 

@@ -76,7 +76,7 @@ local function script_policy(policy)
 end
 
 local function new(url, settings, headers)
-  settings.clock = world.now
+  settings.clock = nil -- the played core's
   script_policy(settings.retry)
   local ws, sentence, name = scripted.new(url, settings, headers)
   if ws then world.add_client(ws) end

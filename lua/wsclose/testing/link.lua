@@ -35,10 +35,9 @@ local function carry(self, chunk)
   self.travelling[#self.travelling + 1] = { due = start + (self.every or 0), chunk = chunk }
 end
 
---- The server sends.  Behind its own end, or the client's, nothing arrives any more.
+--- The server sends.
 ---@param bytes string
 function Link:send(bytes)
-  if self.server_end or self.client_end then return end
   local size = self.piece or math.max(1, #bytes)
   for first = 1, #bytes, size do carry(self, bytes:sub(first, first + size - 1)) end
 end
@@ -82,7 +81,7 @@ end
 --- Bytes that the client may write now.
 ---@return number
 function Link:free()
-  return self.server_end and 0 or math.max(0, self.room - self.outgoing_size)
+  return math.max(0, self.room - self.outgoing_size)
 end
 
 --- The client writes.

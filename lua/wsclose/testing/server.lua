@@ -91,7 +91,6 @@ function Server:perform(verb, where, ...)
     if first == nil then first = self end
     return first, second
   end
-  world.jumps = 0
   self.queue[#self.queue + 1] = { verb = verb, where = where, n = select("#", ...), ... }
   return self
 end
@@ -214,7 +213,6 @@ end
 --- A client that waits for an answer which the script does not give: time must not go on.
 ---@return string? fault
 function Server:unanswered()
-  forget_dials(self)
   if not self.dials[1] or not self.idle then return nil end
   local line = "a client connects to %s, attempt %d, but its script has no step left for it; "
     .. "server:accept(), server:refuse(status) or server:ignore() is one"
