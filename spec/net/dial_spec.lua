@@ -45,8 +45,8 @@ describe("of two addresses, one that swallows connection attempts,", function()
     { hole = "127.0.0.1", good = "::1", family = 6 },
   } do
     it("the other, " .. case.good .. ", opens 250 ms later, and the loser is closed", function()
-      local server = greeting_server(case.good)
-      network.black_hole(case.hole, server.port)
+      local new_server = function() return greeting_server(case.good) end
+      local server = network.behind_holes(new_server, case.hole)
       local before = network.descriptors()
       local r, time = client({ case.hole, case.good }, server.port)
       local began = time.now
@@ -72,9 +72,8 @@ describe("of two addresses, one that swallows connection attempts,", function()
   end
 
   it("the first to answer wins, though it was tried later", function()
-    local server = greeting_server "127.0.0.3"
-    network.black_hole("127.0.0.1", server.port)
-    network.black_hole("127.0.0.2", server.port)
+    local new_server = function() return greeting_server "127.0.0.3" end
+    local server = network.behind_holes(new_server, "127.0.0.1", "127.0.0.2")
     local r, time = client({ "127.0.0.1", "127.0.0.2", "127.0.0.3" }, server.port)
     for _ = 1, 2 do
       r.ws:update()

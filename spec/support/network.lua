@@ -122,7 +122,11 @@ end
 function network.black_hole(host, port)
   local listener = assert(host:find ":" and socket.tcp6() or socket.tcp4())
   listener:setoption("reuseaddr", true)
-  assert(listener:bind(host, port or 0))
+  local bound, why = listener:bind(host, port or 0)
+  if not bound then
+    listener:close()
+    error(why, 2)
+  end
   assert(listener:listen(0))
   port = tonumber((select(2, listener:getsockname())))
   local filler = assert(socket.connect(host, port))
@@ -133,6 +137,23 @@ function network.black_hole(host, port)
     end,
   }] = true
   return port
+end
+
+--- A server with black holes at the same port of other addresses. The kernel chooses a port that is
+--- free at the server's; another program may have it at the others, then another server is tried.
+---@param new_server fun(): table with `port`
+---@param ... string hosts
+---@return table server
+function network.behind_holes(new_server, ...)
+  local why
+  for _ = 1, 20 do
+    local server, dug = new_server(), true
+    for _, host in ipairs { ... } do
+      if dug then dug, why = pcall(network.black_hole, host, server.port) end
+    end
+    if dug then return server end
+  end
+  error(why, 2)
 end
 
 --- The path of a unix socket that nobody else uses; the file is removed in the end.
