@@ -2,43 +2,47 @@
 # One that cannot be built for want of a library fails alone; its row then says "not installed".
 
 CC     ?= cc
+CXX    ?= c++
 OUT    := build/bench
 CFLAGS := -O2
-flags  := -std=c11 -D_GNU_SOURCE -Wall -Wextra -Isrc $(CFLAGS)
+flags  := -D_GNU_SOURCE -Wall -Wextra -Isrc $(CFLAGS)
+cc     := $(CC) -std=c11 $(flags)
 find   := CC="$(CC)" scripts/find
-make   := $(MAKE) --no-print-directory -s -f Makefile
 
 .DELETE_ON_ERROR:
-$(OUT):
+$(OUT) $(OUT)/lua5.4:
 	@mkdir -p $@
 
 $(OUT)/server: bench/server.c | $(OUT)
-	$(CC) $(flags) $$($(find) cflags openssl) -o $@ $< -lssl -lcrypto -lz
+	$(cc) $$($(find) cflags openssl) $$($(find) cflags zlib) -o $@ $< -lssl -lcrypto -lz
 
 # ---------------------------------------------------------------- the floors
 
 $(OUT)/scale_raw: bench/scale_raw.c | $(OUT)
-	$(CC) $(flags) -o $@ $<
+	$(cc) -o $@ $<
 
-$(OUT)/raw $(OUT)/raw-poll: bench/raw.c bench/client.h bench/wire.h | $(OUT)
-	$(CC) $(flags) $(if $(findstring poll,$@),-DWITH_POLL) -o $@ $< -lz
+raw := bench/raw.c bench/client.h bench/wire.h
+$(OUT)/raw: $(raw) | $(OUT)
+	$(cc) -o $@ $<
+$(OUT)/raw-poll: $(raw) | $(OUT)
+	$(cc) -DWITH_POLL -o $@ $<
+$(OUT)/raw-zlib: $(raw) | $(OUT)
+	$(cc) -DWITH_ZLIB $$($(find) cflags zlib) -o $@ $< -lz
+$(OUT)/raw-tls: $(raw) | $(OUT)
+	$(cc) -DWITH_TLS $$($(find) cflags openssl) -o $@ $< -lssl -lcrypto
 
-$(OUT)/raw-tls: bench/raw_tls.c bench/client.h bench/wire.h | $(OUT)
-	$(CC) $(flags) $$($(find) cflags openssl) -o $@ $< $$($(find) ldflags openssl)
-
-$(OUT)/lua5.4/lua_floor.so: bench/lua_floor.c bench/client.h bench/wire.h
-	@mkdir -p $(@D)
-	$(CC) $(flags) -fPIC -shared $$($(find) cflags lua5.4) -o $@ $< -lz
+$(OUT)/lua5.4/lua_floor.so: bench/lua_floor.c bench/client.h bench/wire.h | $(OUT)/lua5.4
+	$(cc) -fPIC -shared $$($(find) cflags lua5.4) $$($(find) cflags zlib) -o $@ $< -lz
 
 # ---------------------------------------------------------------- wsclose
 
 .PHONY: wsclose-lua5.4 wsclose-luajit FORCE
 wsclose-lua5.4 wsclose-luajit:
-	@$(make) LUA=$(@:wsclose-%=%)
+	@$(MAKE) --no-print-directory -s -f Makefile LUA=$(@:wsclose-%=%) CFLAGS="-O2 -g"
 
-$(OUT)/core: bench/core.c bench/client.h FORCE | $(OUT)
-	@$(make) LUA=lua5.4
-	$(CC) $(flags) -o $@ $< build/obj/core/*.o build/obj/net/*.o -pthread $$($(find) ldflags openssl)
+objects := $(patsubst src/%.c,build/obj/%.o,$(wildcard src/core/*.c src/net/*.c))
+$(OUT)/core: bench/core.c bench/client.h wsclose-lua5.4 | $(OUT)
+	$(cc) -o $@ $< $(objects) -pthread -lssl -lcrypto -lz -ldl
 
 # ---------------------------------------------------------------- peers
 

@@ -19,7 +19,9 @@
  *
  * TLS: a self-signed certificate (P-256) made at start, no session tickets, so that each handshake
  * is a whole one. */
+#ifndef _GNU_SOURCE
 #define _GNU_SOURCE
+#endif
 #include <errno.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
