@@ -196,6 +196,16 @@ engine native:
 	@scripts/setup build $(LUA)
 	@$(MAKE) --no-print-directory -C examples/$@
 
+# ---------------------------------------------------------------- measure it
+
+# wsclose beside other clients; what cannot be installed is left out, and said so.  BENCH= goes to
+# bench/run.lua: --rounds 1 --scale 0.02 only sees whether every program works.
+.PHONY: bench
+bench:
+	@scripts/setup build lua5.4
+	@scripts/setup bench || echo "wsclose: measuring without what is missing"
+	@$$($(find) interpreter lua5.4) bench/run.lua $(BENCH)
+
 # Resident memory per idle connection beside other clients, COUNTS connections in one process.
 bench-memory:
 	@scripts/setup bench
@@ -265,6 +275,7 @@ help:
 	@echo "make bench-memory memory per idle connection beside other clients; COUNTS=1,1000,10000"
 	@echo "make bench-frames the longest update of LÖVE and the C engine, SECONDS (60) for each"
 	@echo "make bench-scale  what a message costs among CLIENTS (1 100 1000 10000) on one loop"
+	@echo "make bench        time beside other clients, into docs/performance.md; BENCH=--help"
 	@echo "make amalgamation all of it as dist/wsclose.c and dist/wsclose.h"
 	@echo "make portability  the builds of docs/portability.md; make portability-NAME runs one"
 	@echo "make clean        forget everything built"

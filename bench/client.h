@@ -69,7 +69,7 @@ static inline bench bench_arguments(int argc, char **argv) {
   b.warm = b.count / 10 > 0 ? b.count / 10 : 1;
   b.tls = strncmp(b.url, "wss:", 4) == 0;
   const char *colon = strrchr(b.url, ':');
-  b.port = colon != NULL ? atoi(colon + 1) : 0;
+  b.port = colon != NULL ? (int)strtol(colon + 1, NULL, 10) : 0;
   bench_check(b.port > 0, "the URL has no port");
   bench_choose_path(&b);
   return b;

@@ -11,7 +11,6 @@
 ---@field build? string a target of bench/programs.mk; a failure means "not installed"
 ---@field there? string a command for the shell that ends with 0 when what it needs is there
 ---@field needs string what brings it: names of scripts/setup, for the reader of the table
----@field role? "raw"|"tls-raw"|"ours" raw is what ratios are taken of; ours have targets
 
 local ALL = "pingpong pipeline receive send inflate connect idle"
 local FLOOR = "pingpong pipeline receive send inflate connect"
@@ -20,7 +19,6 @@ local FLOOR = "pingpong pipeline receive send inflate connect"
 return {
   {
     name = "raw",
-    role = "raw",
     command = "build/bench/raw",
     build = "build/bench/raw",
     workloads = FLOOR,
@@ -34,8 +32,14 @@ return {
     needs = "cc",
   },
   {
+    name = "raw, with zlib",
+    command = "build/bench/raw-zlib",
+    build = "build/bench/raw-zlib",
+    workloads = "inflate",
+    needs = "cc zlib-dev",
+  },
+  {
     name = "raw OpenSSL",
-    role = "tls-raw",
     command = "build/bench/raw-tls",
     build = "build/bench/raw-tls",
     workloads = "",
@@ -43,16 +47,15 @@ return {
     needs = "cc openssl-dev",
   },
   {
-    name = "Lua floor, 5.4",
+    name = "Lua floor",
     command = "lua5.4 bench/lua_floor.lua",
     build = "build/bench/lua5.4/lua_floor.so",
     there = "lua5.4 -v",
-    workloads = "pingpong pipeline receive send inflate connect",
+    workloads = FLOOR,
     needs = "cc lua5.4 lua5.4-dev",
   },
   {
     name = "wsclose, Lua 5.4",
-    role = "ours",
     command = "lua5.4 bench/wsclose.lua",
     build = "wsclose-lua5.4",
     there = "lua5.4 -v",
@@ -70,7 +73,7 @@ return {
     needs = "cc luajit luajit-dev",
   },
   {
-    name = "wsclose's core, C",
+    name = "wsclose, C core",
     command = "build/bench/core",
     build = "build/bench/core",
     workloads = ALL,

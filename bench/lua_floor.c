@@ -43,7 +43,7 @@ static int floor_connect(lua_State *L) {
   lua_pushvalue(L, lua_upvalueindex(UPVALUE));
   lua_setmetatable(L, -2);
   bench b = {.url = url, .workload = c->inflates ? "inflate" : "other"};
-  b.port = atoi(strrchr(url, ':') + 1);
+  b.port = (int)strtol(strrchr(url, ':') + 1, NULL, 10);
   snprintf(b.path, sizeof b.path, "%s", path);
   c->fd = wire_connect(b.port);
   char answer[1024] = "";
