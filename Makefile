@@ -117,8 +117,8 @@ uninstall:
 # Modules out of this folder, for the interpreter and for every Lua it starts.
 LUA_BIN ?= $(shell $(find) interpreter $(LUA))
 unexport LUA_PATH_5_2 LUA_PATH_5_3 LUA_PATH_5_4 LUA_CPATH_5_2 LUA_CPATH_5_3 LUA_CPATH_5_4
-suite demonstration echoing: export LUA_PATH := ./lua/?.lua;./lua/?/init.lua;./?.lua;./spec/?.lua;;
-suite demonstration echoing: export LUA_CPATH := ./$(OUT)/?.so;;
+suite demonstration echoing measuring: export LUA_PATH := ./lua/?.lua;./lua/?/init.lua;./?.lua;./spec/?.lua;;
+suite demonstration echoing measuring: export LUA_CPATH := ./$(OUT)/?.so;;
 suite: export WSCLOSE_BUILD := $(BUILD)
 
 .PHONY: demo demonstration echo echoing env modules test suite
@@ -227,6 +227,22 @@ bench-scale:
 	@ulimit -n "$$(ulimit -Hn)"; LUA_PATH="./lua/?.lua;./lua/?/init.lua;;" \
 	  LUA_CPATH="./$(OUT)/?.so;;" $(LUA_BIN) bench/scale.lua $(CLIENTS)
 
+# ---------------------------------------------------------------- pieces of the core, measured
+
+.PHONY: bench-micro measuring
+bench-micro:
+	@scripts/setup build $(LUA)
+	@$(MAKE) --no-print-directory measuring
+measuring: $(BUILD)/bench/micro $(MODULE)
+	@$<
+	@$(LUA_BIN) bench/micro/push.lua
+$(BUILD)/bench/micro: $(wildcard bench/micro/*.[ch] src/binding/lua_testing_path*.[ch]) \
+                     $(common_objects) $(BUILD)/ldflags
+	@mkdir -p $(@D)
+	@echo "  LINK  $@"
+	$(Q)$(compile) -D_GNU_SOURCE @$(BUILD)/cflags -o $@ $(filter %.c %.o,$^) \
+	  $$(sed 's/-shared//; s/-Wl,-z,nodelete//; s/-bundle -undefined dynamic_lookup//' $(BUILD)/ldflags)
+
 # ---------------------------------------------------------------- carry it elsewhere
 
 # One C file and one header, for programs that compile wsclose into themselves.
@@ -273,6 +289,7 @@ help:
 	@echo "make fuzz         each fuzz target for FUZZ_SECONDS ($(FUZZ_SECONDS))"
 	@echo "make engine       the C engine of examples/engine; make native, the C program without Lua"
 	@echo "make bench-memory memory per idle connection beside other clients; COUNTS=1,1000,10000"
+	@echo "make bench-micro  masking, UTF-8, frame heads, compression, events against memcpy and zlib"
 	@echo "make bench-frames the longest update of LÖVE and the C engine, SECONDS (60) for each"
 	@echo "make bench-scale  what a message costs among CLIENTS (1 100 1000 10000) on one loop"
 	@echo "make bench        time beside other clients, into docs/performance.md; BENCH=--help"
