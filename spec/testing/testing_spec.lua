@@ -457,11 +457,9 @@ describe("run", function()
   it("stops at the moment something happens, and goes no further", function()
     testing.server(URL):accept():wait(1):send("a"):wait(1):send "b"
     local got = {}
-    assert(wsclose.new(URL, { on_message = function(_, data) got[#got + 1] = data end }))
-    local ws = wsclose.new(URL) -- kept by nothing but this variable
+    local ws = assert(wsclose.new(URL, { on_message = function(_, data) got[#got + 1] = data end }))
     testing.run(function() return got[1] end)
-    assert.same({ { "a" }, 1 }, { got, clock:now() })
-    assert.is_truthy(ws)
+    assert.same({ { "a" }, 1, "open" }, { got, clock:now(), ws:state() })
   end)
 
   it("without arguments lets no time go by", function()

@@ -596,10 +596,11 @@ describe("a script as a function", function()
       s:accept()
       error "my own fault"
     end)
-    watched()
+    local ws = watched()
     local ok, fault = pcall(testing.run)
     assert.is_false(ok)
     assert.matches("my own fault.*verbs_spec", fault)
+    assert.equal("connecting", ws:state())
   end)
 end)
 
