@@ -5,7 +5,7 @@ local wsclose = require "wsclose"
 local ROUNDS, BATCH, REPEATS = 41, 64, 40
 
 local function opened()
-  local client = assert(wsclose.protocol "ws://127.0.0.1/")
+  local client = assert(wsclose.protocol("ws://127.0.0.1/", { extensions = {} }))
   local server = assert(wsclose.protocol(nil, { role = "server" }))
   server:input(client:output())
   assert(server:next() == "open")
