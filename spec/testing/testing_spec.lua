@@ -626,8 +626,10 @@ local function resubscribes(bot)
   local server = testing.server(URL)
   server:accept():expect("subscribe"):close(1001, "restart")
   server:accept():expect "subscribe"
-  testing.run(bot(), "open", 60)
+  local ws = bot()
+  testing.run(ws, "open", 60)
   testing.run(30)
+  assert.equal("open", ws:state())
   server:assert_done()
 end
 
