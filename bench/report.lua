@@ -89,6 +89,7 @@ local function judge_ratio(row, results, target, name)
   local most = target.most or target.ns / target.reference
   local limit = ("≤ %.2f × %s"):format(most, target.of)
   if target.row then limit = limit .. " of " .. target.row end
+  if target.ns then limit = limit .. (" (%s there)"):format(report.figure(row, target.ns)) end
   local ratio = own and base and own / base
   return {
     client = name, limit = limit, value = ratio and ("%.3f"):format(ratio),
@@ -267,7 +268,8 @@ local function machine_lines(machine)
     pinned:gsub("^%l", string.upper), machine.rounds, machine.date)
 end
 
---- Fills the template's marks: {{machine}}, {{seconds}}, {{summary}}, {{tables}}, {{idle}}.
+--- Fills the template's marks: {{machine}}, {{seconds}}, {{summary}}, {{tables}}, {{idle}},
+-- {{memory}}.
 ---@param template string
 ---@param results table<string, bench.Result[]>
 ---@param machine table
@@ -276,6 +278,7 @@ function report.document(template, results, machine)
   local parts = {
     machine = machine_lines(machine), summary = summary(results), tables = all_tables(results),
     idle = tostring(machine.idle), seconds = ("%g"):format(machine.seconds),
+    memory = machine.memory,
   }
   return (template:gsub("{{(%w+)}}", function(name)
     return parts[name] or error("bench/performance.md.in: no part is named " .. name)

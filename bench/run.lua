@@ -2,15 +2,16 @@
 -- connection.
 --
 --     lua5.4 bench/run.lua [--rounds N] [--scale F] [--only ROW,…] [--clients NAME,…]
---                          [--cores SERVER,CLIENT] [--idle N] [--write]
+--                          [--cores SERVER,CLIENT] [--idle N] [--write] [--again]
 --
 -- Rows are the ids of bench/rows.lua or the first word of them, clients the names of
 -- bench/clients.lua or a part of them.  Each row's rounds are interleaved: every client once, then
 -- every client again.  --scale 0.02 only sees whether the programs work.  Server and client are
 -- pinned to one core, so that a wakeup costs the same each time; --cores 0,1 parts them.
 --
--- A whole run, and --write, write docs/performance.md and its plot.  Ends with 1 if a program that
--- is there failed.
+-- A whole run, and --write, write docs/performance.md and its plot, with the table that
+-- bench/memory.lua left in build/bench; --again writes them out of what the last such run found.
+-- Ends with 1 if a program that is there failed.
 
 package.path = "./?.lua;./lua/?.lua;" .. package.path
 
@@ -65,8 +66,8 @@ local function read_arguments()
   while arg[i] do
     if arg[i] == "--help" then
       print_help()
-    elseif arg[i] == "--write" then
-      settings.write = true
+    elseif arg[i] == "--write" or arg[i] == "--again" then
+      settings[arg[i]:sub(3)] = true
     elseif take[arg[i]] and arg[i + 1] and pcall(take[arg[i]], arg[i + 1]) then
       i = i + 1
     else
@@ -290,15 +291,40 @@ local function write_file(path, text)
   file:close()
 end
 
-local function write_documents(results)
+local FOUND = "build/bench/found.lua"
+
+-- As Lua text: tables of strings, numbers, booleans and such tables.
+local function text_of(value)
+  if type(value) ~= "table" then return ("%q"):format(value) end
+  local fields = {}
+  for key, field in pairs(value) do
+    fields[#fields + 1] = ("[%s]=%s"):format(text_of(key), text_of(field))
+  end
+  return "{" .. table.concat(fields, ",") .. "}"
+end
+
+local function memory_table()
+  local file = io.open "build/bench/memory.md"
+  if not file then return "`make bench-memory` was not run before this page was written." end
+  local text = file:read "*a"
+  file:close()
+  return (text:gsub("%s+$", ""))
+end
+
+local function write_documents(found)
+  found.machine.memory = memory_table()
   local template = read_file "bench/performance.md.in"
-  write_file("docs/performance.md", report.document(template, results, machine()))
-  write_file("docs/performance.svg", plot.svg(results))
+  write_file("docs/performance.md", report.document(template, found.results, found.machine))
+  write_file("docs/performance.svg", plot.svg(found.results))
   print "docs/performance.md and docs/performance.svg are written"
 end
 
 read_arguments()
 os.execute "mkdir -p build/bench"
+if settings.again then
+  write_documents(dofile(FOUND))
+  os.exit(true)
+end
 local list = chosen(clients, settings.clients, client_fits)
 local pipe, urls = start_server()
 local results = {}
@@ -308,5 +334,9 @@ for _, row in ipairs(chosen(rows, settings.only, row_fits)) do
   io.stdout:flush()
 end
 pipe:close()
-if settings.write then write_documents(results) end
+if settings.write then
+  local found = { results = results, machine = machine() }
+  write_file(FOUND, "return " .. text_of(found))
+  write_documents(found)
+end
 os.exit(failures == 0)
