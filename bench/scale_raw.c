@@ -42,13 +42,19 @@ static double cpu_ns(void) {
   return (double)time.tv_sec * 1e9 + (double)time.tv_nsec;
 }
 
+static unsigned next_random(void) {
+  static unsigned state = 1;
+  state = state * 1664525u + 1013904223u;
+  return state >> 8;
+}
+
 static void ping_pong(int epoll, const int *fds, int count, int messages) {
   unsigned char frame[6 + SIZE] = {0x81, 0x80 | SIZE}; /* the key is 0 */
   char answer[1024];
   memset(frame + 6, 'x', SIZE);
   for (int i = 0; i < messages; i++) {
     struct epoll_event event;
-    if (send(fds[rand() % count], frame, sizeof frame, 0) < 0) fail("send");
+    if (send(fds[next_random() % (unsigned)count], frame, sizeof frame, 0) < 0) fail("send");
     if (epoll_wait(epoll, &event, 1, -1) != 1) fail("epoll_wait");
     if (recv(event.data.fd, answer, sizeof answer, 0) != 2 + SIZE) fail("recv");
   }
@@ -56,7 +62,8 @@ static void ping_pong(int epoll, const int *fds, int count, int messages) {
 
 int main(int argc, char **argv) {
   if (argc != 4) return 1;
-  int port = atoi(argv[1]), count = atoi(argv[2]), messages = atoi(argv[3]);
+  int port = (int)strtol(argv[1], NULL, 10), count = (int)strtol(argv[2], NULL, 10);
+  int messages = (int)strtol(argv[3], NULL, 10);
   int epoll = epoll_create1(0);
   int *fds = calloc((size_t)count, sizeof *fds);
   if (epoll < 0 || !fds) fail("start");

@@ -85,6 +85,11 @@ static wsc_lua_box *check_member(lua_State *L) {
   return box;
 }
 
+/* A slot in the place of a pointer, never followed; not NULL: slots are counted from 1. */
+static void *user_of(lua_Integer slot) {
+  return (void *)(uintptr_t)slot; /* NOLINT(performance-no-int-to-ptr) */
+}
+
 /* add(client, slot) -> is it in? */
 static int loop_add(lua_State *L) {
   lua_loop *self = check_loop(L);
@@ -93,8 +98,7 @@ static int loop_add(lua_State *L) {
   bool added = box->client && reserve_slot(self, slot);
   if (added) {
     self->boxes[slot] = box;
-    /* no NULL among the users: slots are counted from 1 */
-    added = wsc_loop_add(self->loop, box->client, (void *)(uintptr_t)slot) == WSC_OK;
+    added = wsc_loop_add(self->loop, box->client, user_of((lua_Integer)slot)) == WSC_OK;
   }
   lua_pushboolean(L, added);
   return 1;
@@ -110,7 +114,7 @@ static int loop_remove(lua_State *L) {
 /* forget(slot): remove for one that was collected */
 static int loop_forget(lua_State *L) {
   lua_loop *self = check_loop(L);
-  wsc_loop_remove_user(self->loop, (void *)(uintptr_t)luaL_checkinteger(L, 2));
+  wsc_loop_remove_user(self->loop, user_of(luaL_checkinteger(L, 2)));
   return 0;
 }
 
