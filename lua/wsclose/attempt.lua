@@ -77,8 +77,8 @@ function attempt.ended(self, info)
   local _, _, frames_in = self._handle:progress()
   self._state = "closed"
   self.close_code, self.close_reason, self.close_info = info.code, info.reason, info
-  info.url, info.attempt = self._url, self._attempt
-  info.duration = time - self._began
+  local number, began, url = self._handle:attempt()
+  info.url, info.attempt, info.duration = url, number, time - began
   local box = self._outbox
   if box then info.undelivered = box:ended(self._handle, info.undelivered, time) end
   local notice = { tell = tell_close, info = info }
@@ -120,7 +120,6 @@ end
 
 local function connect(self, url, headers, protocols)
   local config, busy = self._settings.config, self.close_code == 1013
-  self._url = url
   local ok, sentence, name = self._handle:start(config, url, headers, protocols, busy)
   if ok then
     self._state = "running"
@@ -142,7 +141,7 @@ function attempt.follow(self, info)
   local route, http = self._route, info.http
   if not (route and http and redirect.is_redirect(http.status)) then return false end
   if self._stopping or self._reconnecting or self._settings.redirects == 0 then return false end
-  local from = self._url
+  local _, _, from = self._handle:attempt()
   local to, sentence = redirect.target(from, http.headers.location)
   if to and route.left == 0 then
     to, sentence = nil, ("one redirect more than the option redirects allows, to %s"):format(to)
@@ -159,10 +158,10 @@ end
 -- Asks the program for what this attempt is to use.  It may yield; meanwhile the state is
 -- "starting", and close() may have ended the attempt when it comes back.
 local function ask_program(self)
-  local number = self._attempt
+  local number = self._handle:attempt()
   self._asking = coroutine.running() or "main"
   local changed, why = self:before_connect(number)
-  if self._state ~= "starting" or self._attempt ~= number then return end
+  if self._state ~= "starting" or self._handle:attempt() ~= number then return end
   self._asking = nil
   if why ~= nil and not changed then
     attempt.ended_early(self, "state", "before_connect gave up: " .. tostring(why), "client")
@@ -176,9 +175,9 @@ end
 
 --- Begins the next attempt.  An error leaves the state at "starting": see resume.
 function attempt.begin(self)
-  self._attempt = self._attempt + 1
-  self._state, self._began, self._url = "starting", now(self), self.url
-  self._asking = nil
+  self._state = "starting"
+  self._handle:begin(now(self), self.url)
+  if self._asking then self._asking = nil end
   if self.before_connect then
     ask_program(self)
   else

@@ -73,8 +73,6 @@ local INBOX_MESSAGE = 64
 ---@field package _state "idle"|"starting"|"running"|"waiting"|"closed"
 ---@field package _handle userdata the core's client
 ---@field package _settings wsclose.Settings
----@field package _attempt integer
----@field package _began number when the attempt began
 ---@field package _due number when the next one does, while waiting
 ---@field package _notices table|false what is still to be told, a linked list
 ---@field package _inbox table|false messages kept for receive
@@ -146,7 +144,7 @@ end
 
 -- on_open may send what must come first, a login for instance; then comes what was kept meanwhile.
 local function opened(self)
-  self.close_code, self.close_reason, self.close_info = nil, nil, nil
+  if self.close_info then self.close_code, self.close_reason, self.close_info = nil, nil, nil end
   if self._paused then set_hold(self) end
   local policy = self._settings.retry
   if policy then policy:opened() end
@@ -428,9 +426,10 @@ Client.send = core_send
 ---@param kind? "text"|"binary"|1|2
 ---@return wsclose.Writer
 function Client:send_fragments(kind)
-  local number = self._attempt
-  local function is_stale() return self._attempt ~= number end
-  local made = writer.new(methods.send_fragment, self._handle, kind, is_stale)
+  local handle = self._handle
+  local number = handle:attempt()
+  local function is_stale() return handle:attempt() ~= number end
+  local made = writer.new(methods.send_fragment, handle, kind, is_stale)
   return made
 end
 
@@ -592,9 +591,11 @@ end
 --- What is known of the connection.
 ---@return wsclose.Info
 function Client:info()
-  local info = self._handle:info()
-  info.url, info.state, info.attempt = self._url or self.url, self:state(), self._attempt
-  for name, value in pairs(self._handle:peer()) do info[name] = value end
+  local handle = self._handle
+  local info = handle:info()
+  local number, _, url = handle:attempt()
+  info.url, info.state, info.attempt = url or self.url, self:state(), number
+  for name, value in pairs(handle:peer()) do info[name] = value end
   return info
 end
 
@@ -603,13 +604,13 @@ end
 ---@return table<string, number>
 function Client:stats()
   local stats = self._handle:stats()
-  stats.attempts, stats.messages_dropped = self._attempt, self._dropped or 0
+  stats.attempts, stats.messages_dropped = self._handle:attempt(), self._dropped or 0
   return stats
 end
 
 function Client:__tostring()
-  local url = close_info.shown_url(self._url or self.url)
-  return ("wsclose client for %s (%s)"):format(url, self:state())
+  local _, _, url = self._handle:attempt()
+  return ("wsclose client for %s (%s)"):format(close_info.shown_url(url or self.url), self:state())
 end
 
 -- ---------------------------------------------------------------- making one
@@ -626,12 +627,11 @@ function client.new(url, settings, headers)
   if not handle then return nil, sentence, name end
   -- reading hundreds of authorities takes longer than an update may
   if url:find "^[Ww][Ss][Ss]" or settings.config.proxy then handle:prepare(settings.config, url) end
-  -- false, not nil: what every update looks at is found without asking the metatable
+  -- false, not nil: what every update looks at is found without asking the metatable.  What only
+  -- some clients have is left out: with more than eight fields a table takes twice the memory.
   local self = {
     url = url, headers = headers,
-    _handle = handle, _settings = false, _state = "idle", _attempt = 0,
-    _notices = false, _inbox = false,
-    _outbox = false,
+    _handle = handle, _settings = false, _state = "idle", _notices = false, _inbox = false,
   }
   for event, callback in pairs(settings.callbacks) do self[event] = callback end
   settings.callbacks = nil

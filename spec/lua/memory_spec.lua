@@ -1,6 +1,7 @@
 -- Every allocation may fail: the protocol object and the client say so, stay usable, and give all
 -- memory back.  The module here runs on the testing platform, which counts and fails on demand.
 
+local crowd = require "support.crowd"
 local network = require "support.network"
 local scripted = require "support.scripted_server"
 local testing = require "wsclose.core_testing"
@@ -169,6 +170,37 @@ local function message_to(client, server, text)
   carry(server, client)
 end
 
+-- Of Lua's own memory, for a client that is open, in any Lua: with more than eight fields it would
+-- be 610 in the thriftiest.
+local LUA_BYTES = 600
+
+local function lua_bytes()
+  collect()
+  return collectgarbage "count" * 1024
+end
+
+-- What Lua gets back when one of a hundred open clients is collected.
+local function lua_bytes_of_client(options)
+  local COUNT = 100
+  local server, clients = crowd.new(), {}
+  for i = 1, COUNT do clients[i] = assert(wsclose.new(server:url(1000 + i), options)) end
+  local function all_open()
+    local count = 0
+    for _, ws in ipairs(clients) do
+      ws:update()
+      if ws:state() == "open" then count = count + 1 end
+    end
+    return count == COUNT
+  end
+  server:open(all_open, COUNT)
+  network.wait(all_open, "opening")
+  local before = lua_bytes()
+  for i = 1, COUNT do clients[i] = false end
+  local freed = before - lua_bytes()
+  server:close()
+  return freed / COUNT
+end
+
 describe("an open connection that lies idle", function()
   before_each(collect)
   after_each(scripted.close_all)
@@ -266,6 +298,14 @@ describe("an open connection that lies idle", function()
     assert.is_true(memory.live_bytes() - before <= IDLE_BYTES.client)
     ws:close()
     scripted.pump(nil, server, function() return not ws:update(0.002) end)
+  end)
+
+  it("takes no more of Lua's memory with two callbacks than with none", function()
+    local function ignore() end
+    local bare = lua_bytes_of_client {}
+    local with_callbacks = lua_bytes_of_client { on_message = ignore, on_close = ignore }
+    assert.is_true(math.abs(with_callbacks - bare) < 8)
+    assert.is_true(bare <= LUA_BYTES)
   end)
 
   it("gives the block that it reads into back with the last of all", function()

@@ -40,7 +40,7 @@ static bool sha1_shared(void *user, const void *data, size_t size, uint8_t diges
 /* An error stays where it is, on top of the stack, and is raised when the core is left: a longjmp
  * must not cross it. */
 static bool keep_random_error(wsc_lua_box *box) {
-  if (box->random_failed) lua_pop(box->L, 1);
+  if (box->random_failed) lua_pop(box->own->L, 1);
   box->random_failed = true;
   return false;
 }
@@ -48,7 +48,7 @@ static bool keep_random_error(wsc_lua_box *box) {
 /* Called on a stack with LUA_MINSTACK places, of which methods use few. */
 static bool random_from_lua(void *user, void *bytes, size_t size) {
   wsc_lua_box *box = user;
-  lua_State *L = box->L;
+  lua_State *L = box->own->L;
   lua_rawgeti(L, LUA_REGISTRYINDEX, box->random_ref);
   lua_pushinteger(L, (lua_Integer)size);
   if (lua_pcall(L, 1, 1, 0) != 0) return keep_random_error(box);
@@ -71,7 +71,7 @@ void wsc_lua_reraise(lua_State *L, wsc_lua_box *box) {
 }
 
 const wsc_platform *wsc_lua_platform(const wsc_lua_box *box) {
-  return box->random_ref == LUA_NOREF ? box->shared->platform : box->platform;
+  return box->random_ref == LUA_NOREF ? box->shared->platform : &box->own->platform;
 }
 
 /* ---------------------------------------------------------------- time */
@@ -123,7 +123,7 @@ wsc_lua_box *wsc_lua_check_box(lua_State *L) {
                lua_typename(L, given));
     return NULL; /* luaL_error does not return; lua.h has no way to say so */
   }
-  box->L = L;
+  if (box->random_ref != LUA_NOREF) box->own->L = L;
   box->direct = given == LUA_TTABLE;
   return box;
 }
@@ -135,16 +135,18 @@ wsc_lua_box *wsc_lua_push_box(lua_State *L, int random, int clock) {
     return NULL; /* as above */
   }
   bool own = !lua_isnoneornil(L, random);
-  wsc_lua_box *box = wsc_lua_newuserdata(L, sizeof *box + (own ? sizeof *box->platform : 0));
-  *box = (wsc_lua_box){.mark = &box_mark, .L = L, .random_ref = LUA_NOREF, .clock_ref = LUA_NOREF};
+  wsc_lua_box *box = wsc_lua_newuserdata(L, sizeof *box + (own ? sizeof *box->own : 0));
+  *box = (wsc_lua_box){
+      .mark = &box_mark, .random_ref = LUA_NOREF, .clock_ref = LUA_NOREF, .url_ref = LUA_NOREF};
   lua_pushvalue(L, lua_upvalueindex(WSC_UP_METATABLE));
   lua_setmetatable(L, -2);
   if (own)
-    *box->platform = (wsc_platform){.user = box,
-                                    .resize = resize_shared,
-                                    .random = random_from_lua,
-                                    .sha1 = sha1_shared,
-                                    .spare = (*anchor)->platform->spare};
+    *box->own = (wsc_lua_own){.platform = {.user = box,
+                                           .resize = resize_shared,
+                                           .random = random_from_lua,
+                                           .sha1 = sha1_shared,
+                                           .spare = (*anchor)->platform->spare},
+                              .L = L};
   box->random_ref = keep_function(L, random);
   box->clock_ref = keep_function(L, clock);
   box->shared = *anchor;
@@ -167,6 +169,14 @@ void wsc_lua_free_box(lua_State *L, wsc_lua_box *box) {
   box->random_ref = box->clock_ref = LUA_NOREF;
   wsc_lua_shared_drop(box->shared);
   box->shared = NULL;
+}
+
+void wsc_lua_keep_url(lua_State *L, wsc_lua_box *box, int index) {
+  lua_pushvalue(L, index);
+  if (box->url_ref < 0) /* none yet, or one of nil */
+    box->url_ref = luaL_ref(L, LUA_REGISTRYINDEX);
+  else
+    lua_rawseti(L, LUA_REGISTRYINDEX, box->url_ref);
 }
 
 void wsc_lua_set_methods(lua_State *L, int table, const luaL_Reg *methods) {

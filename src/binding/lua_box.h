@@ -18,17 +18,26 @@ typedef struct wsc_lua_shared {
 wsc_lua_shared *wsc_lua_shared_new(const wsc_platform *platform);
 void wsc_lua_shared_drop(wsc_lua_shared *shared);
 
-/* The userdata of both kinds of object. */
+/* What only an object with a randomness of its own has. */
+typedef struct wsc_lua_own {
+  wsc_platform platform; /* the shared one, but for that randomness */
+  lua_State *L;          /* of the call under way: where the function is to be called */
+} wsc_lua_own;
+
+/* The userdata of both kinds of object.  There may be many: what is wide stands together, then what
+ * is narrow, so that nothing is lost between. */
 typedef struct wsc_lua_box {
   const void *mark;       /* tells the userdata from others, at less cost than their metatables */
   wsc_lua_shared *shared; /* counted; NULL once the object was closed */
   wsc_client *client;     /* owned; NULL in a protocol object */
   wsc_conn *conn;     /* owned by a protocol object; lent by the client, NULL before the first */
-  lua_State *L;       /* of the call under way: where that function is to be called */
-  int random_ref;     /* in the registry; LUA_NOREF without one */
-  int clock_ref;      /* as random_ref, of a client's clock */
   uint64_t wait_us;   /* how long a step that is due may wait */
   uint64_t now_us;    /* of the latest step */
+  lua_Number began;   /* when the latest attempt did, on the client's clock */
+  int random_ref;     /* in the registry; LUA_NOREF without one */
+  int clock_ref;      /* as random_ref, of a client's clock */
+  int url_ref;        /* as random_ref, of the latest attempt's URL; lasts beyond leave */
+  uint32_t attempts;  /* how many there were */
   bool random_failed; /* what it raised lies on the stack */
   bool corked;        /* sends wait for the end of the step */
   bool watched;       /* the program saw bytes waiting: tell it when they are gone */
@@ -41,7 +50,7 @@ typedef struct wsc_lua_box {
   bool direct;        /* the call under way is the program's own, through its Lua object */
   bool close_taken;   /* the core gave the end and it is not yet handed to Lua */
   bool ended;         /* that was the attempt's end: nothing follows it */
-  wsc_platform platform[]; /* one, with random_ref: the shared one, but for that randomness */
+  wsc_lua_own own[];  /* one, with random_ref */
 } wsc_lua_box;
 
 /* The first upvalues of every method. */
@@ -67,8 +76,11 @@ wsc_lua_box *wsc_lua_check_box(lua_State *L);
  * indices of functions or of nil. */
 wsc_lua_box *wsc_lua_push_box(lua_State *L, int random, int clock);
 
-/* Gives everything back; safe to repeat. */
+/* Gives everything back but what is known of the latest attempt; safe to repeat. */
 void wsc_lua_free_box(lua_State *L, wsc_lua_box *box);
+
+/* Keeps the string at `index` as the attempt's URL. */
+void wsc_lua_keep_url(lua_State *L, wsc_lua_box *box, int index);
 
 /* The platform to hand to the core. */
 const wsc_platform *wsc_lua_platform(const wsc_lua_box *box);

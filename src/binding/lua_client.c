@@ -57,6 +57,25 @@ static bool holds_nul(lua_State *L, int index) {
   return strlen(text) != size;
 }
 
+/* begin(now, url): an attempt begins */
+static int client_begin(lua_State *L) {
+  wsc_lua_box *box = wsc_lua_check_box(L);
+  box->began = luaL_checknumber(L, 2);
+  box->attempts++;
+  wsc_lua_keep_url(L, box, 3);
+  return 0;
+}
+
+/* attempt() -> how many there were; of the latest: when it began and where it leads to */
+static int client_attempt(lua_State *L) {
+  const wsc_lua_box *box = wsc_lua_check_box(L);
+  lua_pushinteger(L, (lua_Integer)box->attempts);
+  if (box->attempts == 0) return 1;
+  lua_pushnumber(L, box->began);
+  lua_rawgeti(L, LUA_REGISTRYINDEX, box->url_ref);
+  return 3;
+}
+
 /* What one attempt has of its own: start's arguments 3 to 6. */
 static void read_attempt(lua_State *L, wsc_client_config *config) {
   config->conn.url = lua_tostring(L, 3);
@@ -73,6 +92,7 @@ static void read_attempt(lua_State *L, wsc_client_config *config) {
 static int client_start(lua_State *L) {
   wsc_lua_box *box = check_client(L);
   lua_settop(L, 6);
+  wsc_lua_keep_url(L, box, 3);
   if (holds_nul(L, 3)) return refuse_start(L, "the URL holds a NUL byte", WSC_ERR_URL);
   uint64_t now = wsc_lua_now(L, box);
   wsc_client_config config;
@@ -303,8 +323,11 @@ int wsc_lua_client_wait(lua_State *L) {
 }
 
 const luaL_Reg wsc_lua_client_methods[] = {
-    {"prepare", client_prepare}, {"start", client_start},       {"turn", client_turn},
-    {"take", client_take},       {"end_turn", client_end_turn}, {"flush", client_flush},
-    {"pause", client_pause},     {"deadline", client_deadline}, {"pollfd", client_pollfd},
-    {"peer", client_peer},       {"wake", client_wake},         {NULL, NULL},
+    {"prepare", client_prepare},   {"begin", client_begin},
+    {"attempt", client_attempt},   {"start", client_start},
+    {"turn", client_turn},         {"take", client_take},
+    {"end_turn", client_end_turn}, {"flush", client_flush},
+    {"pause", client_pause},       {"deadline", client_deadline},
+    {"pollfd", client_pollfd},     {"peer", client_peer},
+    {"wake", client_wake},         {NULL, NULL},
 };

@@ -320,17 +320,32 @@ static int conn_info(lua_State *L) {
   return 1;
 }
 
-/* leave(): gives everything back; an open connection is told 1001, without waiting.  Also __gc. */
+/* leave(): gives everything back; an open connection is told 1001, without waiting. */
 static int conn_leave(lua_State *L) {
   wsc_lua_free_box(L, wsc_lua_check_box(L));
   return 0;
 }
 
+static int conn_collect(lua_State *L) {
+  wsc_lua_box *box = wsc_lua_check_box(L);
+  wsc_lua_free_box(L, box);
+  luaL_unref(L, LUA_REGISTRYINDEX, box->url_ref);
+  box->url_ref = LUA_NOREF;
+  return 0;
+}
+
 const luaL_Reg wsc_lua_conn_methods[] = {
-    {"send", conn_send},         {"send_fragment", conn_send_fragment},
-    {"ping", conn_ping},         {"close", conn_close},
-    {"state", conn_state},       {"buffered", conn_buffered},
-    {"stats", conn_stats},       {"info", conn_info},
-    {"protocol", conn_protocol}, {"progress", conn_progress},
-    {"leave", conn_leave},       {NULL, NULL},
+    {"send", conn_send},
+    {"send_fragment", conn_send_fragment},
+    {"ping", conn_ping},
+    {"close", conn_close},
+    {"state", conn_state},
+    {"buffered", conn_buffered},
+    {"stats", conn_stats},
+    {"info", conn_info},
+    {"protocol", conn_protocol},
+    {"progress", conn_progress},
+    {"leave", conn_leave},
+    {"__gc", conn_collect},
+    {NULL, NULL},
 };

@@ -151,7 +151,7 @@ static void add_kind(lua_State *L, int core, int anchor, const object_kind *kind
   wsc_lua_set_methods(L, methods, kind->methods);
   wsc_lua_set_methods(L, core, kind->functions);
   lua_settop(L, methods);
-  set_metamethod(L, metatable, "__gc", methods, "leave");
+  set_metamethod(L, metatable, "__gc", methods, "__gc");
   set_metamethod(L, metatable, "__close", methods, kind->close_method);
   lua_pushstring(L, kind->name);
   lua_setfield(L, metatable, "__name");

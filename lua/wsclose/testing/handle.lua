@@ -17,6 +17,9 @@ local BLANK = { url = "ws://blank.invalid/", extensions = {} }
 
 ---@class wsclose.testing.Handle
 ---@field p wsclose.Protocol
+---@field attempts integer how many there were
+---@field began? number when the latest attempt did
+---@field url? string where it leads to
 ---@field link? wsclose.testing.Link from the server's taking the connection to its end
 ---@field dialling? boolean no server has taken the connection yet
 ---@field phase? string of a fault of the network
@@ -43,7 +46,9 @@ end
 function handle.new(random_bytes)
   random_bytes = random_bytes or fixed_bytes
   local p = core.protocol(BLANK, random_bytes)
-  return setmetatable({ p = p, random_bytes = random_bytes, begun = false }, Handle)
+  return setmetatable({
+    p = p, random_bytes = random_bytes, begun = false, attempts = 0,
+  }, Handle)
 end
 
 -- ---------------------------------------------------------------- the network
@@ -153,8 +158,19 @@ end
 --- Nothing of TLS is needed.
 function Handle.prepare() end
 
+--- As the core's.
+function Handle:begin(now, url)
+  self.attempts, self.began, self.url = self.attempts + 1, now, url
+end
+
+--- As the core's.
+function Handle:attempt()
+  return self.attempts, self.began, self.url
+end
+
 --- As the core's start.
 function Handle:start(config, url, headers, protocols)
+  self.url = url
   end_transport(self)
   local all = {}
   for name, value in pairs(config) do all[name] = value end
