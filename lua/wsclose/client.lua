@@ -626,7 +626,9 @@ function client.new(url, settings, headers)
   local handle, sentence, name = core.client(settings.random_bytes, settings.clock)
   if not handle then return nil, sentence, name end
   -- reading hundreds of authorities takes longer than an update may
-  if url:find "^[Ww][Ss][Ss]" or settings.config.proxy then handle:prepare(settings.config, url) end
+  if url:find "^[Ww][Ss][Ss]" or (settings.config.proxy or "") ~= "" then
+    handle:prepare(settings.config, url)
+  end
   -- false, not nil: what every update looks at is found without asking the metatable.  What only
   -- some clients have is left out: with more than eight fields a table takes twice the memory.
   local self = {

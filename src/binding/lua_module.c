@@ -81,8 +81,46 @@ static int module_close_code_sendable(lua_State *L) {
   return 1;
 }
 
+static bool is_alike(lua_State *L, int a, int b);
+
+static size_t count_fields(lua_State *L, int table) {
+  size_t count = 0;
+  for (lua_pushnil(L); lua_next(L, table); lua_pop(L, 1)) count++;
+  return count;
+}
+
+/* What it leaves on the stack is the caller's to cut back. */
+static bool fields_are_alike(lua_State *L, int a, int b) {
+  size_t count = 0;
+  luaL_checkstack(L, 8, "the tables are too deep");
+  for (lua_pushnil(L); lua_next(L, a); count++) {
+    int value = lua_gettop(L);
+    lua_pushvalue(L, value - 1);
+    lua_rawget(L, b);
+    if (!is_alike(L, value, value + 1)) return false;
+    lua_settop(L, value - 1);
+  }
+  return count == count_fields(L, b);
+}
+
+static bool is_alike(lua_State *L, int a, int b) {
+  if (lua_rawequal(L, a, b)) return true;
+  if (!lua_istable(L, a) || !lua_istable(L, b)) return false;
+  if (lua_getmetatable(L, a) || lua_getmetatable(L, b)) return false;
+  return fields_are_alike(L, a, b);
+}
+
+/* is_alike(a, b): the same value, or tables without metatables that are alike all the way down.
+ * Every client that is made compares its settings with those there are. */
+static int module_is_alike(lua_State *L) {
+  lua_settop(L, 2);
+  lua_pushboolean(L, is_alike(L, 1, 2));
+  return 1;
+}
+
 static const luaL_Reg module_functions[] = {
     {"now", module_now},
+    {"is_alike", module_is_alike},
     {"check_url", module_check_url},
     {"check_header", module_check_header},
     {"check_extension", module_check_extension},
