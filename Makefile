@@ -244,6 +244,20 @@ $(BUILD)/bench/micro: $(wildcard bench/micro/*.[ch] src/binding/lua_testing_path
 	$(Q)$(compile) -D_GNU_SOURCE @$(BUILD)/cflags -o $@ $(filter %.c %.o,$^) \
 	  $$(sed 's/-shared//; s/-Wl,-z,nodelete//; s/-bundle -undefined dynamic_lookup//' $(BUILD)/ldflags)
 
+# ---------------------------------------------------------------- count its instructions
+
+# The same on a busy machine: instructions of five scripts against bench/baseline.txt, in Lua 5.4.
+.PHONY: bench-check bench-baseline counting
+bench-check bench-baseline:
+	@scripts/setup bench-check
+	@$(MAKE) --no-print-directory LUA=lua5.4 MODE=$(@:bench-%=%) counting
+counting: $(MODULE) $(BUILD)/bench/kernel.so
+	@$(LUA_BIN) bench/check.lua $(MODE) $(OUT) $(BUILD)/bench/kernel.so "$(strip $(CFLAGS) $(cpu_max))"
+$(BUILD)/bench/kernel.so: bench/scripts/kernel.c $(OUT)/cflags $(BUILD)/cflags $(BUILD)/command
+	@mkdir -p $(@D)
+	@echo "  LINK  $@"
+	$(Q)$(compile) -D_GNU_SOURCE -fvisibility=default @$(BUILD)/cflags @$(OUT)/cflags -shared -o $@ $<
+
 # ---------------------------------------------------------------- carry it elsewhere
 
 # One C file and one header, for programs that compile wsclose into themselves.
@@ -291,6 +305,8 @@ help:
 	@echo "make engine       the C engine of examples/engine; make native, the C program without Lua"
 	@echo "make bench-memory memory per idle connection beside other clients; COUNTS=1,1000,10000"
 	@echo "make bench-micro  masking, UTF-8, frame heads, compression, events against memcpy and zlib"
+	@echo "make bench-check  instructions of five scripts against bench/baseline.txt"
+	@echo "make bench-baseline  writes that file anew"
 	@echo "make bench-frames the longest update of LÖVE and the C engine, SECONDS (60) for each"
 	@echo "make bench-scale  what a message costs among CLIENTS (1 100 1000 10000) on one loop"
 	@echo "make bench        time beside other clients, into docs/performance.md; BENCH=--help"
