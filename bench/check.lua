@@ -13,6 +13,9 @@
 -- always as long.  So a figure does not depend on where it is taken and what else the machine does.
 -- The instructions of the kernel are left out, those of Lua, libc and zlib are in.
 --
+-- What lies where in Lua's hash tables is chance, the same at each run; but new names in Lua code
+-- deal it anew, and that alone may move a figure by half a per cent or one.
+--
 -- Where they go: callgrind_annotate build/bench/callgrind.pingpong, and so on.
 
 local BASELINE = "bench/baseline.txt"
