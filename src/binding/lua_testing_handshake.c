@@ -61,7 +61,7 @@ static int l_handshake_new(lua_State *L) {
   wsc_buf_init(&box->out, config.platform);
   luaL_getmetatable(L, handshake_type);
   lua_setmetatable(L, -2);
-  box->handshake = wsc_handshake_new(&config, &box->out);
+  box->handshake = wsc_handshake_new(&config, NULL, &box->out);
   if (!box->handshake && wsc_buf_size(&box->out) > 0)
     return luaL_error(L, "a refused request leaves bytes behind");
   if (!box->handshake) {

@@ -68,19 +68,23 @@ static void free_trace(wsc_conn *conn) {
   wsc_release(conn->platform, conn->trace);
 }
 
-wsc_conn *wsc_conn_new(const wsc_config *config) {
+wsc_conn *wsc_conn_new_to(const wsc_config *config, const wsc_uri *uri) {
   wsc_conn *conn = wsc_alloc(config->platform, 1, sizeof *conn);
   if (!conn) return NULL;
   init_conn(conn, config);
   wsc_spare_join(conn->platform);
   if (!config->trace || make_trace(conn))
-    conn->handshake = wsc_handshake_new(config, &conn->queue.buf);
+    conn->handshake = wsc_handshake_new(config, uri, &conn->queue.buf);
   if (!conn->handshake) {
     wsc_conn_free(conn);
     return NULL;
   }
   wsc_queue_raw(&conn->queue);
   return conn;
+}
+
+wsc_conn *wsc_conn_new(const wsc_config *config) {
+  return wsc_conn_new_to(config, NULL);
 }
 
 void wsc_conn_free(wsc_conn *conn) {

@@ -42,6 +42,9 @@ typedef struct wsc_trace {
   size_t lent;
 } wsc_trace;
 
+/* As wsc_conn_new, with config->url already taken apart; NULL: that is done here. */
+wsc_conn *wsc_conn_new_to(const wsc_config *config, const wsc_uri *uri);
+
 /* Connections are many and most lie idle: what only some need stands behind a pointer, and what is
  * not needed at the same time shares its place. */
 struct wsc_conn {

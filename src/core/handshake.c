@@ -101,35 +101,43 @@ static bool is_fit_to_write(const wsc_config *config) {
 bool wsc_handshake_accept(const wsc_platform *platform, const char *key,
                           char accept[WSC_ACCEPT_SIZE]) {
   static const char guid[] = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
-  char text[WSC_KEY_SIZE + sizeof guid];
+  char text[WSC_KEY_SIZE - 1 + sizeof guid];
   uint8_t digest[20];
-  int size = snprintf(text, sizeof text, "%s%s", key, guid);
-  if (!platform->sha1(platform->user, text, (size_t)size, digest)) return false;
+  memcpy(text, key, WSC_KEY_SIZE - 1);
+  memcpy(text + WSC_KEY_SIZE - 1, guid, sizeof guid);
+  if (!platform->sha1(platform->user, text, sizeof text - 1, digest)) return false;
   wsc_base64(accept, digest, sizeof digest);
   return true;
 }
 
-static bool write_request(wsc_handshake *handshake, const wsc_config *config, wsc_buf *out) {
+static bool write_request(wsc_handshake *handshake, const wsc_config *config, const wsc_uri *uri,
+                          wsc_buf *out) {
   const wsc_platform *platform = config->platform;
-  const char *sentence;
   uint8_t nonce[16];
   char key[WSC_KEY_SIZE];
-  wsc_uri uri;
   if (!platform->random(platform->user, nonce, sizeof nonce)) return false;
   wsc_base64(key, nonce, sizeof nonce);
-  if (!wsc_handshake_accept(platform, key, handshake->accept)) return false;
-  if (wsc_uri_parse(&uri, platform, config->url, &sentence) != WSC_OK) return false;
-  bool written = wsc_handshake_write_request(out, config, &uri, key);
+  return wsc_handshake_accept(platform, key, handshake->accept) &&
+         wsc_handshake_write_request(out, config, uri, key);
+}
+
+static bool parse_and_write(wsc_handshake *handshake, const wsc_config *config, wsc_buf *out) {
+  const char *sentence;
+  wsc_uri uri;
+  if (wsc_uri_parse(&uri, config->platform, config->url, &sentence) != WSC_OK) return false;
+  bool written = write_request(handshake, config, &uri, out);
   wsc_uri_free(&uri);
   return written;
 }
 
-wsc_handshake *wsc_handshake_new(const wsc_config *config, wsc_buf *out) {
+wsc_handshake *wsc_handshake_new(const wsc_config *config, const wsc_uri *uri, wsc_buf *out) {
   if (!is_fit_to_write(config)) return NULL;
   wsc_handshake *handshake = remember(config);
   if (!handshake || config->server) return handshake;
   size_t before = wsc_buf_size(out);
-  if (write_request(handshake, config, out)) return handshake;
+  bool written =
+      uri ? write_request(handshake, config, uri, out) : parse_and_write(handshake, config, out);
+  if (written) return handshake;
   wsc_buf_truncate(out, before);
   wsc_handshake_free(handshake);
   return NULL;
@@ -182,20 +190,22 @@ static void describe_status(wsc_handshake_result *result) {
     snprintf(rest, room, ": it speaks WebSocket version %.40s, this client 13", versions->value);
 }
 
-static bool has_one(wsc_handshake_result *result, const char *name, const char *expected) {
-  size_t count = wsc_http_count(&result->head, name);
-  if (count == 1) return true;
-  if (count == 0)
+/* The value of a header that must stand there once; else NULL. */
+static const char *only_one(wsc_handshake_result *result, const char *name, const char *expected) {
+  const wsc_header *header = wsc_http_find(&result->head, name, NULL);
+  if (!header)
     SAY(result, "the server's answer has no %s header; expected \"%s: %s\"", name, name, expected);
+  else if (wsc_http_find(&result->head, name, header))
+    SAY(result, "the server's answer has %d %s headers; expected one, \"%s: %s\"",
+        (int)wsc_http_count(&result->head, name), name, name, expected);
   else
-    SAY(result, "the server's answer has %d %s headers; expected one, \"%s: %s\"", (int)count, name,
-        name, expected);
-  return false;
+    return header->value;
+  return NULL;
 }
 
 static bool upgrades(wsc_handshake_result *result) {
-  if (!has_one(result, "Upgrade", "websocket")) return false;
-  const char *value = wsc_http_find(&result->head, "Upgrade", NULL)->value;
+  const char *value = only_one(result, "Upgrade", "websocket");
+  if (!value) return false;
   if (wsc_http_equal_nocase(value, strlen(value), "websocket")) return true;
   SAY(result, "the server answered \"Upgrade: %.60s\"; expected \"websocket\"", value);
   return false;
@@ -213,9 +223,8 @@ static bool connects(wsc_handshake_result *result) {
 }
 
 static bool accepts(const wsc_handshake *handshake, wsc_handshake_result *result) {
-  static const char name[] = "Sec-WebSocket-Accept";
-  if (!has_one(result, name, handshake->accept)) return false;
-  const char *value = wsc_http_find(&result->head, name, NULL)->value;
+  const char *value = only_one(result, "Sec-WebSocket-Accept", handshake->accept);
+  if (!value) return false;
   if (strcmp(value, handshake->accept) == 0) return true;
   SAY(result,
       "the server answered " QUOTED " as Sec-WebSocket-Accept; expected \"%s\" for the key sent",
@@ -248,9 +257,9 @@ static bool chooses_protocol(const wsc_handshake *handshake, wsc_handshake_resul
   static const char name[] = "Sec-WebSocket-Protocol";
   const wsc_header *header = wsc_http_find(&result->head, name, NULL);
   char asked[100];
+  if (!header && (handshake->protocol_count == 0 || !handshake->require_protocol)) return true;
   list_asked(handshake, asked, sizeof asked);
   if (!header) {
-    if (handshake->protocol_count == 0 || !handshake->require_protocol) return true;
     SAY(result, "the server chose no subprotocol; expected one of %s", asked);
     return false;
   }

@@ -90,6 +90,14 @@ static bool write_all(wsc_buf *out, const char *const *texts, size_t count) {
   return true;
 }
 
+static bool write_own_headers(wsc_buf *out, const wsc_uri *uri, const char *key) {
+  const char *const texts[] = {
+      "Host: ", uri->authority,
+      "\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Key: ", key,
+      "\r\nSec-WebSocket-Version: 13\r\n"};
+  return write_all(out, texts, sizeof texts / sizeof *texts);
+}
+
 bool wsc_handshake_write_header(wsc_buf *out, const char *name, const char *value) {
   const char *const texts[] = {name, ": ", value, "\r\n"};
   return write_all(out, texts, 4);
@@ -139,12 +147,7 @@ static bool gives_header(const wsc_config *config, const char *name) {
 
 bool wsc_handshake_write_request(wsc_buf *out, const wsc_config *config, const wsc_uri *uri,
                                  const char *key) {
-  bool ok = write_request_line(out, config, uri) &&
-            wsc_handshake_write_header(out, "Host", uri->authority) &&
-            wsc_handshake_write_header(out, "Upgrade", "websocket") &&
-            wsc_handshake_write_header(out, "Connection", "Upgrade") &&
-            wsc_handshake_write_header(out, "Sec-WebSocket-Key", key) &&
-            wsc_handshake_write_header(out, "Sec-WebSocket-Version", "13");
+  bool ok = write_request_line(out, config, uri) && write_own_headers(out, uri, key);
   if (ok && config->protocol_count > 0) ok = write_protocols(out, config);
   if (ok && config->extension_count > 0) ok = write_extensions(out, config);
   if (ok && uri->userinfo && !gives_header(config, "Authorization"))

@@ -182,7 +182,8 @@ static bool parse_header_lines(head_parser *parser) {
 
 static size_t count_lines(const uint8_t *data, size_t size) {
   size_t count = 0;
-  for (size_t i = 0; i < size; i++) count += data[i] == '\n';
+  for (const uint8_t *at = data, *end = data + size; at < end; at++, count++)
+    if ((at = memchr(at, '\n', (size_t)(end - at))) == NULL) break;
   return count;
 }
 
@@ -250,8 +251,10 @@ bool wsc_http_is_token(const char *text, size_t size) {
 const wsc_header *wsc_http_find(const wsc_http_head *head, const char *name,
                                 const wsc_header *after) {
   const wsc_header *end = head->headers + head->header_count;
+  size_t size = strlen(name);
   for (const wsc_header *header = after == NULL ? head->headers : after + 1; header < end; header++)
-    if (wsc_http_equal_nocase(header->name, strlen(header->name), name)) return header;
+    if (strlen(header->name) == size && wsc_http_equal_nocase(header->name, size, name))
+      return header;
   return NULL;
 }
 

@@ -5,7 +5,7 @@
 #include "client.h"
 #include "loop.h"
 
-#include "core/buf.h"
+#include "core/conn.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -24,7 +24,6 @@ wsc_client *wsc_client_new(const wsc_platform *platform) {
   wsc_client *client = wsc_alloc(platform, 1, sizeof *client);
   if (!client) return NULL;
   client->platform = platform;
-  client->pid = getpid();
   return client;
 }
 
@@ -38,6 +37,7 @@ void wsc_client_set_lookup(wsc_client *client, wsc_lookup_fn function, void *use
 /* A forked child closes its copies of the descriptors and does no more: a shutdown, a close_notify
  * or a change to the epoll instance would be felt by the parent. */
 static void end_transport(wsc_client *client, bool orderly) {
+  if (!client->stream && !client->setup) return;
   bool own = client->pid == getpid();
   wsc_pollset *set = own ? client->set : wsc_pollset_shared(client->set);
   if (client->stream && orderly && own) client->stream->ops->shutdown(client->stream);
@@ -92,9 +92,10 @@ void wsc_client_leave(wsc_client *client) {
 /* ---------------------------------------------------------------- the beginning */
 
 static void adopt(wsc_client *client) {
-  if (client->pid == getpid()) return;
+  pid_t pid = getpid();
+  if (client->pid == pid) return;
   wsc_pollset_renew(wsc_pollset_owner(client->set));
-  client->pid = getpid();
+  client->pid = pid;
 }
 
 static void reset_attempt(wsc_client *client, const wsc_client_config *config, uint64_t now_us) {
@@ -117,7 +118,7 @@ static int make_attempt(wsc_client *client, const wsc_client_config *config, uin
   int result = wsc_setup_new(&client->setup, config, &options, sentence);
   if (result != WSC_OK) return result;
   client->phase = wsc_setup_phase(client->setup);
-  client->conn = wsc_conn_new(&config->conn);
+  client->conn = wsc_conn_new_to(&config->conn, wsc_setup_uri(client->setup));
   return client->conn ? WSC_OK : WSC_ERR_MEMORY;
 }
 

@@ -21,7 +21,7 @@ struct wsc_client {
   wsc_stream *stream;           /* owned; from then until the transport is closed */
   wsc_pollset *set;             /* chain: the one of wsc_client_pollfd, owned, and its loops' */
   struct wsc_member *members;   /* loop.h: its places in loops */
-  pid_t pid;                    /* the process that owns the connection */
+  pid_t pid;                    /* the process that made the latest attempt */
 
   /* lasts over attempts */
   wsc_tls_context *tls, *proxy_tls; /* owned */

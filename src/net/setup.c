@@ -8,13 +8,14 @@
 
 /* ---------------------------------------------------------------- making */
 
-static char *keep_text(const wsc_setup *setup, const char *text) {
-  return wsc_copy_string(setup->platform, text, strlen(text));
+/* NULL stays NULL. */
+static bool keep_text(const wsc_setup *setup, char **copy, const char *text) {
+  if (text) *copy = wsc_copy_string(setup->platform, text, strlen(text));
+  return *copy || !text;
 }
 
 static bool copy_options(wsc_setup *setup, const wsc_client_config *config,
                          const wsc_setup_options *options) {
-  const char *server_name = config->tls.server_name ? config->tls.server_name : setup->uri.host;
   setup->family = config->family;
   setup->nodelay = config->nodelay;
   setup->limit_ms[WSC_LIMIT_CONNECT] = config->connect_timeout_ms;
@@ -22,9 +23,8 @@ static bool copy_options(wsc_setup *setup, const wsc_client_config *config,
   setup->limit_ms[WSC_LIMIT_TLS] = config->tls_timeout_ms;
   setup->lookup = options->lookup;
   setup->lookup_user = options->lookup_user;
-  setup->server_name = keep_text(setup, server_name);
-  if (options->avoid) setup->avoid = keep_text(setup, options->avoid);
-  return setup->server_name && (setup->avoid || !options->avoid);
+  return keep_text(setup, &setup->server_name, config->tls.server_name) &&
+         keep_text(setup, &setup->avoid, options->avoid);
 }
 
 static uint64_t deadline_after(uint64_t now_us, uint32_t wait_ms) {
@@ -190,6 +190,10 @@ const char *wsc_setup_fault(const wsc_setup *setup) {
 int wsc_setup_proxy_status(const wsc_setup *setup) {
   bool asked = setup->stage == WSC_STAGE_TUNNEL && setup->begun && setup->stream;
   return asked ? wsc_tunnel_status(setup->stream) : 0;
+}
+
+const wsc_uri *wsc_setup_uri(const wsc_setup *setup) {
+  return &setup->uri;
 }
 
 static uint64_t earlier(uint64_t a, uint64_t b) {

@@ -35,6 +35,9 @@ wsc_phase wsc_setup_phase(const wsc_setup *setup);
 const char *wsc_setup_fault(const wsc_setup *setup);
 int wsc_setup_proxy_status(const wsc_setup *setup); /* of HTTP, where the proxy refused; else 0 */
 
+/* The URL taken apart; lent as long as the setup lives. */
+const wsc_uri *wsc_setup_uri(const wsc_setup *setup);
+
 uint64_t wsc_setup_deadline(const wsc_setup *setup);
 size_t wsc_setup_watches(const wsc_setup *setup, wsc_watch *watches);
 

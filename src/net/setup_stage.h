@@ -32,7 +32,7 @@ struct wsc_setup {
   bool nodelay, has_bind;
   wsc_address bind;
   char *avoid;       /* owned, or NULL */
-  char *server_name; /* owned; what the server's certificate must carry */
+  char *server_name; /* owned; what the server's certificate must carry; NULL: the host's name */
   uint32_t limit_ms[WSC_LIMITS];
   wsc_lookup_fn lookup;
   void *lookup_user;
