@@ -3,13 +3,13 @@
 #include "lua_testing.h"
 
 #include "compat.h"
-#include "core/cpu.h"
 #include "core/mask.h"
+#include "lua_testing_cpu.h"
 #include "lua_testing_paths.h"
 
 #include <string.h>
 
-static const wsc_testing_path path_of_core = {wsc_cpu_path, wsc_mask_copy, wsc_utf8_check};
+static const wsc_testing_path path_of_core = {wsc_testing_cpu_path, wsc_mask_copy, wsc_utf8_check};
 
 static const wsc_testing_path *const paths[] = {
     &wsc_testing_path_portable,
@@ -138,7 +138,7 @@ void wsc_testing_cpu(lua_State *L) {
   lua_pushcfunction(L, l_utf8_valid);
   lua_setfield(L, -2, "valid");
   lua_pop(L, 1);
-  lua_pushstring(L, wsc_cpu_path());
+  lua_pushstring(L, wsc_testing_cpu_path());
   lua_setfield(L, -2, "cpu_path");
   lua_newtable(L);
   for (int i = 0; i < PATH_COUNT; i++) add_path(L, i);

@@ -22,8 +22,10 @@
 #include "core/utf8_range.c"
 /* NOLINTEND(bugprone-suspicious-include) */
 
+#include "lua_testing_cpu.h"
+
 static const char *testing_path_taken(void) {
-  return wsc_cpu_path();
+  return wsc_testing_cpu_path();
 }
 
 const wsc_testing_path wsc_testing_own = {testing_path_taken, wsc_mask_copy, wsc_utf8_check};
