@@ -6,6 +6,7 @@ local core = require "wsclose.core"
 local checks = require "wsclose.checks"
 local extensions = require("wsclose.option_extensions").read
 local retry = require "wsclose.retry"
+local shared = require "wsclose.shared"
 local tls = require("wsclose.option_tls").read
 
 local fail, fail_with, fail_unknown = checks.fail, checks.fail_with, checks.fail_unknown
@@ -266,29 +267,30 @@ end
 local SERVER_EXTENSIONS = default_extensions(true)
 local CLIENT_CONFIG = { extensions = default_extensions(false) }
 
-local function read(given)
-  if type(given) ~= "table" then
-    error("expected a table of options, got " .. type(given), 0)
-  end
+-- Those that change nothing in the core.
+local SEPARATE = {}
+for name in pairs(CALLBACKS) do
+  if name ~= "on_frame" then SEPARATE[name] = true end
+end
+
+-- All but the callbacks.
+local read_settings = shared.reader(function(given)
   for name in pairs(given) do
     if not KNOWN[name] then fail_unknown("", name, KNOWN) end
   end
-  local config, callbacks = {}, {}
-  local settings = { config = config, callbacks = callbacks }
+  local config = {}
+  local settings = { config = config }
   -- what other checks depend on
   if given.role ~= nil then config.server = role("role", given.role) == "server" end
   local clock = given.clock ~= nil and callable("clock", given.clock) or nil
   for name, value in pairs(given) do
-    local checked = KNOWN[name](name, value, config, clock)
     if CONFIG[name] then
-      config[name] = checked
-    elseif CALLBACKS[name] then
-      callbacks[name] = checked
-    else
-      settings[name] = checked
+      config[name] = CONFIG[name](name, value, config, clock)
+    elseif SETTINGS[name] then
+      settings[name] = SETTINGS[name](name, value, config, clock)
     end
   end
-  if callbacks.on_frame then config.trace = true end
+  if given.on_frame ~= nil then config.trace = true end
   if settings.max_messages or settings.max_time then
     settings.budget =
       { messages = settings.max_messages or math.huge, time = settings.max_time or math.huge }
@@ -298,6 +300,18 @@ local function read(given)
   elseif not config.extensions then
     config.extensions = config.server and SERVER_EXTENSIONS or CLIENT_CONFIG.extensions
   end
+  return settings
+end, SEPARATE)
+
+local function read(given)
+  if type(given) ~= "table" then
+    error("expected a table of options, got " .. type(given), 0)
+  end
+  local settings, callbacks = read_settings(given), {}
+  for name, value in pairs(given) do
+    if CALLBACKS[name] then callbacks[name] = callable(name, value) end
+  end
+  settings.callbacks = callbacks
   return settings
 end
 

@@ -33,4 +33,49 @@ function shared.settings(settings)
   return share_settings(settings)
 end
 
+-- ---------------------------------------------------------------- reading
+
+-- Deeper than any option goes: what is deeper, or goes round, is not copied.
+local DEPTH = 6
+
+local PLAIN = { string = true, number = true, boolean = true }
+local NOTHING = {}
+
+-- nil: something in it cannot be copied.  `without`: keys that are left out, but not further down.
+local function copied(value, depth, without)
+  if PLAIN[type(value)] then return value end
+  if type(value) ~= "table" or depth == 0 or getmetatable(value) then return nil end
+  local copy = {}
+  for key, field in next, value do
+    if not without[key] then
+      local inner = copied(field, depth - 1, NOTHING)
+      if inner == nil then return nil end
+      copy[key] = inner
+    end
+  end
+  return copy
+end
+
+--- Options that were read last are not read again.  The program may change its table meanwhile, so
+-- what is told is compared with a copy, which goes when the settings go.
+---@param read fun(given: table): wsclose.Settings may raise
+---@param without table<string, any> options that it does not read
+---@return fun(given: table): wsclose.Settings each time another table
+function shared.reader(read, without)
+  local last, told = setmetatable({}, { __mode = "v" }), setmetatable({}, { __mode = "k" })
+  return function(given)
+    local known = last[1]
+    if known and is_alike(given, told[known], without) then
+      local settings = {}
+      for name, value in next, known do settings[name] = value end
+      return settings
+    end
+    local settings = read(given)
+    -- each client has a retry policy of its own
+    local copy = not settings.retry and copied(given, DEPTH, without)
+    if copy then last[1], told[settings] = settings, copy end
+    return settings
+  end
+end
+
 return shared

@@ -53,9 +53,46 @@ describe("settings", function()
     assert.is_nil(a._settings.callbacks)
   end)
 
+  it("are read anew when the program has changed its table, at any depth", function()
+    local given = { limits = { message = 1 }, headers = { on_message = "a" } }
+    local first = settings_of(given)
+    assert.equal(first, settings_of(given))
+    given.limits.message = 2
+    assert.equal(2, settings_of(given).config.limits.message)
+    given.headers.on_message = nil
+    assert.same({}, settings_of(given).headers)
+    given.max_messages = 5
+    assert.equal(5, settings_of(given).budget.messages)
+    given.max_messages = nil
+    assert.is_nil(settings_of(given).budget)
+  end)
+
+  it("are checked, and the callbacks with them, though all else was read before", function()
+    local given = { family = 4 }
+    local kept = settings_of(given)
+    given.on_open = 1
+    assert.has_error(function() settings_of(given) end)
+    given.on_open, given.on_opened = nil, print
+    assert.has_error(function() settings_of(given) end)
+    given.on_opened, given.on_frame = nil, print
+    assert.is_true(settings_of(given).config.trace)
+    given.on_frame = nil
+    assert.is_nil(settings_of(given).config.trace)
+    assert.equal(kept, settings_of(given))
+  end)
+
+  it("of a clock, a function, are each read anew", function()
+    local now = 0
+    local function clock_of(clock) return settings_of({ clock = clock }).clock end
+    local function other() return now end
+    assert.equal(other, clock_of(other))
+    assert.equal(os.clock, clock_of(os.clock))
+  end)
+
   it("that nobody has any more are let go", function()
     local gone = setmetatable({}, { __mode = "k" })
     gone[shared.settings { config = { family = 4, bind = "192.0.2.77" } }] = true
+    gone[settings_of { family = 6, headers = { A = "only here" } }] = true
     collectgarbage()
     collectgarbage()
     assert.is_nil(next(gone))

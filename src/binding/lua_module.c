@@ -89,32 +89,49 @@ static size_t count_fields(lua_State *L, int table) {
   return count;
 }
 
-/* What it leaves on the stack is the caller's to cut back. */
-static bool fields_are_alike(lua_State *L, int a, int b) {
+/* Pushes table[the value at `key`]. */
+static void push_field(lua_State *L, int table, int key) {
+  lua_pushvalue(L, key);
+  lua_rawget(L, table);
+}
+
+/* What it leaves on the stack is the caller's to cut back.  `without`: a table whose keys are not
+ * looked at in a; 0: none. */
+static bool fields_are_alike(lua_State *L, int a, int b, int without) {
   size_t count = 0;
   luaL_checkstack(L, 8, "the tables are too deep");
-  for (lua_pushnil(L); lua_next(L, a); count++) {
+  for (lua_pushnil(L); lua_next(L, a);) {
     int value = lua_gettop(L);
-    lua_pushvalue(L, value - 1);
-    lua_rawget(L, b);
-    if (!is_alike(L, value, value + 1)) return false;
+    if (without) push_field(L, without, value - 1);
+    if (!without || lua_isnil(L, -1)) {
+      lua_settop(L, value);
+      push_field(L, b, value - 1);
+      if (!is_alike(L, value, value + 1)) return false;
+      count++;
+    }
     lua_settop(L, value - 1);
   }
   return count == count_fields(L, b);
 }
 
-static bool is_alike(lua_State *L, int a, int b) {
-  if (lua_rawequal(L, a, b)) return true;
-  if (!lua_istable(L, a) || !lua_istable(L, b)) return false;
-  if (lua_getmetatable(L, a) || lua_getmetatable(L, b)) return false;
-  return fields_are_alike(L, a, b);
+static bool are_plain_tables(lua_State *L, int a, int b) {
+  return lua_istable(L, a) && lua_istable(L, b) && !lua_getmetatable(L, a) &&
+         !lua_getmetatable(L, b);
 }
 
-/* is_alike(a, b): the same value, or tables without metatables that are alike all the way down.
- * Every client that is made compares its settings with those there are. */
+static bool is_alike(lua_State *L, int a, int b) {
+  if (lua_rawequal(L, a, b)) return true;
+  return are_plain_tables(L, a, b) && fields_are_alike(L, a, b, 0);
+}
+
+/* is_alike(a, b, without): the same value, or tables without metatables that are alike all the way
+ * down; in the table a, the keys of the table `without` do not count.  Every client that is made
+ * compares its settings with those there are. */
 static int module_is_alike(lua_State *L) {
-  lua_settop(L, 2);
-  lua_pushboolean(L, is_alike(L, 1, 2));
+  lua_settop(L, 3);
+  bool alike = lua_isnil(L, 3) ? is_alike(L, 1, 2)
+                               : are_plain_tables(L, 1, 2) && fields_are_alike(L, 1, 2, 3);
+  lua_pushboolean(L, alike);
   return 1;
 }
 

@@ -12,8 +12,9 @@
 typedef struct wsc_handshake wsc_handshake;
 
 /* Client: makes a key (platform->random), appends the request to `out`.  Server: only remembers.
- * `uri`: config->url taken apart; NULL: that is done here.  Deep copies of what is needed of the config.  NULL and nothing appended: no memory, no
- * randomness, or a URL, header, subprotocol or extension that its check refuses. */
+ * `uri`: config->url taken apart; NULL: that is done here.  Deep copies of what is needed of the
+ * config.  NULL and nothing appended: no memory, no randomness, or a URL, header, subprotocol or
+ * extension that its check refuses. */
 wsc_handshake *wsc_handshake_new(const wsc_config *config, const wsc_uri *uri, wsc_buf *out);
 const wsc_deflate_tuning *wsc_handshake_tuning(const wsc_handshake *handshake);
 void wsc_handshake_free(wsc_handshake *handshake); /* NULL is fine */
