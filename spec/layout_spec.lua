@@ -10,8 +10,8 @@ local function set(words)
 end
 
 local core_order = {
-  "buf", "cpu", "mask", "utf8", "close", "frame", "http", "uri", "extension", "deflate", "handshake",
-  "message", "error", "conn",
+  "buf", "cpu", "mask", "utf8", "close", "frame", "http", "uri", "extension", "deflate",
+  "handshake", "message", "error", "conn",
 }
 
 local core_headers = [[assert limits stdalign stdbool stddef stdint stdio string

@@ -75,7 +75,7 @@ static double gigabytes(size_t size, double ns) {
 /* A row: memcpy's GB/s, then each path's and how it stands to memcpy. */
 static void print_bytes_row(const char *name, void (*run)(void *), uint8_t *out, const uint8_t *in,
                             size_t size) {
-  const wsc_testing_path *own[PATHS_MAX];
+  const wsc_testing_path *own[PATHS_MAX] = {NULL};
   size_t count = own_paths(own);
   bytes_task subjects[PATHS_MAX + 1] = {{NULL, out, in, size}};
   meter_task tasks[PATHS_MAX + 1] = {{run_copy, &subjects[0], 0}};
@@ -91,7 +91,7 @@ static void print_bytes_row(const char *name, void (*run)(void *), uint8_t *out,
 }
 
 static void print_bytes_head(const char *title) {
-  const wsc_testing_path *own[PATHS_MAX];
+  const wsc_testing_path *own[PATHS_MAX] = {NULL};
   size_t count = own_paths(own);
   printf("\n%-22s %8s %8s", title, "bytes", "memcpy");
   for (size_t i = 0; i < count; i++) printf(" %8s  x mc", own[i]->taken());
