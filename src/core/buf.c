@@ -127,8 +127,13 @@ void *wsc_alloc(const wsc_platform *platform, size_t count, size_t size) {
   return block;
 }
 
-void wsc_release(const wsc_platform *platform, void *block) {
-  if (block != NULL) platform->resize(platform->user, block, 0);
+/* What is const to those who read it is not so to its owner. */
+void wsc_release(const wsc_platform *platform, const void *block) {
+  union {
+    const void *given;
+    void *owned;
+  } pointer = {block};
+  if (block != NULL) platform->resize(platform->user, pointer.owned, 0);
 }
 
 char *wsc_copy_string(const wsc_platform *platform, const char *data, size_t size) {

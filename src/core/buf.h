@@ -91,7 +91,7 @@ bool wsc_buf_append_string(wsc_buf *buf, const char *text);
 /* Memory for small owned things, zeroed where new; the platform's resize with an overflow check. */
 void *wsc_alloc(const wsc_platform *platform, size_t count,
                 size_t size); /* zeroed; NULL: no memory or overflow */
-void wsc_release(const wsc_platform *platform, void *block); /* NULL is fine */
+void wsc_release(const wsc_platform *platform, const void *block); /* NULL is fine */
 char *wsc_copy_string(const wsc_platform *platform, const char *data,
                       size_t size); /* NUL added; NULL: no memory */
 

@@ -91,9 +91,9 @@ void wsc_conn_free(wsc_conn *conn) {
   if (!conn) return;
   const wsc_platform *platform = conn->platform;
   wsc_handshake_free(conn->handshake);
-  wsc_release(platform, (void *)(uintptr_t)conn->response.headers);
+  wsc_release(platform, conn->response.headers);
   wsc_release(platform, conn->agreed);
-  if (conn->server) wsc_release(platform, (void *)(uintptr_t)conn->protocol);
+  if (conn->server) wsc_release(platform, conn->protocol);
   wsc_deflate_free(conn->deflate);
   wsc_message_free(&conn->message);
   wsc_queue_free(&conn->queue);
