@@ -155,7 +155,7 @@ end)
 
 -- The bytes that one connection may hold on a machine of 64 bits while nothing goes through it; the
 -- headers of the answer are among them.
-local IDLE_BYTES = { protocol = 1024, client = 1280, agreed = 256 }
+local IDLE_BYTES = { protocol = 1024, client = 1280, agreed = 256, member = 208 }
 
 -- Both sides open; the server's memory is not counted.
 local function open_pair(extensions)
@@ -184,9 +184,9 @@ local function lua_bytes()
   return collectgarbage "count" * 1024
 end
 
--- What Lua gets back when one of a hundred open clients is collected.
-local function lua_bytes_of_client(options)
-  local COUNT = 100
+local COUNT = 100
+
+local function open_crowd(options)
   local server, clients = crowd.new(), {}
   for i = 1, COUNT do clients[i] = assert(wsclose.new(server:url(1000 + i), options)) end
   local function all_open()
@@ -199,6 +199,12 @@ local function lua_bytes_of_client(options)
   end
   server:open(all_open, COUNT)
   network.wait(all_open, "opening")
+  return server, clients
+end
+
+-- What Lua gets back when one of a hundred open clients is collected.
+local function lua_bytes_of_client(options)
+  local server, clients = open_crowd(options)
   local before = lua_bytes()
   for i = 1, COUNT do clients[i] = false end
   local freed = before - lua_bytes()
@@ -325,6 +331,15 @@ describe("an open connection that lies idle", function()
     local with_callbacks = lua_bytes_of_client { on_message = ignore, on_close = ignore }
     assert.is_true(math.abs(with_callbacks - bare) < 8)
     assert.is_true(bare <= LUA_BYTES)
+  end)
+
+  it("has a small place in a group", function()
+    local server, clients = open_crowd {}
+    local before = memory.live_bytes()
+    local group = wsclose.group(clients)
+    group:update()
+    assert.is_true((memory.live_bytes() - before) / COUNT <= IDLE_BYTES.member)
+    server:close()
   end)
 
   it("gives the block that it reads into back with the last of all", function()

@@ -286,6 +286,77 @@ describe("what the client has closed is not watched any more", function()
   end)
 end)
 
+describe("room for a second descriptor", function()
+  after_each(network.close_all)
+
+  local wsclose = network.counted()
+
+  local function new_server()
+    local server = scripted.new(function(c)
+      c:upgrade()
+      c:stall()
+    end)
+    network.black_hole("127.0.0.2", server.port)
+    network.black_hole("127.0.0.3", server.port)
+    return server
+  end
+
+  -- The first address is tried, and the next one is due.
+  local function begin(server, addresses)
+    local time, clock = network.new_clock()
+    local ws = wsclose.new(("ws://feed.example:%d/"):format(server.port), {
+      clock = clock, resolve = { ["feed.example"] = addresses },
+    })
+    ws:pollfd()
+    ws:update()
+    time.now = time.now + 0.26
+    return ws, time
+  end
+
+  local function finish(ws, time, server)
+    network.wait(function()
+      time.now = time.now + 0.01
+      ws:update()
+      server:step()
+      return ws:state() == "open" or ws:state() == "closed"
+    end, "opening, or a report")
+    return ws:state() == "open"
+  end
+
+  local function bytes_once_open(server, addresses)
+    collectgarbage()
+    collectgarbage()
+    local before = testing.memory.live_bytes()
+    local ws, time = begin(server, addresses)
+    assert.is_true(finish(ws, time, server))
+    ws:update()
+    local bytes = testing.memory.live_bytes() - before
+    ws:leave()
+    return bytes
+  end
+
+  it("is given back when only one is left", function()
+    local server = new_server()
+    local bytes = bytes_once_open(server, { "127.0.0.1" })
+    assert.equal(bytes, bytes_once_open(server, { "127.0.0.2", "127.0.0.3", "127.0.0.1" }))
+  end)
+
+  it("is asked for again where there was no memory for it", function()
+    local server, n, opened = new_server(), 0, 0
+    repeat
+      n = n + 1
+      local ws, time = begin(server, { "127.0.0.2", "127.0.0.3", "127.0.0.1" })
+      testing.memory.fail_at(n)
+      ws:update()
+      local attempts = testing.memory.attempts()
+      testing.memory.fail_at()
+      if finish(ws, time, server) then opened = opened + 1 end
+      ws:leave()
+    until attempts < n
+    assert.is_true(opened > 1)
+  end)
+end)
+
 describe("where there is no", function()
   after_each(network.close_all)
 

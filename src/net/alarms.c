@@ -12,7 +12,7 @@ bool wsc_alarms_reserve(wsc_alarms *alarms, size_t count) {
   size_t room = alarms->room ? alarms->room : ROOM_AT_FIRST;
   if (count <= alarms->room) return true;
   while (room < count) room *= 2;
-  if (room > SIZE_MAX / sizeof *alarms->slots) return false;
+  if (room > UINT32_MAX / sizeof *alarms->slots) return false;
   void *slots = platform->resize(platform->user, alarms->slots, room * sizeof *alarms->slots);
   if (!slots) return false;
   alarms->slots = slots;
@@ -27,7 +27,7 @@ void wsc_alarms_free(wsc_alarms *alarms) {
 
 static void put_slot(wsc_alarms *alarms, size_t place, wsc_alarm_slot slot) {
   alarms->slots[place - 1] = slot;
-  slot.alarm->place = place;
+  slot.alarm->place = (uint32_t)place;
 }
 
 static uint64_t at_of(const wsc_alarms *alarms, size_t place) {
@@ -77,6 +77,10 @@ void wsc_alarms_set(wsc_alarms *alarms, wsc_alarm *alarm, uint64_t at_us) {
   } else if (at_us != at_of(alarms, alarm->place)) {
     move_slot(alarms, alarm->place, slot);
   }
+}
+
+uint64_t wsc_alarms_at(const wsc_alarms *alarms, const wsc_alarm *alarm) {
+  return alarm->place ? at_of(alarms, alarm->place) : WSC_NEVER;
 }
 
 wsc_alarm *wsc_alarms_first(const wsc_alarms *alarms) {

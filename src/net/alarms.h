@@ -6,7 +6,7 @@
 
 /* Part of what is due. */
 typedef struct wsc_alarm {
-  size_t place; /* in the heap, counted from 1; 0: not set */
+  uint32_t place; /* in the heap, counted from 1; 0: not set */
 } wsc_alarm;
 
 typedef struct wsc_alarm_slot {
@@ -25,6 +25,8 @@ bool wsc_alarms_reserve(wsc_alarms *alarms, size_t count);
 void wsc_alarms_free(wsc_alarms *alarms);
 
 void wsc_alarms_set(wsc_alarms *alarms, wsc_alarm *alarm, uint64_t at_us); /* WSC_NEVER: unset */
+
+uint64_t wsc_alarms_at(const wsc_alarms *alarms, const wsc_alarm *alarm); /* WSC_NEVER: not set */
 
 wsc_alarm *wsc_alarms_first(const wsc_alarms *alarms); /* NULL: none is set */
 uint64_t wsc_alarms_first_us(const wsc_alarms *alarms);

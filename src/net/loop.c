@@ -24,19 +24,21 @@ void wsc_ring_join(wsc_ring *first, wsc_ring *place) {
 }
 
 void wsc_member_touch(wsc_member *member) {
-  if (wsc_ring_is_alone(&member->touched)) wsc_ring_join(&member->loop->touched, &member->touched);
+  if (wsc_ring_is_alone(&member->round)) wsc_ring_join(&member->loop->touched, &member->round);
 }
 
 void wsc_member_ready(wsc_member *member) {
-  if (!wsc_ring_is_alone(&member->ready)) return;
-  wsc_ring_join(&member->loop->ready, &member->ready);
+  if (member->is_ready) return;
+  wsc_ring_leave(&member->round);
+  wsc_ring_join(&member->loop->ready, &member->round);
+  member->is_ready = true;
   member->loop->ready_count++;
 }
 
-static void take_ready(wsc_member *member) {
-  if (wsc_ring_is_alone(&member->ready)) return;
-  wsc_ring_leave(&member->ready);
-  member->loop->ready_count--;
+static void leave_round(wsc_member *member) {
+  wsc_ring_leave(&member->round);
+  if (member->is_ready) member->loop->ready_count--;
+  member->is_ready = false;
 }
 
 /* ---------------------------------------------------------------- making */
@@ -88,8 +90,7 @@ static void detach_client(wsc_member *member) {
 
 static void free_member(wsc_member *member) {
   detach_client(member);
-  take_ready(member);
-  wsc_ring_leave(&member->touched);
+  leave_round(member);
   wsc_ring_leave(&member->all);
   member->loop->count--;
   wsc_release(member->loop->platform, member);
@@ -108,11 +109,8 @@ static wsc_member *new_member(wsc_loop *loop, wsc_client *client) {
   if (!wsc_alarms_reserve(&loop->due, loop->count + 1)) return NULL;
   wsc_member *member = wsc_alloc(loop->platform, 1, sizeof *member);
   if (!member) return NULL;
-  *member = (wsc_member){.loop = loop,
-                         .client = client,
-                         .alarm_us = WSC_NEVER,
-                         .due_us = WSC_NEVER,
-                         .key_us = WSC_NEVER};
+  *member =
+      (wsc_member){.loop = loop, .client = client, .alarm_us = WSC_NEVER, .due_us = WSC_NEVER};
   if (loop->hub) member->set = wsc_pollset_new(loop->platform, loop->hub, member);
   if (member->set || !loop->hub) return member;
   wsc_release(loop->platform, member);
@@ -127,8 +125,7 @@ int wsc_loop_add(wsc_loop *loop, wsc_client *client, void *user) {
   }
   member = new_member(loop, client);
   if (!member) return WSC_ERR_MEMORY;
-  make_alone(&member->ready);
-  make_alone(&member->touched);
+  make_alone(&member->round);
   wsc_ring_join(&loop->all, &member->all);
   loop->count++;
   member->user = user;
@@ -189,10 +186,10 @@ void wsc_loop_alarm(wsc_loop *loop, wsc_client *client, uint64_t at_us) {
 
 bool wsc_loop_next(wsc_loop *loop, wsc_client **client, void **user) {
   if (loop->ready_count == 0) return false;
-  wsc_member *member = WSC_MEMBER_OF(loop->ready.next, ready);
+  wsc_member *member = WSC_MEMBER_OF(loop->ready.next, round);
   *client = member->client;
   *user = member->user;
-  take_ready(member);
+  leave_round(member);
   if (member->client)
     wsc_member_touch(member);
   else

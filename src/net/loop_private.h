@@ -15,7 +15,8 @@ typedef struct wsc_ring {
 } wsc_ring;
 
 typedef struct wsc_member {
-  wsc_ring ready, touched, all; /* alone where it is in none */
+  wsc_ring all;
+  wsc_ring round; /* the loop's ready or touched, alone where it is in neither */
   wsc_loop *loop;
   wsc_client *client;       /* NULL once it was freed */
   struct wsc_member *other; /* the same client's, in another loop */
@@ -23,8 +24,8 @@ typedef struct wsc_member {
   wsc_pollset *set; /* owned; NULL where the loop uses poll */
   uint64_t alarm_us;
   uint64_t due_us; /* what it is due for first, WSC_NEVER while it is ready */
-  uint64_t key_us; /* where it stands in the heap: there or earlier */
-  wsc_alarm due;
+  wsc_alarm due;   /* set to that or earlier */
+  bool is_ready;
 } wsc_member;
 
 struct wsc_loop {
@@ -49,7 +50,8 @@ static inline bool wsc_ring_is_alone(const wsc_ring *place) {
 void wsc_ring_join(wsc_ring *first, wsc_ring *place); /* as the last */
 void wsc_ring_leave(wsc_ring *place);                 /* alone afterwards, as one may be before */
 
-void wsc_member_touch(wsc_member *member); /* the next wait looks at it */
+/* The next wait looks at it; at one that is ready, once it was given out. */
+void wsc_member_touch(wsc_member *member);
 void wsc_member_ready(wsc_member *member); /* wsc_loop_next gives it out */
 
 #endif

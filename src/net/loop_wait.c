@@ -17,16 +17,12 @@ static uint64_t deadline_of(const wsc_member *member) {
   return at_us < member->alarm_us ? at_us : member->alarm_us;
 }
 
-static void set_key(wsc_member *member, uint64_t at_us) {
-  member->key_us = at_us;
-  wsc_alarms_set(&member->loop->due, &member->due, at_us);
-}
-
 /* Each message moves its client's deadline further away.  The heap learns that when the old one
  * comes to the top: moving it at once would touch a dozen other members. */
 static void set_due(wsc_member *member, uint64_t at_us) {
+  wsc_alarms *alarms = &member->loop->due;
   member->due_us = at_us;
-  if (at_us < member->key_us) set_key(member, at_us);
+  if (at_us < wsc_alarms_at(alarms, &member->due)) wsc_alarms_set(alarms, &member->due, at_us);
 }
 
 /* An alarm rings once. */
@@ -54,12 +50,11 @@ static void look_at_member(wsc_member *member, uint64_t now_us) {
     set_due(member, at_us);
 }
 
-/* One that is ready already is looked at when it was given out. */
 static void look_at_touched(wsc_loop *loop, uint64_t now_us) {
   while (!wsc_ring_is_alone(&loop->touched)) {
-    wsc_member *member = WSC_MEMBER_OF(loop->touched.next, touched);
-    wsc_ring_leave(&member->touched);
-    if (member->client && wsc_ring_is_alone(&member->ready)) look_at_member(member, now_us);
+    wsc_member *member = WSC_MEMBER_OF(loop->touched.next, round);
+    wsc_ring_leave(&member->round);
+    if (member->client) look_at_member(member, now_us);
   }
 }
 
@@ -67,8 +62,8 @@ static void look_at_touched(wsc_loop *loop, uint64_t now_us) {
 static wsc_member *first_due(wsc_loop *loop) {
   for (wsc_alarm *first; (first = wsc_alarms_first(&loop->due)) != NULL;) {
     wsc_member *member = WSC_MEMBER_OF(first, due);
-    if (member->due_us == member->key_us) return member;
-    set_key(member, member->due_us);
+    if (member->due_us == wsc_alarms_first_us(&loop->due)) return member;
+    wsc_alarms_set(&loop->due, first, member->due_us);
   }
   return NULL;
 }

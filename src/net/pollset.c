@@ -22,16 +22,21 @@
 #include <sys/time.h>
 #endif
 
+/* Nearly all watch one descriptor nearly always. */
 struct wsc_pollset {
   const wsc_platform *platform;
   wsc_pollset *hub;  /* borrowed; NULL: the instance is owned */
   wsc_pollset *next; /* in the chain */
   void *tag;
-  int fd;    /* of the owned instance */
-  pid_t pid; /* who made the instance, as far as is known here */
-  bool lacks;
+  union {
+    wsc_watch one;
+    wsc_watch *many; /* owned */
+  };                 /* as registered */
+  int fd;            /* of the owned instance */
+  pid_t pid;         /* who made the instance, as far as is known here */
   uint8_t count;
-  wsc_watch watches[WSC_WATCH_MAX]; /* as registered */
+  bool has_many; /* there is room for WSC_WATCH_MAX */
+  bool lacks;
 };
 
 int wsc_pollset_fd(const wsc_pollset *set) {
@@ -166,11 +171,35 @@ static bool is_own_process(const wsc_pollset *set) {
   return set->pid == getpid();
 }
 
+static wsc_watch *watches_of(wsc_pollset *set) {
+  return set->has_many ? set->many : &set->one;
+}
+
+static bool make_room(wsc_pollset *set) {
+  if (set->count == 0 || set->has_many) return true;
+  wsc_watch *many = wsc_alloc(set->platform, WSC_WATCH_MAX, sizeof *many);
+  if (!many) return false;
+  many[0] = set->one;
+  set->many = many;
+  set->has_many = true;
+  return true;
+}
+
+static void give_room_back(wsc_pollset *set) {
+  if (!set->has_many || set->count > 1) return;
+  wsc_watch *many = set->many;
+  set->one = many[0];
+  set->has_many = false;
+  wsc_release(set->platform, many);
+}
+
 /* In a forked child a kqueue is gone, and its number may be somebody else's by now. */
 void wsc_pollset_free(wsc_pollset *set) {
   if (!set) return;
   if (!set->hub && set->fd >= 0 && (instance_survives_fork() || is_own_process(set)))
     close(set->fd);
+  set->count = 0;
+  give_room_back(set);
   wsc_release(set->platform, set);
 }
 
@@ -209,8 +238,9 @@ static bool may_change(wsc_pollset *set) {
 }
 
 static wsc_watch *find_watch(wsc_pollset *set, int fd) {
+  wsc_watch *watches = watches_of(set);
   for (size_t i = 0; i < set->count; i++)
-    if (set->watches[i].fd == fd) return &set->watches[i];
+    if (watches[i].fd == fd) return &watches[i];
   return NULL;
 }
 
@@ -225,36 +255,42 @@ static void forget_watch(wsc_pollset *set, int fd) {
   if (!watch || !may_change(set)) return;
   if (set->count == 0) return;
   instance_change(set, fd, watch->want, 0);
-  *watch = set->watches[--set->count];
+  *watch = watches_of(set)[--set->count];
 }
 
 void wsc_pollset_forget(wsc_pollset *chain, int fd) {
-  for (; chain; chain = chain->next) forget_watch(chain, fd);
+  for (; chain; chain = chain->next) {
+    forget_watch(chain, fd);
+    give_room_back(chain);
+  }
 }
 
 static void forget_others(wsc_pollset *set, const wsc_watch *watches, size_t count) {
+  const wsc_watch *known = watches_of(set);
   for (size_t i = set->count; i-- > 0;)
-    if (wanted_of(watches, count, set->watches[i].fd) == 0) forget_watch(set, set->watches[i].fd);
+    if (wanted_of(watches, count, known[i].fd) == 0) forget_watch(set, known[i].fd);
 }
 
-/* A registration that fails (no memory in the kernel) is not remembered, so that the next update
- * tries again; deadlines keep the client going meanwhile. */
+/* A registration that fails (no memory, here or in the kernel) is not remembered, so that the next
+ * update tries again; deadlines keep the client going meanwhile. */
 static bool register_watch(wsc_pollset *set, const wsc_watch *watch) {
   wsc_watch *known = find_watch(set, watch->fd);
   if (known && known->want == watch->want) return true;
+  if (!known && !make_room(set)) return false;
   if (!instance_change(set, watch->fd, known ? known->want : 0, watch->want)) return false;
-  if (!known) known = &set->watches[set->count++];
+  if (!known) known = &watches_of(set)[set->count++];
   *known = *watch;
   return true;
 }
 
-static bool fits(const wsc_pollset *set, const wsc_watch *watches, size_t count) {
+static bool fits(wsc_pollset *set, const wsc_watch *watches, size_t count) {
+  const wsc_watch *known = watches_of(set);
   size_t wanted = 0;
   if (set->lacks || (set->hub && set->pid != set->hub->pid)) return false;
   for (size_t i = 0; i < count; i++) wanted += watches[i].want != 0;
   if (wanted != set->count) return false;
   for (size_t i = 0; i < set->count; i++)
-    if (wanted_of(watches, count, set->watches[i].fd) != set->watches[i].want) return false;
+    if (wanted_of(watches, count, known[i].fd) != known[i].want) return false;
   return true;
 }
 
@@ -264,6 +300,7 @@ static void update_one(wsc_pollset *set, const wsc_watch *watches, size_t count)
   forget_others(set, watches, count);
   for (size_t i = 0; i < count; i++)
     if (watches[i].want != 0 && !register_watch(set, &watches[i])) set->lacks = true;
+  give_room_back(set);
 }
 
 void wsc_pollset_update(wsc_pollset *chain, const wsc_watch *watches, size_t count) {
