@@ -8,14 +8,12 @@ local lua = (rawget(_G, "jit") and "luajit") or "lua" .. _VERSION:match "%d.%d"
 package.path = "./lua/?.lua;./lua/?/init.lua;./?.lua;" .. package.path
 package.cpath = "./build/" .. lua .. "/?.so;" .. package.cpath
 
+local core = require "wsclose.core"
 local workload = require "bench.workload"
 local wsclose = require "wsclose"
 
-local unpack = table.unpack or unpack
-
 local PORTION = 65536
 local IDLE_SECONDS = 2.5
-local GROUP = 1000 -- clients that one update takes as arguments
 
 local b = workload.arguments(arg)
 local check = workload.check
@@ -154,21 +152,16 @@ local function idle()
   cycle()
   collectgarbage()
   local before = workload.resident()
-  local groups = {}
+  local clients, group = {}, wsclose.group()
   for i = 1, count do
-    local number = math.floor((i - 1) / GROUP) + 1
-    groups[number] = groups[number] or {}
-    table.insert(groups[number], connect())
+    clients[i] = connect()
+    group:add(clients[i])
   end
-  local rounds = 5
-  for _ = 1, rounds do
-    for _, group in ipairs(groups) do
-      wsclose.update(IDLE_SECONDS / rounds / #groups, unpack(group))
-    end
-  end
-  for _, group in ipairs(groups) do
-    for _, ws in ipairs(group) do check(ws:state() == "open", "a connection ended early") end
-  end
+  local finish = core.now() + IDLE_SECONDS
+  repeat
+    group:update(math.max(0, finish - core.now()))
+  until core.now() >= finish
+  for _, ws in ipairs(clients) do check(ws:state() == "open", "a connection ended early") end
   b.took = workload.resident() - before
 end
 
