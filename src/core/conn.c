@@ -193,7 +193,7 @@ static int send_data(wsc_conn *conn, wsc_frame frame, const void *data, size_t s
   size_t size_before = size;
   if (compress) {
     wsc_buf *scratch = wsc_deflate_scratch(conn->deflate);
-    wsc_buf_truncate(scratch, 0);
+    if (!scratch) return WSC_ERR_MEMORY;
     int result = wsc_deflate_compress(conn->deflate, scratch, data, size, frame.fin);
     if (result != WSC_OK) return broken_send(conn, result);
     data = wsc_buf_data(scratch);

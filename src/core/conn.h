@@ -45,29 +45,21 @@ typedef struct wsc_trace {
 /* As wsc_conn_new, with config->url already taken apart; NULL: that is done here. */
 wsc_conn *wsc_conn_new_to(const wsc_config *config, const wsc_uri *uri);
 
-/* Connections are many and most lie idle: what only some need stands behind a pointer, and what is
- * not needed at the same time shares its place. */
+/* Connections are many and most lie idle: what only some need stands behind a pointer, what is not
+ * needed at the same time shares its place, and what is narrow stands together: each bool between
+ * two pointers would take as much as one. */
 struct wsc_conn {
   const wsc_platform *platform;
   wsc_limits limits;
   uint32_t handshake_timeout_ms, close_timeout_ms, linger_ms, ping_interval_ms, ping_timeout_ms;
-  bool server, paused;
 
   /* state */
   wsc_state state;
   wsc_reading reading;
-  bool parsed;      /* all input was turned into events; more is welcome */
-  bool input_ended; /* the transport gives nothing more; end_error says how it ended */
-  bool finished;
-  bool close_given; /* WSC_EVENT_CLOSE was taken */
 
   /* wire side */
   wsc_buf input;
-  bool body_chunked;
-  bool refused; /* the head of a refusal came; its body is being read */
-  bool in_frame, frame_traced;
-  size_t lent;       /* bytes of input that the last event lends */
-  bool message_lent; /* the last event lends message.body */
+  size_t lent; /* bytes of input that the last event lends */
   wsc_queue queue;
   wsc_message message;
   wsc_trace *trace; /* owned; NULL: frames are not traced */
@@ -80,31 +72,43 @@ struct wsc_conn {
   const char *protocol; /* within the response's headers; a server's own copy */
   wsc_deflate *deflate;
 
-  /* sending */
+  uint8_t *pong; /* owned: room for the payload of the pending pong, made by the first ping */
+  uint64_t now_us;
+
+  /* the end */
+  int error, end_error;
+  wsc_phase error_phase, end_phase;
+  char *error_text, *end_text;         /* owned */
+  char *sent_reason, *received_reason; /* owned */
+  uint8_t sent_reason_size, received_reason_size;
+  uint16_t sent_code, received_code, fail_code;
+  int proxy_status;
+
+  /* what is narrow: of the state */
+  bool server, paused;
+  bool parsed;      /* all input was turned into events; more is welcome */
+  bool input_ended; /* the transport gives nothing more; end_error says how it ended */
+  bool finished;
+  bool close_given; /* WSC_EVENT_CLOSE was taken */
+  /* of the wire side */
+  bool body_chunked;
+  bool refused; /* the head of a refusal came; its body is being read */
+  bool in_frame, frame_traced;
+  bool message_lent; /* the last event lends message.body */
+  /* of sending */
   bool fragmenting, fragment_written, fragment_compressed;
   uint8_t fragment_opcode;
   wsc_utf8_state fragment_utf8;
   bool pong_pending;
   uint8_t pong_size;
-  uint8_t *pong; /* owned: room for the payload of the pending pong, made by the first ping */
-
-  /* time */
-  uint64_t now_us;
+  /* of time */
   bool heard, moved;      /* bytes came in; bytes went either way since the last tick */
   bool expiry_due;        /* a tick waits for the input to be parsed before it judges deadlines */
   bool ping_unsent_clock; /* the latest ping's time is set at the next tick */
   bool ping_waits;        /* the latest ping is not answered */
+  /* of the end */
+  bool close_sent, close_received, we_began, opened;
 
-  /* the end */
-  int error, end_error;
-  wsc_phase error_phase, end_phase;
-  char *error_text, *end_text; /* owned */
-  bool close_sent, close_received, we_began;
-  unsigned sent_code, received_code, fail_code;
-  char *sent_reason, *received_reason; /* owned */
-  size_t sent_reason_size, received_reason_size;
-  bool opened;
-  int proxy_status;
   wsc_conn_stats stats;
   union {
     struct { /* until finished */

@@ -12,9 +12,10 @@ void wsc_conn_set_error(wsc_conn *conn, int error, wsc_phase phase, const char *
   conn->error_text = text ? wsc_copy_string(conn->platform, text, strlen(text)) : NULL;
 }
 
-static char *keep_reason(wsc_conn *conn, const char *reason, size_t size, size_t *kept) {
+static char *keep_reason(wsc_conn *conn, const char *reason, size_t size, uint8_t *kept) {
   char *copy = wsc_copy_string(conn->platform, reason, size);
-  *kept = copy ? size : 0;
+  assert(size <= WSC_REASON_MAX);
+  *kept = copy ? (uint8_t)size : 0;
   return copy;
 }
 
@@ -25,7 +26,7 @@ bool wsc_conn_queue_close(wsc_conn *conn, unsigned code, const char *reason, siz
   frame.size = payload_size;
   if (wsc_conn_queue_frame(conn, &frame, payload) != WSC_OK) return false;
   conn->close_sent = true;
-  conn->sent_code = code ? code : WSC_CLOSE_NO_STATUS;
+  conn->sent_code = (uint16_t)(code ? code : WSC_CLOSE_NO_STATUS);
   size_t reason_size = payload_size > 2 ? payload_size - 2 : 0;
   conn->sent_reason = keep_reason(conn, reason, reason_size, &conn->sent_reason_size);
   conn->state = WSC_CLOSING;
@@ -55,7 +56,7 @@ void wsc_conn_fail(wsc_conn *conn, int error, wsc_phase phase, const char *text)
       return;
     }
     /* a peer that went silent did not see our 1011: to the program it is a lost connection */
-    if (error != WSC_ERR_PING_TIMEOUT) conn->fail_code = code;
+    if (error != WSC_ERR_PING_TIMEOUT) conn->fail_code = (uint16_t)code;
   }
   wsc_conn_settle(conn);
 }
@@ -94,7 +95,7 @@ void wsc_conn_got_close(wsc_conn *conn, const uint8_t *payload, size_t size) {
     return;
   }
   conn->close_received = true;
-  conn->received_code = code;
+  conn->received_code = (uint16_t)code;
   conn->received_reason = keep_reason(conn, reason, reason_size, &conn->received_reason_size);
   conn->reading = WSC_READ_NOTHING;
   if (!conn->close_sent &&

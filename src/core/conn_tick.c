@@ -145,7 +145,7 @@ static void free_idle(wsc_conn *conn) {
   free_if_empty(&conn->queue.buf);
   if (!conn->message.open) free_if_empty(&conn->message.body);
   if (conn->trace) free_if_empty(&conn->trace->records);
-  if (conn->deflate) wsc_buf_free(wsc_deflate_scratch(conn->deflate));
+  if (conn->deflate) wsc_deflate_drop_scratch(conn->deflate);
   if (!conn->pong_pending) free_pong(conn);
   wsc_spare_free(conn->platform);
 }

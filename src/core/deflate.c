@@ -22,12 +22,12 @@ static const uint8_t flush_tail[TAIL_SIZE] = {0x00, 0x00, 0xff, 0xff};
 struct wsc_deflate {
   const wsc_platform *platform;
   wsc_deflate_tuning tuning;
-  int own_bits;
+  z_stream *deflater, *inflater; /* owned; made at first use, as scratch */
+  wsc_buf *scratch;
+  uint8_t own_bits;
   bool own_no_takeover, peer_no_takeover;
-  z_stream *deflater, *inflater; /* owned; made at first use */
-  wsc_buf scratch;
   bool at_final_end; /* the inflater stands behind a BFINAL block, possibly of an older message */
-  unsigned final_blocks; /* of this message */
+  uint8_t final_blocks; /* of this message */
 };
 
 static voidpf zlib_alloc(voidpf opaque, uInt items, uInt size) {
@@ -59,7 +59,6 @@ wsc_deflate *wsc_deflate_new(const wsc_platform *platform, const wsc_deflate_par
   if (!codec) return NULL;
   codec->platform = platform;
   codec->tuning = *tuning;
-  wsc_buf_init(&codec->scratch, platform);
   codec->own_bits = server ? params->server_max_window_bits : params->client_max_window_bits;
   codec->own_no_takeover =
       server ? params->server_no_context_takeover : params->client_no_context_takeover;
@@ -74,12 +73,25 @@ void wsc_deflate_free(wsc_deflate *codec) {
   if (codec->inflater) inflateEnd(codec->inflater);
   wsc_release(codec->platform, codec->deflater);
   wsc_release(codec->platform, codec->inflater);
-  wsc_buf_free(&codec->scratch);
+  wsc_deflate_drop_scratch(codec);
   wsc_release(codec->platform, codec);
 }
 
 wsc_buf *wsc_deflate_scratch(wsc_deflate *codec) {
-  return &codec->scratch;
+  if (codec->scratch) {
+    wsc_buf_truncate(codec->scratch, 0);
+  } else {
+    codec->scratch = wsc_alloc(codec->platform, 1, sizeof *codec->scratch);
+    if (codec->scratch) wsc_buf_init(codec->scratch, codec->platform);
+  }
+  return codec->scratch;
+}
+
+void wsc_deflate_drop_scratch(wsc_deflate *codec) {
+  if (!codec->scratch) return;
+  wsc_buf_free(codec->scratch);
+  wsc_release(codec->platform, codec->scratch);
+  codec->scratch = NULL;
 }
 
 /* ---------------------------------------------------------------- worth it? */

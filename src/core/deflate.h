@@ -13,8 +13,10 @@ wsc_deflate *wsc_deflate_new(const wsc_platform *platform, const wsc_deflate_par
                              const wsc_deflate_tuning *tuning, bool server);
 void wsc_deflate_free(wsc_deflate *deflate); /* NULL is fine */
 
-/* Room for a compressed message on its way to the queue; owned by the object. */
+/* Empty room for a compressed message on its way to the queue; owned by the object.  NULL: no
+ * memory. */
 wsc_buf *wsc_deflate_scratch(wsc_deflate *deflate);
+void wsc_deflate_drop_scratch(wsc_deflate *deflate); /* until it is needed again */
 
 /* Is a whole message of this size and content worth compressing?  The threshold, and a look at a
  * sample of the bytes: decided before compressing, since compressed output once made may not be

@@ -9,13 +9,13 @@
 
 typedef struct wsc_queue {
   wsc_buf buf;
-  bool mask;         /* clients mask, servers do not: RFC 6455 5.1 */
   size_t front_left; /* bytes that are left of what is in flight; 0: the next byte begins a frame */
   uint64_t front_payload; /* payload of the data frame in flight, 0 for anything else */
   uint64_t dropped;       /* payload bytes of data frames taken out again */
   uint64_t messages,
       messages_started; /* put in and not taken out again; of those: begun to leave */
   unsigned pongs;       /* in the queue, not yet begun */
+  bool mask;            /* clients mask, servers do not: RFC 6455 5.1 */
 } wsc_queue;
 
 void wsc_queue_init(wsc_queue *queue, const wsc_platform *platform, bool mask);
