@@ -175,7 +175,7 @@ static wsc_watch *watches_of(wsc_pollset *set) {
   return set->has_many ? set->many : &set->one;
 }
 
-static bool make_room(wsc_pollset *set) {
+static bool make_many(wsc_pollset *set) {
   if (set->count == 0 || set->has_many) return true;
   wsc_watch *many = wsc_alloc(set->platform, WSC_WATCH_MAX, sizeof *many);
   if (!many) return false;
@@ -185,7 +185,7 @@ static bool make_room(wsc_pollset *set) {
   return true;
 }
 
-static void give_room_back(wsc_pollset *set) {
+static void give_many_back(wsc_pollset *set) {
   if (!set->has_many || set->count > 1) return;
   wsc_watch *many = set->many;
   set->one = many[0];
@@ -199,7 +199,7 @@ void wsc_pollset_free(wsc_pollset *set) {
   if (!set->hub && set->fd >= 0 && (instance_survives_fork() || is_own_process(set)))
     close(set->fd);
   set->count = 0;
-  give_room_back(set);
+  give_many_back(set);
   wsc_release(set->platform, set);
 }
 
@@ -261,7 +261,7 @@ static void forget_watch(wsc_pollset *set, int fd) {
 void wsc_pollset_forget(wsc_pollset *chain, int fd) {
   for (; chain; chain = chain->next) {
     forget_watch(chain, fd);
-    give_room_back(chain);
+    give_many_back(chain);
   }
 }
 
@@ -276,7 +276,7 @@ static void forget_others(wsc_pollset *set, const wsc_watch *watches, size_t cou
 static bool register_watch(wsc_pollset *set, const wsc_watch *watch) {
   wsc_watch *known = find_watch(set, watch->fd);
   if (known && known->want == watch->want) return true;
-  if (!known && !make_room(set)) return false;
+  if (!known && !make_many(set)) return false;
   if (!instance_change(set, watch->fd, known ? known->want : 0, watch->want)) return false;
   if (!known) known = &watches_of(set)[set->count++];
   *known = *watch;
@@ -300,7 +300,7 @@ static void update_one(wsc_pollset *set, const wsc_watch *watches, size_t count)
   forget_others(set, watches, count);
   for (size_t i = 0; i < count; i++)
     if (watches[i].want != 0 && !register_watch(set, &watches[i])) set->lacks = true;
-  give_room_back(set);
+  give_many_back(set);
 }
 
 void wsc_pollset_update(wsc_pollset *chain, const wsc_watch *watches, size_t count) {
