@@ -1,6 +1,7 @@
 #include "lua_options.h"
 
 #include <math.h>
+#include <stddef.h>
 #include <string.h>
 
 /* ---------------------------------------------------------------- single fields */
@@ -25,15 +26,15 @@ static bool get_table(lua_State *L, int index, const char *name) {
   return get_field(L, index, name, LUA_TTABLE);
 }
 
-static void read_string(lua_State *L, int index, const char *name, const char **value) {
+static void read_string(lua_State *L, int index, const char *name, void *value) {
   if (!get_field(L, index, name, LUA_TSTRING)) return;
-  *value = lua_tostring(L, -1); /* the table holds the string */
+  *(const char **)value = lua_tostring(L, -1); /* the table holds the string */
   lua_pop(L, 1);
 }
 
-static void read_bool(lua_State *L, int index, const char *name, bool *value) {
+static void read_bool(lua_State *L, int index, const char *name, void *value) {
   if (!get_field(L, index, name, LUA_TBOOLEAN)) return;
-  *value = lua_toboolean(L, -1) != 0;
+  *(bool *)value = lua_toboolean(L, -1) != 0;
   lua_pop(L, 1);
 }
 
@@ -44,31 +45,59 @@ static bool read_number(lua_State *L, int index, const char *name, lua_Number *v
   return true;
 }
 
-static void read_int(lua_State *L, int index, const char *name, int *value) {
+static void read_int(lua_State *L, int index, const char *name, void *value) {
   lua_Number number;
-  if (read_number(L, index, name, &number)) *value = (int)number;
+  if (read_number(L, index, name, &number)) *(int *)value = (int)number;
 }
 
-static void read_size(lua_State *L, int index, const char *name, size_t *value) {
+static void read_size(lua_State *L, int index, const char *name, void *value) {
   lua_Number number;
   if (!read_number(L, index, name, &number)) return;
-  *value = number < (lua_Number)SIZE_MAX ? (size_t)number : SIZE_MAX;
+  *(size_t *)value = number < (lua_Number)SIZE_MAX ? (size_t)number : SIZE_MAX;
 }
 
 /* 0 and anything the field cannot hold mean: no limit. */
-static void read_ms(lua_State *L, int index, const char *name, uint32_t *value) {
+static void read_ms(lua_State *L, int index, const char *name, void *value) {
   lua_Number seconds;
   if (!read_number(L, index, name, &seconds)) return;
   lua_Number ms = ceil(seconds * 1000);
-  *value = ms > 0 && ms < 4294967296.0 ? (uint32_t)ms : 0;
+  *(uint32_t *)value = ms > 0 && ms < 4294967296.0 ? (uint32_t)ms : 0;
 }
-
-/* ---------------------------------------------------------------- lists */
 
 /* Lists of any length stay on the stack. */
 static void need_stack(lua_State *L) {
   luaL_checkstack(L, 20, "too many options");
 }
+
+/* A field of an option table, how it is read, and to where in the struct it belongs. */
+typedef struct option_field {
+  const char *name;
+  void (*read)(lua_State *L, int index, const char *name, void *place);
+  size_t offset;
+} option_field;
+
+static const option_field *find_field(lua_State *L, int key, const option_field *fields) {
+  if (lua_type(L, key) != LUA_TSTRING) return NULL;
+  for (const char *name = lua_tostring(L, key); fields->name; fields++)
+    if (strcmp(fields->name, name) == 0) return fields;
+  return NULL;
+}
+
+/* Each attempt reads its options anew, and most are not there: so the table is asked for what it
+ * has.  What the fields' readers leave on the stack stays there. */
+static void read_fields(lua_State *L, int index, const option_field *fields, void *target) {
+  for (lua_pushnil(L); lua_next(L, index);) {
+    int key = lua_gettop(L) - 1;
+    const option_field *field = find_field(L, key, fields);
+    lua_settop(L, key);
+    if (!field) continue;
+    need_stack(L);
+    field->read(L, index, field->name, (char *)target + field->offset);
+    lua_pushvalue(L, key);
+  }
+}
+
+/* ---------------------------------------------------------------- lists */
 
 /* An array that lives as long as its place on the stack. */
 static void *push_array(lua_State *L, size_t count, size_t size) {
@@ -134,8 +163,18 @@ void wsc_lua_read_extension(lua_State *L, int index, wsc_extension *extension) {
   if (get_table(L, index, "params")) read_params(L, lua_gettop(L), extension);
 }
 
-static void read_extensions(lua_State *L, int index, wsc_config *config) {
-  if (!get_table(L, index, "extensions")) return;
+static void read_headers(lua_State *L, int index, const char *name, void *config) {
+  if (get_table(L, index, name)) wsc_lua_read_headers(L, lua_gettop(L), config);
+}
+
+static void read_protocols(lua_State *L, int index, const char *name, void *place) {
+  wsc_config *config = place;
+  config->protocols = read_strings(L, index, name, &config->protocol_count);
+}
+
+static void read_extensions(lua_State *L, int index, const char *name, void *place) {
+  wsc_config *config = place;
+  if (!get_table(L, index, name)) return;
   int list = lua_gettop(L);
   size_t count = lua_rawlen(L, list);
   if (count == 0) return;
@@ -143,7 +182,7 @@ static void read_extensions(lua_State *L, int index, wsc_config *config) {
   for (size_t i = 0; i < count; i++) {
     need_stack(L);
     lua_rawgeti(L, list, (int)i + 1);
-    if (!lua_istable(L, -1)) wrong_field(L, "extensions", "table");
+    if (!lua_istable(L, -1)) wrong_field(L, name, "table");
     wsc_lua_read_extension(L, lua_gettop(L), &extensions[i]);
   }
   config->extensions = extensions;
@@ -152,18 +191,21 @@ static void read_extensions(lua_State *L, int index, wsc_config *config) {
 
 /* ---------------------------------------------------------------- groups */
 
-static void read_limits(lua_State *L, int index, wsc_limits *limits) {
-  if (!get_table(L, index, "limits")) return;
-  int table = lua_gettop(L);
-  read_size(L, table, "message", &limits->message_size_max);
-  read_size(L, table, "frame", &limits->frame_size_max);
-  read_size(L, table, "fragments", &limits->fragments_max);
-  read_size(L, table, "header", &limits->header_size_max);
-  read_size(L, table, "send_queue", &limits->send_queue_size_max);
+static void read_limits(lua_State *L, int index, const char *name, void *limits) {
+  static const option_field fields[] = {
+      {"message", read_size, offsetof(wsc_limits, message_size_max)},
+      {"frame", read_size, offsetof(wsc_limits, frame_size_max)},
+      {"fragments", read_size, offsetof(wsc_limits, fragments_max)},
+      {"header", read_size, offsetof(wsc_limits, header_size_max)},
+      {"send_queue", read_size, offsetof(wsc_limits, send_queue_size_max)},
+      {NULL, NULL, 0},
+  };
+  if (get_table(L, index, name)) read_fields(L, lua_gettop(L), fields, limits);
 }
 
-static void read_deflate(lua_State *L, int index, wsc_deflate_tuning *deflate) {
-  if (!get_table(L, index, "deflate")) return;
+static void read_deflate(lua_State *L, int index, const char *name, void *place) {
+  wsc_deflate_tuning *deflate = place;
+  if (!get_table(L, index, name)) return;
   int table = lua_gettop(L);
   lua_Number threshold;
   read_int(L, table, "level", &deflate->level);
@@ -171,8 +213,9 @@ static void read_deflate(lua_State *L, int index, wsc_deflate_tuning *deflate) {
   if (read_number(L, table, "threshold", &threshold)) deflate->threshold = (int64_t)threshold;
 }
 
-static void read_keepalive(lua_State *L, int index, wsc_config *config) {
-  lua_getfield(L, index, "keepalive");
+static void read_keepalive(lua_State *L, int index, const char *name, void *place) {
+  wsc_config *config = place;
+  lua_getfield(L, index, name);
   if (lua_isboolean(L, -1) && !lua_toboolean(L, -1)) {
     config->ping_interval_ms = 0;
   } else if (lua_istable(L, -1)) {
@@ -182,7 +225,10 @@ static void read_keepalive(lua_State *L, int index, wsc_config *config) {
   }
 }
 
-static void read_conn_timeouts(lua_State *L, int table, wsc_config *config) {
+static void read_conn_timeouts(lua_State *L, int index, const char *name, void *place) {
+  wsc_config *config = place;
+  if (!get_table(L, index, name)) return;
+  int table = lua_gettop(L);
   read_ms(L, table, "handshake", &config->handshake_timeout_ms);
   read_ms(L, table, "close", &config->close_timeout_ms);
   lua_Number linger;
@@ -193,24 +239,28 @@ static void read_conn_timeouts(lua_State *L, int table, wsc_config *config) {
 }
 
 void wsc_lua_read_conn_config(lua_State *L, int index, wsc_config *config) {
-  need_stack(L);
-  read_bool(L, index, "server", &config->server);
-  read_bool(L, index, "trace", &config->trace);
-  read_bool(L, index, "require_protocol", &config->require_protocol);
-  read_string(L, index, "url", &config->url);
-  if (get_table(L, index, "headers")) wsc_lua_read_headers(L, lua_gettop(L), config);
-  config->protocols = read_strings(L, index, "protocols", &config->protocol_count);
-  read_extensions(L, index, config);
-  read_limits(L, index, &config->limits);
-  read_deflate(L, index, &config->deflate);
-  read_keepalive(L, index, config);
-  if (get_table(L, index, "timeouts")) read_conn_timeouts(L, lua_gettop(L), config);
+  static const option_field fields[] = {
+      {"server", read_bool, offsetof(wsc_config, server)},
+      {"trace", read_bool, offsetof(wsc_config, trace)},
+      {"require_protocol", read_bool, offsetof(wsc_config, require_protocol)},
+      {"url", read_string, offsetof(wsc_config, url)},
+      {"headers", read_headers, 0},
+      {"protocols", read_protocols, 0},
+      {"extensions", read_extensions, 0},
+      {"limits", read_limits, offsetof(wsc_config, limits)},
+      {"deflate", read_deflate, offsetof(wsc_config, deflate)},
+      {"keepalive", read_keepalive, 0},
+      {"timeouts", read_conn_timeouts, 0},
+      {NULL, NULL, 0},
+  };
+  read_fields(L, index, fields, config);
 }
 
 /* ---------------------------------------------------------------- the network's side */
 
-static void read_pins(lua_State *L, int index, wsc_tls_config *tls) {
-  if (!get_table(L, index, "pin")) return;
+static void read_pins(lua_State *L, int index, const char *name, void *place) {
+  wsc_tls_config *tls = place;
+  if (!get_table(L, index, name)) return;
   int list = lua_gettop(L);
   size_t count = lua_rawlen(L, list);
   if (count == 0) return;
@@ -219,7 +269,7 @@ static void read_pins(lua_State *L, int index, wsc_tls_config *tls) {
     lua_rawgeti(L, list, (int)i + 1);
     size_t size = 0;
     const char *pin = lua_tolstring(L, -1, &size);
-    if (size != sizeof *pins) wrong_field(L, "pin", "32 bytes");
+    if (size != sizeof *pins) wrong_field(L, name, "32 bytes");
     memcpy(pins[i], pin, sizeof *pins);
     lua_pop(L, 1);
   }
@@ -227,29 +277,33 @@ static void read_pins(lua_State *L, int index, wsc_tls_config *tls) {
   tls->pin_count = count;
 }
 
-static void read_tls(lua_State *L, int index, wsc_tls_config *tls) {
-  if (!get_table(L, index, "tls")) return;
-  int table = lua_gettop(L);
-  const struct {
-    const char *name;
-    const char **value;
-  } strings[] = {
-      {"ca_file", &tls->ca_file}, {"ca_path", &tls->ca_path},
-      {"ca", &tls->ca},           {"cert", &tls->cert},
-      {"key", &tls->key},         {"password", &tls->password},
-      {"ciphers", &tls->ciphers}, {"server_name", &tls->server_name},
-      {"alpn", &tls->alpn},       {"keylog_file", &tls->keylog_file},
+#define TLS_STRING(field)                                                                          \
+  { #field, read_string, offsetof(wsc_tls_config, field) }
+
+static void read_tls(lua_State *L, int index, const char *name, void *tls) {
+  static const option_field fields[] = {
+      TLS_STRING(ca_file),
+      TLS_STRING(ca_path),
+      TLS_STRING(ca),
+      TLS_STRING(cert),
+      TLS_STRING(key),
+      TLS_STRING(password),
+      TLS_STRING(ciphers),
+      TLS_STRING(server_name),
+      TLS_STRING(alpn),
+      TLS_STRING(keylog_file),
+      {"verify", read_bool, offsetof(wsc_tls_config, verify)},
+      {"min_version", read_int, offsetof(wsc_tls_config, min_version)},
+      {"session_cache", read_size, offsetof(wsc_tls_config, session_cache_size)},
+      {"pin", read_pins, 0},
+      {NULL, NULL, 0},
   };
-  for (size_t i = 0; i < sizeof strings / sizeof *strings; i++)
-    read_string(L, table, strings[i].name, strings[i].value);
-  read_bool(L, table, "verify", &tls->verify);
-  read_int(L, table, "min_version", &tls->min_version);
-  read_size(L, table, "session_cache", &tls->session_cache_size);
-  read_pins(L, table, tls);
+  if (get_table(L, index, name)) read_fields(L, lua_gettop(L), fields, tls);
 }
 
-static void read_resolve(lua_State *L, int index, wsc_client_config *config) {
-  if (!get_table(L, index, "resolve")) return;
+static void read_resolve(lua_State *L, int index, const char *name, void *place) {
+  wsc_client_config *config = place;
+  if (!get_table(L, index, name)) return;
   int list = lua_gettop(L);
   size_t count = lua_rawlen(L, list);
   if (count == 0) return;
@@ -257,7 +311,7 @@ static void read_resolve(lua_State *L, int index, wsc_client_config *config) {
   for (size_t i = 0; i < count; i++) {
     need_stack(L);
     lua_rawgeti(L, list, (int)i + 1);
-    if (!lua_istable(L, -1)) wrong_field(L, "resolve", "table");
+    if (!lua_istable(L, -1)) wrong_field(L, name, "table");
     int entry = lua_gettop(L);
     read_string(L, entry, "host", &entries[i].host);
     entries[i].addresses = read_strings(L, entry, "addresses", &entries[i].address_count);
@@ -266,18 +320,26 @@ static void read_resolve(lua_State *L, int index, wsc_client_config *config) {
   config->resolve_count = count;
 }
 
+static void read_client_timeouts(lua_State *L, int index, const char *name, void *place) {
+  wsc_client_config *config = place;
+  if (!get_table(L, index, name)) return;
+  int table = lua_gettop(L);
+  read_ms(L, table, "connect", &config->connect_timeout_ms);
+  read_ms(L, table, "dns", &config->dns_timeout_ms);
+  read_ms(L, table, "tls", &config->tls_timeout_ms);
+}
+
 void wsc_lua_read_client_config(lua_State *L, int index, wsc_client_config *config) {
+  static const option_field fields[] = {
+      {"timeouts", read_client_timeouts, 0},
+      {"family", read_int, offsetof(wsc_client_config, family)},
+      {"bind", read_string, offsetof(wsc_client_config, bind)},
+      {"nodelay", read_bool, offsetof(wsc_client_config, nodelay)},
+      {"proxy", read_string, offsetof(wsc_client_config, proxy)},
+      {"tls", read_tls, offsetof(wsc_client_config, tls)},
+      {"resolve", read_resolve, 0},
+      {NULL, NULL, 0},
+  };
   wsc_lua_read_conn_config(L, index, &config->conn);
-  if (get_table(L, index, "timeouts")) {
-    int table = lua_gettop(L);
-    read_ms(L, table, "connect", &config->connect_timeout_ms);
-    read_ms(L, table, "dns", &config->dns_timeout_ms);
-    read_ms(L, table, "tls", &config->tls_timeout_ms);
-  }
-  read_int(L, index, "family", &config->family);
-  read_string(L, index, "bind", &config->bind);
-  read_bool(L, index, "nodelay", &config->nodelay);
-  read_string(L, index, "proxy", &config->proxy);
-  read_tls(L, index, &config->tls);
-  read_resolve(L, index, config);
+  read_fields(L, index, fields, config);
 }
