@@ -19,6 +19,13 @@ describe("an address", function()
     end)
   end
 
+  it("of IPv4 is written with every octet that there is", function()
+    for octet = 0, 255 do
+      local text = ("%d.%d.%d.%d"):format(octet, 255 - octet, octet, octet)
+      assert.equal(text, (address.parse(text, 80)))
+    end
+  end)
+
   for _, text in ipairs {
     "",
     "localhost",

@@ -54,9 +54,9 @@ static bool is_token_char(char c) {
 }
 
 static bool holds_control(const char *text, size_t size) {
-  for (size_t i = 0; i < size; i++) {
-    unsigned char c = (unsigned char)text[i];
-    if ((c < 0x20 && c != '\t') || c == 0x7F) return true;
+  for (const char *at = text, *end = text + size; at < end; at++) {
+    unsigned char c = (unsigned char)*at;
+    if ((c < 0x20 || c == 0x7F) && c != '\t') return true;
   }
   return false;
 }
