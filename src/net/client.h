@@ -21,7 +21,6 @@ struct wsc_client {
   wsc_stream *stream;           /* owned; from then until the transport is closed */
   wsc_pollset *set;             /* chain: the one of wsc_client_pollfd, owned, and its loops' */
   struct wsc_member *members;   /* loop.h: its places in loops */
-  pid_t pid;                    /* the process that made the latest attempt */
 
   /* lasts over attempts */
   wsc_tls_context *tls, *proxy_tls; /* owned */
@@ -29,18 +28,21 @@ struct wsc_client {
   void *lookup_user;
   char *address; /* owned; of the latest peer, NULL before there was one */
   int port, family;
-  bool paused;
 
   /* of the attempt */
+  pid_t pid; /* the process that made it */
+  uint32_t connect_timeout_ms;
   uint64_t now_us; /* the latest time told */
   uint64_t connect_at_us;
-  uint32_t connect_timeout_ms;
-  wsc_phase phase;      /* of the setup */
+  wsc_phase phase; /* of the setup */
+  int write_error; /* a write failed; what the peer had sent before is still read, then told */
+
+  /* what is narrow stands together: clients are many */
+  bool paused;          /* lasts over attempts */
   bool address_current; /* `address` is this attempt's peer */
   bool tls_on_top;      /* the stream's top is TLS to the server */
 
   /* of the stream */
-  int write_error; /* a write failed; what the peer had sent before is still read, then told */
   bool eof;        /* nothing more can be read */
   bool broken;     /* the transport failed and the connection was told */
   bool blocked;    /* the latest write was not taken whole */
