@@ -79,7 +79,7 @@ typedef struct option_field {
 static const option_field *find_field(lua_State *L, int key, const option_field *fields) {
   if (lua_type(L, key) != LUA_TSTRING) return NULL;
   for (const char *name = lua_tostring(L, key); fields->name; fields++)
-    if (strcmp(fields->name, name) == 0) return fields;
+    if (*fields->name == *name && strcmp(fields->name, name) == 0) return fields;
   return NULL;
 }
 

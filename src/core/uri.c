@@ -7,7 +7,6 @@
 #include "uri_slice.h"
 
 #include <assert.h>
-#include <stdio.h>
 #include <string.h>
 
 typedef struct url_parts {
@@ -213,13 +212,20 @@ static const char *put_host(char **at, url_slice host) {
   return end_string(at, begin);
 }
 
+static void put_port(char **at, unsigned port) {
+  char digits[6] = ":";
+  size_t size = 1;
+  for (unsigned rest = port; rest > 0; rest /= 10) size++;
+  for (size_t i = size; i-- > 1; port /= 10) digits[i] = (char)('0' + port % 10);
+  put_bytes(at, digits, size);
+}
+
 static const char *put_authority(char **at, const wsc_uri *uri) {
   const char *begin = *at;
   if (uri->ipv6) put_bytes(at, "[", 1);
   put_bytes(at, uri->host, strlen(uri->host));
   if (uri->ipv6) put_bytes(at, "]", 1);
-  if (uri->path == NULL && uri->port != (uri->secure ? 443 : 80))
-    *at += snprintf(*at, 7, ":%u", (unsigned)uri->port);
+  if (uri->path == NULL && uri->port != (uri->secure ? 443 : 80)) put_port(at, uri->port);
   return end_string(at, begin);
 }
 
