@@ -11,15 +11,7 @@ local memory = testing.memory
 local uncounted = require "wsclose"
 local wsclose = network.counted()
 
--- All there is to collect: what a finalizer lets go of takes another round.
-local function collect()
-  local before
-  repeat
-    before = memory.live_blocks()
-    collectgarbage()
-    collectgarbage()
-  until memory.live_blocks() == before
-end
+local collect = network.collect
 
 -- Plays the scenario with the n-th allocation failing, for every n it has; `from_there_on`: with
 -- all after it failing too.  Whatever happens, nothing must be left over.

@@ -91,9 +91,6 @@ local function waits(ready, call)
   return harmless[call.name] and not harmless[call.name](call.arguments)
 end
 
--- Memory is the allocator's business, and a sanitizer's is another than the C library's.
-local uncounted = { mmap = true, munmap = true, mremap = true, madvise = true, brk = true }
-
 -- What the watched calls asked of the kernel.
 ---@return { rounds: integer, waits: string[], counts: integer[] }
 local function judge(trace)
@@ -109,7 +106,7 @@ local function judge(trace)
     else
       note_descriptor(ready, call)
       if inside then
-        local one = uncounted[call.name] and 0 or 1
+        local one = network.of_memory[call.name] and 0 or 1
         found.counts[found.rounds] = found.counts[found.rounds] + one
         found.waits[#found.waits + 1] = waits(ready, call) and call.line or nil
       end

@@ -147,8 +147,7 @@ describe("without memory, a connection to", function()
         local count = memory.attempts()
         assert.is_true(whole.echoed and whole.closes[1].clean)
         assert.is_true(count > 12)
-        collectgarbage()
-        collectgarbage()
+        network.collect()
         local before = memory.live_blocks()
 
         for n = 1, count do

@@ -291,7 +291,7 @@ local function rounds_of(script)
       inside = true
     elseif mark == "<round" then
       inside = false
-    elseif inside and call.name ~= "brk" then
+    elseif inside and not network.of_memory[call.name] then
       local waits = call.name == "recvfrom" and not call.arguments:match "MSG_DONTWAIT"
       rounds[#rounds] = rounds[#rounds] .. call.name .. (waits and ":waits " or " ")
     end

@@ -278,6 +278,16 @@ function network.counted()
   return wsclose, core
 end
 
+--- Collects all there is of the counted modules: what a finalizer lets go of takes another round.
+function network.collect()
+  local before
+  repeat
+    before = testing.memory.live_blocks()
+    collectgarbage()
+    collectgarbage()
+  until testing.memory.live_blocks() == before
+end
+
 -- ---------------------------------------------------------------- processes of their own
 
 local function quote(text)
@@ -384,6 +394,11 @@ end
 ---@field arguments string
 ---@field result string
 ---@field line string
+
+--- Calls that are the allocator's business, a sanitizer's or LuaJIT's.
+network.of_memory = {
+  brk = true, mmap = true, munmap = true, mremap = true, madvise = true, mprotect = true,
+}
 
 --- The system calls in one thread's trace, in order.
 ---@param trace string

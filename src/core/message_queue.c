@@ -59,7 +59,8 @@ static uint64_t message_payload(const wsc_frame *frame) {
 static void take_all(wsc_queue *queue) {
   wsc_buf_consume(&queue->buf, wsc_buf_size(&queue->buf));
   queue->messages_started = queue->messages;
-  queue->front_left = queue->front_payload = 0;
+  queue->front_left = 0;
+  queue->front_payload = 0;
   queue->pongs = 0;
 }
 
