@@ -283,18 +283,14 @@ local function rounds_of(script)
     end
   ]] .. script)
   assert.is_true(result.ok, result.output)
-  local rounds, inside = {}, false
-  for _, call in ipairs(network.calls(result.traces[1])) do
-    local mark = call.name == "write" and call.arguments:match '"(.-)"'
-    if mark == "round>" then
-      rounds[#rounds + 1] = ""
-      inside = true
-    elseif mark == "<round" then
-      inside = false
-    elseif inside and not network.of_memory[call.name] then
+  local rounds = network.rounds(result.traces[1], "round>", "<round")
+  for i, round in ipairs(rounds) do
+    local names = ""
+    for _, call in ipairs(round) do
       local waits = call.name == "recvfrom" and not call.arguments:match "MSG_DONTWAIT"
-      rounds[#rounds] = rounds[#rounds] .. call.name .. (waits and ":waits " or " ")
+      names = names .. call.name .. (waits and ":waits " or " ")
     end
+    rounds[i] = names
   end
   return rounds
 end

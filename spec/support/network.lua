@@ -395,6 +395,27 @@ end
 ---@field result string
 ---@field line string
 
+--- The system calls between each two marks that a script writes, those of memory left out.
+---@param trace string
+---@param from string
+---@param to string
+---@return network.Call[][]
+function network.rounds(trace, from, to)
+  local rounds, inside = {}, false
+  for _, call in ipairs(network.calls(trace)) do
+    local mark = call.name == "write" and call.arguments:match '"(.-)"'
+    if mark == from then
+      rounds[#rounds + 1] = {}
+      inside = true
+    elseif mark == to then
+      inside = false
+    elseif inside and not network.of_memory[call.name] then
+      table.insert(rounds[#rounds], call)
+    end
+  end
+  return rounds
+end
+
 --- Calls that are the allocator's business, a sanitizer's or LuaJIT's.
 network.of_memory = {
   brk = true, mmap = true, munmap = true, mremap = true, madvise = true, mprotect = true,
