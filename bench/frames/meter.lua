@@ -1,6 +1,7 @@
 --- Measures what a frame's update costs, by what the client was doing.
 local SECONDS = tonumber(os.getenv "WSCLOSE_SECONDS")
 local LIMIT = 0.001
+local FINENESS = 0.00001 -- of the counts from which the median is read
 
 local ORDER = {
   "first start", "resolve, connect", "TLS, first", "TLS, full", "TLS, resumed", "TLS, broken",
@@ -8,16 +9,35 @@ local ORDER = {
   "retry start",
 }
 
-local function add(to, took, frames, over)
+-- `counts`: how many took up to the first, the second … multiple of FINENESS.
+local function new_entry() return { longest = 0, frames = 0, over = 0, counts = {} } end
+
+local function add(to, took)
+  local at = math.ceil(took / FINENESS)
   to.longest = math.max(to.longest, took)
-  to.frames, to.over = to.frames + frames, to.over + over
+  to.frames, to.over = to.frames + 1, to.over + (took > LIMIT and 1 or 0)
+  to.counts[at] = (to.counts[at] or 0) + 1
 end
 
-local function new_entry() return { longest = 0, frames = 0, over = 0 } end
+local function add_all(to, from)
+  to.longest = math.max(to.longest, from.longest)
+  to.frames, to.over = to.frames + from.frames, to.over + from.over
+  for at, count in pairs(from.counts) do to.counts[at] = (to.counts[at] or 0) + count end
+end
+
+local function median(entry)
+  local at, seen = 0, 0
+  while seen * 2 < entry.frames do
+    at = at + 1
+    seen = seen + (entry.counts[at] or 0)
+  end
+  return at * FINENESS
+end
 
 local function show(label, name, entry)
-  local line = "LONGEST %-7s%-18s%7d times, longest %.3f ms, %d over 1 ms"
-  print(line:format(label, name, entry.frames, entry.longest * 1000, entry.over))
+  local line = "LONGEST %-7s%-18s%6d times, half within %.2f ms, longest %.3f ms, %d over 1 ms"
+  local half, longest = median(entry) * 1000, entry.longest * 1000
+  print(line:format(label, name, entry.frames, half, longest, entry.over))
 end
 
 -- "TLS": how it went on is known once the connection is open.
@@ -73,7 +93,7 @@ return function(label, ws, cpu, update)
     local how = after.tls and "full" or "broken"
     if after.tls and attempts == 0 then how = "first" end
     if after.tls and after.tls.resumed then how = "resumed" end
-    add(entry("TLS, " .. how), tls.longest, tls.frames, tls.over)
+    add_all(entry("TLS, " .. how), tls)
     tls, attempts = new_entry(), attempts + 1
   end
 
@@ -82,7 +102,7 @@ return function(label, ws, cpu, update)
     for _, name in ipairs(ORDER) do
       if entries[name] then show(label, name, entries[name]) end
     end
-    for _, one in pairs(entries) do add(all, one.longest, one.frames, one.over) end
+    for _, one in pairs(entries) do add_all(all, one) end
     show(label, "(0.2 ms of work)", control_entry)
     print(("LONGEST %-7s%d messages in %d s"):format(label, total, SECONDS))
     print(("LONGEST %-7slongest update %.3f ms of CPU time, %d of %d over 1 ms"):format(
@@ -95,10 +115,10 @@ return function(label, ws, cpu, update)
     local took = cpu() - start
     local after = ws:info()
     local name = name_of(before, after, came)
-    add(name == "TLS" and tls or entry(name), took, 1, took > LIMIT and 1 or 0)
+    add(name == "TLS" and tls or entry(name), took)
     end_tls(after)
-    came, took = {}, control()
-    add(control_entry, took, 1, took > LIMIT and 1 or 0)
+    came = {}
+    add(control_entry, control())
     if over or os.time() - began < SECONDS then return false end
     over = true
     show_all()

@@ -15,6 +15,7 @@ local writer = require "wsclose.writer"
 
 local methods = core.client_methods
 local next_of_turn, end_turn, take_event = methods.turn, methods.end_turn, methods.take
+local has_more = methods.has_more
 local core_send, core_flush, core_state = methods.send, methods.flush, methods.state
 local core_wake = methods.wake
 local now, notify, add_notice = attempt.now, attempt.notify, attempt.add_notice
@@ -214,23 +215,28 @@ local function dispatch(self, seconds)
   end
 end
 
--- A turn that ends when its messages or its time are used up, and leaves the rest to the next one.
--- The time runs from the first event: waiting for it costs none.
+-- As many turns as there is something to read for, which end when the messages or the time are used
+-- up; the rest is for the next update.  Without a limit of time it is one turn: a peer that sends
+-- faster than it is read would keep the program here.  The time runs from the start, for to read and
+-- decrypt takes some; where it may wait for the first event, from there: waiting costs none.
 local function dispatch_within(self, seconds, budget)
-  local left, due = budget.messages
-  for event, a, b, c in turn(self._handle, seconds) do
-    due = due or now(self) + budget.time
-    if event == "message" then
-      deliver(self, a, b)
-      left = left - 1
-    else
-      RARE[event](self, a, b, c)
+  local left, due = budget.messages, seconds <= 0 and now(self) + budget.time
+  repeat
+    for event, a, b, c in turn(self._handle, seconds) do
+      due = due or now(self) + budget.time
+      if event == "message" then
+        deliver(self, a, b)
+        left = left - 1
+      else
+        RARE[event](self, a, b, c)
+      end
+      if left <= 0 or now(self) >= due then
+        end_turn(self._handle)
+        return
+      end
     end
-    if left <= 0 or now(self) >= due then
-      end_turn(self._handle)
-      break
-    end
-  end
+    seconds, due = 0, due or now(self) + budget.time
+  until budget.time == FOREVER or not has_more(self._handle) or now(self) >= due
 end
 
 -- Takes events up to the first message, which is the caller's; then one step, and events again.  A

@@ -54,6 +54,30 @@ describe("an update within a budget", function()
     assert.same({ 3, 2, 1, 1, 1, 1, 1 }, counts_of_updates(ws, got))
   end)
 
+  it("counts into max_time what it takes to read the messages", function()
+    local server = scripted.new(function(c)
+      c:upgrade()
+      c:told "send"
+      for i = 1, 10 do c:send_text(tostring(i)) end
+      c:answer_close()
+    end)
+    local now, passing, got = 1000, {}, {}
+    local ws = assert(wsclose.new(server:url(), {
+      max_time = 0.5,
+      on_message = function(_, data) got[#got + 1] = data end,
+      clock = function()
+        now = now + (table.remove(passing, 1) or 0)
+        return now
+      end,
+    }))
+    scripted.pump(ws, server, function() return ws:state() == "open" end)
+    server:tell "send"
+    repeat until not server:step()
+    passing = { 0, 1 } -- between the update's start and its step
+    ws:update()
+    assert.same({ "1" }, got)
+  end)
+
   it("asks a foreign loop to come back at once while messages are left", function()
     local ws, got = start { max_messages = 9 }
     ws:update()

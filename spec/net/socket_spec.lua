@@ -5,8 +5,6 @@ local scripted = require "support.scripted_server"
 local testing = require "wsclose.core_testing"
 
 -- luasocket 3.0.0 has streams in a table, as later ones; before it was the constructor itself.
-local unix = require "socket.unix"
-local unix_stream = type(unix) == "table" and unix.stream or unix
 
 local function stalling(c)
   c:upgrade()
@@ -137,35 +135,9 @@ end)
 describe("a unix socket", function()
   after_each(network.close_all)
 
-  -- What luasocket knows of TCP alone is left out.
-  local function like_tcp(stream)
-    return setmetatable({ setoption = function() end, getoption = function() end }, {
-      __index = function(_, method)
-        return function(_, ...)
-          return stream[method](stream, ...)
-        end
-      end,
-    })
-  end
-
-  -- A scripted server behind a path: its listener is put in the place of a TCP one.
-  local function server_at(path, script)
-    local server, listener = scripted.new(script), assert(unix_stream())
-    listener:settimeout(0)
-    assert(listener:bind(path))
-    assert(listener:listen(8))
-    server.listener:close()
-    server.listener = like_tcp(listener)
-    function server.listener.accept()
-      local stream = listener:accept()
-      return stream and like_tcp(stream)
-    end
-    return server
-  end
-
   it("is reached by its path, and the request asks for the resource behind it", function()
     local path = network.unix_path()
-    local server = server_at(path, function(c)
+    local server = network.unix_server(path, function(c)
       c:upgrade()
       c:echo()
     end)
@@ -185,7 +157,7 @@ describe("a unix socket", function()
 
   it("needs no lookup, and minds neither bind nor family nor a proxy", function()
     local path = network.unix_path()
-    local server = server_at(path, stalling)
+    local server = network.unix_server(path, stalling)
     local r = recorder.new("ws+unix://" .. path,
       { bind = "203.0.113.9", family = 6, proxy = "http://127.0.0.1:1" }, server)
     assert.equal(path, r:wait_open().address)
@@ -201,7 +173,7 @@ describe("a unix socket", function()
 
   it("that nobody listens at refuses", function()
     local path = network.unix_path()
-    local held = assert(unix_stream())
+    local held = assert(network.unix_stream())
     assert(held:bind(path))
     local name, message = fault_of("ws+unix://" .. path)
     held:close()
@@ -211,11 +183,11 @@ describe("a unix socket", function()
 
   it("whose queue is full refuses, and says why", function()
     local path = network.unix_path()
-    local listener, fillers = assert(unix_stream()), {}
+    local listener, fillers = assert(network.unix_stream()), {}
     assert(listener:bind(path))
     assert(listener:listen(0))
     repeat
-      local filler = assert(unix_stream())
+      local filler = assert(network.unix_stream())
       filler:settimeout(0)
       fillers[#fillers + 1] = filler
     until not filler:connect(path) or #fillers > 10

@@ -45,27 +45,27 @@ end
 
 describe("a TLS handshake", function()
   for _, server in ipairs { "tls13", "tls12" } do
-    it("gives the turn back three times, " .. server, function()
-      assert.equal(3, count_holds(client(server, { ca_file = made.ca }), is_open))
+    it("gives the turn back four times, " .. server, function()
+      assert.equal(4, count_holds(client(server, { ca_file = made.ca }), is_open))
     end)
 
-    it("gives it back once when a session is resumed, " .. server, function()
+    it("gives it back twice when a session is resumed, " .. server, function()
       local r = client(server, { ca_file = made.ca })
       r:wait_open()
       r.ws:reconnect()
       r:wait_close()
-      assert.equal(1, count_holds(r, is_open))
+      assert.equal(2, count_holds(r, is_open))
       assert.is_true(r.ws:info().tls.resumed)
     end)
 
     it("has nothing to verify with verify = false, " .. server, function()
-      assert.equal(2, count_holds(client(server, { verify = false }), is_open))
+      assert.equal(3, count_holds(client(server, { verify = false }), is_open))
     end)
   end
 
   it("ends with the update that finds the certificate bad", function()
     local r = client("unknown_ca", { ca_file = made.ca })
-    assert.equal(2, count_holds(r, is_closed))
+    assert.equal(3, count_holds(r, is_closed))
     assert.matches("unknown authority", r.closes[1].info.error.message)
   end)
 end)

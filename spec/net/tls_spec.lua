@@ -361,6 +361,36 @@ describe("one record of TLS", function()
 end)
 
 describe("much at once", function()
+  it("that is there is read by one update, though a record holds but 16 KiB", function()
+    local frames = wire.frame({ payload = ("x"):rep(1000) }):rep(40)
+    local r, server, front = behind("1.3", "close", function(c)
+      c:upgrade { body = frames }
+      c:stall()
+    end, { join = #frames })
+    r:wait(function()
+      return r.ws:info().phase == "handshake"
+    end)
+    scripted.pump(nil, server, function()
+      return server.connections[1] and server.connections[1].request
+    end)
+    front:expect "^SENT"
+    r.ws:update()
+    assert.is_true(#r.messages >= 39)
+  end)
+
+  it("is read over many updates: 64 KiB at most by each", function()
+    local r = way.client(url(nginx.ports.tls13), { tls = with_ca() })
+    r:wait_open()
+    assert.is_true(r.ws:send(("0123456789abcdef"):rep(65536 * 2), "binary"))
+    local before, largest = r.ws:stats().bytes_in, 0
+    r:wait(function()
+      local bytes_in = r.ws:stats().bytes_in
+      largest, before = math.max(largest, bytes_in - before), bytes_in
+      return r.messages[1]
+    end)
+    assert.is_true(largest <= 65536)
+  end)
+
   for _, name in ipairs { "tls12", "tls13" } do
     it("comes through " .. name .. " whole, both ways", function()
       local r = way.client(url(nginx.ports[name]), { tls = with_ca() })

@@ -206,16 +206,49 @@ end)
 describe("a large message", function()
   after_each(network.close_all)
 
-  it("is read over many steps, each of which ends", function()
+  it("is read over many updates, a megabyte at most by each", function()
     local text = ("0123456789abcdef"):rep(MEGABYTE)
     local r = open(function(c)
       c:upgrade()
       c:send_binary(text)
       c:echo()
     end)
-    local message = r:wait_message()
-    assert.equal(#text, #message.data)
-    assert.is_true(text == message.data)
+    local before, largest = r.ws:stats().bytes_in, 0
+    r:wait(function()
+      local bytes_in = r.ws:stats().bytes_in
+      largest, before = math.max(largest, bytes_in - before), bytes_in
+      return r.messages[1]
+    end)
+    assert.is_true(largest <= MEGABYTE)
+    assert.is_true(text == r.messages[1].data)
+  end)
+end)
+
+describe("a burst", function()
+  after_each(network.close_all)
+
+  local FRAME = scripted.wire.frame { payload = ("x"):rep(1000) }
+
+  -- A unix socket takes it all at once, and a read has room for 64 KiB.
+  local function messages_of_one_update(options)
+    local server = network.unix_server(network.unix_path(), function(c)
+      c:upgrade()
+      c:told "go"
+      c:send(FRAME:rep(100))
+      c:stall()
+    end)
+    local r = recorder.new("ws+unix://" .. server.path, options, server)
+    r:wait_open()
+    tell(server, "go")
+    r.ws:update()
+    return #r.messages
+  end
+
+  it("comes with one update within max_time, and else with as many as it has reads", function()
+    assert.equal(65, messages_of_one_update())
+    assert.equal(65, messages_of_one_update { max_messages = 1000 })
+    assert.equal(70, messages_of_one_update { max_time = 3600, max_messages = 70 })
+    assert.equal(100, messages_of_one_update { max_time = 3600 })
   end)
 end)
 

@@ -7,6 +7,7 @@ local lfs = require "lfs"
 local socket = require "socket"
 local scripted = require "support.scripted_server"
 local testing = require "wsclose.core_testing"
+local unix = require "socket.unix"
 
 local network = {}
 
@@ -167,6 +168,38 @@ function network.unix_path()
     end,
   }] = true
   return path
+end
+
+-- What luasocket knows of TCP alone is left out.
+local function like_tcp(stream)
+  return setmetatable({ setoption = function() end, getoption = function() end }, {
+    __index = function(_, method)
+      return function(_, ...)
+        return stream[method](stream, ...)
+      end
+    end,
+  })
+end
+
+--- A unix socket that luasocket has made.
+network.unix_stream = type(unix) == "table" and unix.stream or unix
+
+--- A scripted server behind a path: its listener is put in the place of a TCP one.
+---@param path string
+---@param script scripted.Script
+---@return scripted.Server
+function network.unix_server(path, script)
+  local server, listener = scripted.new(script), assert(network.unix_stream())
+  listener:settimeout(0)
+  assert(listener:bind(path))
+  assert(listener:listen(8))
+  server.listener:close()
+  server.listener, server.path = like_tcp(listener), path
+  function server.listener.accept()
+    local stream = listener:accept()
+    return stream and like_tcp(stream)
+  end
+  return server
 end
 
 -- ---------------------------------------------------------------- what a process holds

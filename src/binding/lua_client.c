@@ -230,6 +230,12 @@ static int client_end_turn(lua_State *L) {
   return 0;
 }
 
+/* has_more() -> did the latest step leave something to read? */
+static int client_has_more(lua_State *L) {
+  lua_pushboolean(L, wsc_lua_check_box(L)->more);
+  return 1;
+}
+
 /* flush(): what was sent in this step leaves.  Also __close: the end of a loop over next(), however
  * it ends. */
 static int client_flush(lua_State *L) {
@@ -326,8 +332,9 @@ const luaL_Reg wsc_lua_client_methods[] = {
     {"prepare", client_prepare},   {"begin", client_begin},
     {"attempt", client_attempt},   {"start", client_start},
     {"turn", client_turn},         {"take", client_take},
-    {"end_turn", client_end_turn}, {"flush", client_flush},
-    {"pause", client_pause},       {"deadline", client_deadline},
-    {"pollfd", client_pollfd},     {"peer", client_peer},
-    {"wake", client_wake},         {NULL, NULL},
+    {"end_turn", client_end_turn}, {"has_more", client_has_more},
+    {"flush", client_flush},       {"pause", client_pause},
+    {"deadline", client_deadline}, {"pollfd", client_pollfd},
+    {"peer", client_peer},         {"wake", client_wake},
+    {NULL, NULL},
 };

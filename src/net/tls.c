@@ -13,6 +13,9 @@
 /* Records without application data that one read goes through before it gives the turn back. */
 enum { TLS_SILENT_RECORDS_MAX = 32 };
 
+/* Of one read, whatever the room: to decrypt a long message at one go would hold up a frame. */
+enum { TLS_READ_MAX = 65536 };
+
 /* ---------------------------------------------------------------- sessions */
 
 int wsc_tls_new_session(SSL *ssl, SSL_SESSION *session) {
@@ -52,8 +55,9 @@ static int handshake_done(wsc_tls_stream *tls) {
 }
 
 static int tls_handshake(wsc_tls_stream *tls) {
+  if (wsc_tls_holds_start(tls)) return WSC_AGAIN;
   ERR_clear_error();
-  if (tls->held) SSL_set_read_ahead(tls->ssl, 1);
+  if (tls->pieces & WSC_TLS_PIECE_HELLO) SSL_set_read_ahead(tls->ssl, 1);
   tls->held = false;
   int result = SSL_do_handshake(tls->ssl);
   int why = SSL_get_error(tls->ssl, result);
@@ -114,8 +118,14 @@ static int64_t read_record(wsc_tls_stream *tls, uint8_t *data, size_t size) {
   return result;
 }
 
+/* Without another look at the lower stream, unless the last one showed that there is more. */
+static bool has_records(const wsc_tls_stream *tls) {
+  return SSL_has_pending(tls->ssl) || tls->lower_more;
+}
+
 static int64_t tls_read(wsc_stream *stream, void *data, size_t size) {
   wsc_tls_stream *tls = (wsc_tls_stream *)stream;
+  if (size > TLS_READ_MAX) size = TLS_READ_MAX;
   size_t total = 0;
   int64_t got = 0;
   assert(tls->ready || tls->error != WSC_OK);
@@ -127,7 +137,7 @@ static int64_t tls_read(wsc_stream *stream, void *data, size_t size) {
   do {
     got = read_record(tls, (uint8_t *)data + total, size - total);
     if (got > 0) total += (size_t)got;
-  } while (got > 0 && total < size && SSL_has_pending(tls->ssl));
+  } while (got > 0 && total < size && has_records(tls));
   if (got <= 0) forget_errors();
   if (total == 0) return got;
   tls->unread = got <= 0 && got != WSC_AGAIN;
@@ -202,7 +212,7 @@ static bool tls_pending(const wsc_stream *stream) {
   const wsc_tls_stream *tls = (const wsc_tls_stream *)stream;
   if (tls->unread || tls->held) return true;
   if (tls->error != WSC_OK || tls->ended || tls->lower_error == WSC_AGAIN) return false;
-  return SSL_has_pending(tls->ssl) || stream->lower->ops->pending(stream->lower);
+  return has_records(tls) || stream->lower->ops->pending(stream->lower);
 }
 
 static int tls_fd(const wsc_stream *stream) {

@@ -77,6 +77,7 @@ static int bio_read(BIO *bio, char *data, int size) {
   int64_t got =
       (tls->patient ? lower->ops->read_wait : lower->ops->read)(lower, data, (size_t)size);
   tls->patient = false; /* whatever OpenSSL asks for next: one wait is enough */
+  tls->lower_more = got == size;
   if (got > 0) {
     tls->lower_error = WSC_OK;
     keep_head(tls, data, (size_t)got);

@@ -1,5 +1,5 @@
-/* A full handshake in pieces: between two of them the caller has its turn back, though there is
- * more to do at once.
+/* A handshake in pieces: between two of them the caller has its turn back, though there is more to
+ * do at once.
  *
  * What comes with the server's answer would keep one call of SSL_do_handshake busy for longer than
  * a frame of a game can spare: the agreed secret, the certificates' keys (OpenSSL 3.0 takes longer
@@ -15,6 +15,11 @@ static bool ends_here(wsc_tls_stream *tls, unsigned piece) {
   tls->pieces |= piece;
   tls->held = true;
   return true;
+}
+
+/* The connect, which on a near network the hello follows at once, has cost enough. */
+bool wsc_tls_holds_start(wsc_tls_stream *tls) {
+  return ends_here(tls, WSC_TLS_PIECE_START);
 }
 
 /* Asked before the next record is read. */

@@ -113,6 +113,7 @@ typedef struct wsc_tls_stream {
   wsc_buf output;  /* ciphertext that the lower stream has not taken yet */
   int write_error; /* of the lower stream; all output is dropped from then on */
   int lower_error; /* of the latest read of the lower stream: WSC_OK, WSC_AGAIN, an error */
+  bool lower_more; /* that read filled the room it was given */
   uint8_t head[WSC_TLS_HEAD_MAX]; /* the first bytes the peer sent */
   size_t head_size;
 
@@ -142,10 +143,14 @@ bool wsc_tls_flush(wsc_tls_stream *tls);
 /* ---------------------------------------------------------------- pieces, tls_pace.c */
 
 enum {
-  WSC_TLS_PIECE_HELLO = 1,       /* ends with the server's hello: the keys are agreed */
-  WSC_TLS_PIECE_CERTIFICATE = 2, /* ends with the certificates read */
-  WSC_TLS_PIECE_SIGNATURES = 4   /* ends with them verified */
+  WSC_TLS_PIECE_START = 1,       /* ends before a key is made for the client's hello */
+  WSC_TLS_PIECE_HELLO = 2,       /* ends with the server's hello: the keys are agreed */
+  WSC_TLS_PIECE_CERTIFICATE = 4, /* ends with the certificates read */
+  WSC_TLS_PIECE_SIGNATURES = 8   /* ends with them verified */
 };
+
+/* Is the handshake to begin with the next call? */
+bool wsc_tls_holds_start(wsc_tls_stream *tls);
 
 /* Is the handshake to be stopped here, before the next record is read? */
 bool wsc_tls_holds_records(wsc_tls_stream *tls);

@@ -7,6 +7,10 @@
  * an idle connection holds none. */
 #include "client.h"
 
+/* Of one read, whatever a long message has room for: a kernel may hold several megabytes, and to
+ * copy them at one go would hold up a frame. */
+enum { READ_MAX = 1024 * 1024 };
+
 static bool is_open(const wsc_client *client) {
   return wsc_conn_state(client->conn) == WSC_OPEN;
 }
@@ -93,6 +97,7 @@ static bool read_input(wsc_client *client, read_fn read) {
   size_t room;
   uint8_t *data = wsc_conn_input(client->conn, &room);
   if (!data) return false;
+  if (room > READ_MAX) room = READ_MAX;
   int64_t n = read(stream, data, room);
   wsc_conn_input_done(client->conn, n > 0 ? (size_t)n : 0);
   if (n <= 0) {

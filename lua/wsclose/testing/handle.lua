@@ -255,6 +255,11 @@ function Handle:end_turn()
   self:flush()
 end
 
+--- A step takes all there is.
+function Handle:has_more() -- luacheck: ignore 212
+  return false
+end
+
 function Handle:flush()
   if self.begun then write(self) end
 end

@@ -6,7 +6,8 @@ A line "MODE BACKEND-PORT SIZE" on standard input says what the connections that
 answered with "MODE word".  `close` passes the backend's end on with close_notify, `cut` without,
 `damage` sends a record that nobody can decrypt in its place, `reset` an RST.  The first SIZE bytes
 from the backend are collected and encrypted as one record.
-For each connection "TLS version new|resumed" is printed, then "END how the client ended it".
+For each connection "TLS version new|resumed" is printed, "SENT bytes" once what came from the backend is
+with the client, then "END how the client ended it".
 """
 
 import select
@@ -46,6 +47,7 @@ def relay(tls, backend, size):
                 if not data:
                     return "backend"
                 tls.sendall(data)
+                say("SENT", str(len(data)))
                 if tls not in ready:
                     continue
         data = tls.recv(65536)
@@ -112,6 +114,7 @@ def main(certificate, key, version=None):
     say("PORT", str(listener.getsockname()[1]))
     while True:
         connection, _ = listener.accept()
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # "SENT" means there
         about = (context, connection, *orders.latest)
         threading.Thread(target=serve, args=about, daemon=True).start()
 
