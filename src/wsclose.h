@@ -465,8 +465,9 @@ int wsc_client_start(wsc_client *client, const wsc_client_config *config, uint64
 wsc_conn *wsc_client_conn(wsc_client *client);
 
 /* Does what can be done now without waiting: advances the phases, reads, writes, keeps the
- * deadlines.  Call it, then take events until WSC_EVENT_NONE, then wsc_client_flush; while it
- * returns true there is more to read at once. */
+ * deadlines.  It reads once, at most 1 MiB, over TLS 64 KiB and 128 records.  Call it, then take
+ * events until WSC_EVENT_NONE, then wsc_client_flush; while it returns true there is more to read
+ * at once. */
 bool wsc_client_step(wsc_client *client, uint64_t now_us);
 
 /* Writes what the program queued since the step; one system call for all of it where the kernel

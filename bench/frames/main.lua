@@ -19,7 +19,7 @@ end
 local ws = assert(wsclose.new(os.getenv "WSCLOSE_URL", {
   retry = { first = false, initial = 0.2, max = 0.2 },
   tls = { ca = os.getenv "WSCLOSE_CA_PEM" },
-  max_messages = 300, max_time = 0.0005,
+  max_messages = 300, max_time = 0.0003,
 }))
 
 local frame = meter("love", ws, cpu_time, wsclose.update)

@@ -46,14 +46,15 @@ local function measure(command, lua)
   words.portless = true
   local program = process.start(words)
   local restart_at = socket.gettime() + BETWEEN_RESTARTS
-  local line
+  local line, why
   repeat
     socket.sleep(0.02)
     if socket.gettime() >= restart_at then
       server:tell "restart the next round"
       restart_at = restart_at + BETWEEN_RESTARTS
     end
-    line = program:look "^%u%u%u.*"
+    line, why = program:look "^%u%u%u.*"
+    if why == "closed" then error(command[1] .. " ended before its time", 0) end
     if line and line ~= "END" then print((line:gsub("^LONGEST ", ""))) end
   until line == "END"
   process.stop_all()

@@ -215,10 +215,10 @@ local function dispatch(self, seconds)
   end
 end
 
--- As many turns as there is something to read for, which end when the messages or the time are used
--- up; the rest is for the next update.  Without a limit of time it is one turn: a peer that sends
--- faster than it is read would keep the program here.  The time runs from the start, for to read and
--- decrypt takes some; where it may wait for the first event, from there: waiting costs none.
+-- Turns while there is more to read, until the messages or the time are used up; the rest is for
+-- the next update.  Without a limit of time it is one turn: a peer that sends faster than the
+-- program reads would keep it here.  The time runs from the start, for reading and decrypting take
+-- some; where it may wait for the first event, from there: waiting costs none.
 local function dispatch_within(self, seconds, budget)
   local left, due = budget.messages, seconds <= 0 and now(self) + budget.time
   repeat

@@ -39,7 +39,7 @@ end
 local module = hosted.module { wait = wait, wake = wake, adopt = adopt }
 
 -- What one update gives at most, unless the program says otherwise: a frame has 16 ms.
-local BUDGET = { max_messages = 1000, max_time = 0.0005 }
+local BUDGET = { max_messages = 1000, max_time = 0.001 }
 
 local new = module.new
 

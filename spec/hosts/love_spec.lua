@@ -34,6 +34,6 @@ describe("wsclose.love", function()
   end)
 
   it("gives each client a budget, unless its options name another", function()
-    start("defaults").program:expect "^DEFAULT 1000 0.0005 GIVEN 1000 0.5$"
+    start("defaults").program:expect "^DEFAULT 1000 0.001 GIVEN 1000 0.5$"
   end)
 end)

@@ -110,7 +110,10 @@ describe("pollfd", function()
 
     ws:close()
     assert_at_rest(ws, "close")
-    step(server)
+    network.wait(function()
+      server:step()
+      return server.connections[1].close
+    end, "the Close")
     assert.is_false(has_work(ws))
     server:tell "close"
     step(server)

@@ -215,8 +215,8 @@ local function behind(version, mode, script, options)
     all[name] = value
   end
   local front = relays[version]
-  front:tell(("%s %d %d"):format(mode, server.port, all.join or 0))
-  all.join = nil
+  front:tell(("%s %d %d %d"):format(mode, server.port, all.join or 0, all.record or 16384))
+  all.join, all.record = nil, nil
   front:expect("^MODE " .. mode)
   local r, time = way.client(url(front.port), all, server)
   return r, server, front, time
@@ -361,12 +361,13 @@ describe("one record of TLS", function()
 end)
 
 describe("much at once", function()
-  it("that is there is read by one update, though a record holds but 16 KiB", function()
+  -- What an update reads where 40 messages of 1004 bytes are there, with the 101 before them.
+  local function bytes_of_one_update(record)
     local frames = wire.frame({ payload = ("x"):rep(1000) }):rep(40)
     local r, server, front = behind("1.3", "close", function(c)
       c:upgrade { body = frames }
       c:stall()
-    end, { join = #frames })
+    end, { join = #frames, record = record })
     r:wait(function()
       return r.ws:info().phase == "handshake"
     end)
@@ -375,7 +376,15 @@ describe("much at once", function()
     end)
     front:expect "^SENT"
     r.ws:update()
-    assert.is_true(#r.messages >= 39)
+    return r.ws:stats().bytes_in
+  end
+
+  it("that is there is read by one update, over several records", function()
+    assert.is_true(bytes_of_one_update() >= 40160)
+  end)
+
+  it("is read by records too: 128 by one update", function()
+    assert.equal(128 * 200, bytes_of_one_update(200))
   end)
 
   it("is read over many updates: 64 KiB at most by each", function()
@@ -389,6 +398,8 @@ describe("much at once", function()
       return r.messages[1]
     end)
     assert.is_true(largest <= 65536)
+    r.ws:close()
+    r:wait_close()
   end)
 
   for _, name in ipairs { "tls12", "tls13" } do

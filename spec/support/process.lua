@@ -103,13 +103,17 @@ end
 --- Looks, without waiting, for a line that matches; lines before it are passed over (and kept in
 --- `lines`).
 ---@param pattern string of Lua
----@return string? ... the captures, or the line; nil: not yet
+---@return string? ... the captures, or the line; nil: not yet, or with "closed" never: it ended
 function Process:look(pattern)
-  while read_line(self, 0) do end -- luacheck: ignore 542
+  local more, why
+  repeat
+    more, why = read_line(self, 0)
+  until not more
   local line = find(self, pattern)
   if line then
     return line:match(pattern)
   end
+  return nil, why
 end
 
 --- The same, and waits for it.

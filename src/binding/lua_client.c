@@ -329,12 +329,9 @@ int wsc_lua_client_wait(lua_State *L) {
 }
 
 const luaL_Reg wsc_lua_client_methods[] = {
-    {"prepare", client_prepare},   {"begin", client_begin},
-    {"attempt", client_attempt},   {"start", client_start},
-    {"turn", client_turn},         {"take", client_take},
-    {"end_turn", client_end_turn}, {"has_more", client_has_more},
-    {"flush", client_flush},       {"pause", client_pause},
-    {"deadline", client_deadline}, {"pollfd", client_pollfd},
-    {"peer", client_peer},         {"wake", client_wake},
-    {NULL, NULL},
+    {"prepare", client_prepare},   {"begin", client_begin},       {"attempt", client_attempt},
+    {"start", client_start},       {"turn", client_turn},         {"take", client_take},
+    {"end_turn", client_end_turn}, {"has_more", client_has_more}, {"flush", client_flush},
+    {"pause", client_pause},       {"deadline", client_deadline}, {"pollfd", client_pollfd},
+    {"peer", client_peer},         {"wake", client_wake},         {NULL, NULL},
 };

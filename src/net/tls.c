@@ -13,8 +13,9 @@
 /* Records without application data that one read goes through before it gives the turn back. */
 enum { TLS_SILENT_RECORDS_MAX = 32 };
 
-/* Of one read, whatever the room: to decrypt a long message at one go would hold up a frame. */
-enum { TLS_READ_MAX = 65536 };
+/* Of one read, whatever there is: to decrypt all of a long message, or of a burst of short ones,
+ * where a record costs more than its bytes, would hold up a frame. */
+enum { TLS_READ_MAX = 65536, TLS_RECORDS_MAX = 128 };
 
 /* ---------------------------------------------------------------- sessions */
 
@@ -128,6 +129,7 @@ static int64_t tls_read(wsc_stream *stream, void *data, size_t size) {
   if (size > TLS_READ_MAX) size = TLS_READ_MAX;
   size_t total = 0;
   int64_t got = 0;
+  int records = 0;
   assert(tls->ready || tls->error != WSC_OK);
   tls->unread = false;
   if (tls->error != WSC_OK) return tls->error;
@@ -137,7 +139,7 @@ static int64_t tls_read(wsc_stream *stream, void *data, size_t size) {
   do {
     got = read_record(tls, (uint8_t *)data + total, size - total);
     if (got > 0) total += (size_t)got;
-  } while (got > 0 && total < size && has_records(tls));
+  } while (got > 0 && total < size && ++records < TLS_RECORDS_MAX && has_records(tls));
   if (got <= 0) forget_errors();
   if (total == 0) return got;
   tls->unread = got <= 0 && got != WSC_AGAIN;

@@ -2,10 +2,10 @@
 
     tls_relay.py CERTIFICATE KEY [1.2]
 
-A line "MODE BACKEND-PORT SIZE" on standard input says what the connections that come next do; it is
+A line "MODE BACKEND-PORT SIZE RECORD" on standard input says what the connections that come next do; it is
 answered with "MODE word".  `close` passes the backend's end on with close_notify, `cut` without,
 `damage` sends a record that nobody can decrypt in its place, `reset` an RST.  The first SIZE bytes
-from the backend are collected and encrypted as one record.
+from the backend are collected, and encrypted as records of RECORD bytes.
 For each connection "TLS version new|resumed" is printed, "SENT bytes" once what came from the backend is
 with the client, then "END how the client ended it".
 """
@@ -36,7 +36,13 @@ def read_backend(backend, size):
     return data
 
 
-def relay(tls, backend, size):
+def send(tls, data, record):
+    for start in range(0, len(data), record):
+        tls.sendall(data[start : start + record])
+    say("SENT", str(len(data)))
+
+
+def relay(tls, backend, size, record):
     """Until one of the two ends; gives who."""
     while True:
         if not tls.pending():
@@ -46,8 +52,7 @@ def relay(tls, backend, size):
                 size = 0
                 if not data:
                     return "backend"
-                tls.sendall(data)
-                say("SENT", str(len(data)))
+                send(tls, data, record)
                 if tls not in ready:
                     continue
         data = tls.recv(65536)
@@ -69,7 +74,7 @@ def end(tls, mode):
     raw.close()
 
 
-def serve(context, connection, mode, backend_port, size):
+def serve(context, connection, mode, backend_port, size, record):
     how = "close_notify"
     backend = None
     try:
@@ -77,7 +82,7 @@ def serve(context, connection, mode, backend_port, size):
         say("TLS", tls.version(), "resumed" if tls.session_reused else "new")
         backend = socket.create_connection(("127.0.0.1", backend_port))
         backend.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, BUFFER)
-        if relay(tls, backend, size) == "backend":
+        if relay(tls, backend, size, record) == "backend":
             how = "after us"
             end(tls, mode)
     except (OSError, ValueError) as error:
@@ -95,8 +100,8 @@ class Orders(threading.Thread):
 
     def run(self):
         for line in sys.stdin:
-            mode, port, size = line.split()
-            self.latest = (mode, int(port), int(size))
+            mode, *numbers = line.split()
+            self.latest = (mode, *map(int, numbers))
             say("MODE", mode)
 
 
