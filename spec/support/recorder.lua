@@ -111,6 +111,18 @@ function Recorder:wait_message()
   end, "on_message")
 end
 
+--- Waits for the first message.
+---@return integer bytes the most that one update read meanwhile
+function Recorder:largest_read()
+  local before, largest = self.ws:stats().bytes_in, 0
+  self:wait(function()
+    local bytes_in = self.ws:stats().bytes_in
+    largest, before = math.max(largest, bytes_in - before), bytes_in
+    return self.messages[1]
+  end, "on_message")
+  return largest
+end
+
 --- Waits for the n-th on_close.
 ---@param count? integer default 1
 ---@return {code: integer, reason: string, info: table}
