@@ -159,10 +159,11 @@ typedef struct wsc_deflate_tuning {
                         512 without */
 } wsc_deflate_tuning;
 
-/* Everything counts from 1; 0 takes the default given in wsc_config_init. */
+/* Everything counts from 1; 0 takes the default given in wsc_config_init, which for a frame is the
+ * message's. */
 typedef struct wsc_limits {
   size_t message_size_max;    /* bytes after inflating */
-  size_t frame_size_max;      /* bytes on the wire */
+  size_t frame_size_max;      /* bytes on the wire; compressed, a sixteenth more */
   size_t fragments_max;       /* frames of one message */
   size_t header_size_max;     /* bytes of the handshake answer's head */
   size_t send_queue_size_max; /* bytes not yet taken by wsc_conn_output_done */
@@ -190,15 +191,16 @@ typedef struct wsc_config {
 
   wsc_limits limits;
   uint32_t handshake_timeout_ms; /* 0: none, as everywhere below */
-  uint32_t close_timeout_ms;
+  uint32_t drain_timeout_ms; /* for what was sent before the Close, as long as bytes leave */
+  uint32_t close_timeout_ms; /* from when the Close has left, or from the last byte that left */
   uint32_t linger_ms;
   uint32_t ping_interval_ms;
   uint32_t ping_timeout_ms;
   bool trace; /* give WSC_EVENT_FRAME for each frame, both ways */
 } wsc_config;
 
-/* Fills in the defaults of the contract: timeouts 5/5/2 s, keepalive 20/20 s, limits 16 MiB / 16
- * MiB / 65536 / 16 KiB / 16 MiB, require_protocol, zlib's defaults.  No extension is offered until
+/* Fills in the defaults of the contract: timeouts 5/30/5/2 s, keepalive 20/20 s, limits 16 MiB / as
+ * the message / 262144 / 16 KiB / 16 MiB, require_protocol, zlib's defaults.  No extension is offered until
  * one is listed. */
 void wsc_config_init(wsc_config *config, const wsc_platform *platform);
 
@@ -267,12 +269,13 @@ typedef struct wsc_close_info {
   bool clean;  /* both Close frames went their way and TCP ended as it should */
   bool opened; /* WSC_EVENT_OPEN was given */
   wsc_by by;
-  wsc_close_frame sent, received;
+  wsc_close_frame sent, received; /* sent: as far as known it has left */
   int error;              /* WSC_OK or the first error */
   wsc_phase phase;        /* of the error */
   const char *error_text; /* a sentence, or NULL */
   int proxy_status;       /* HTTP status of a proxy that opened no way, or 0 */
   size_t undelivered; /* payload bytes of messages that were taken by send and not wholly written */
+  uint64_t dropped;   /* messages that had come and the program had not taken */
 } wsc_close_info;
 
 /* The handshake's answer.  `status` is 0 until its head is complete. */
@@ -341,8 +344,9 @@ size_t wsc_conn_output_size(const wsc_conn *conn);
 /* The transport is to be closed now; no byte will be read or written any more. */
 bool wsc_conn_finished(const wsc_conn *conn);
 
-/* Tells the time; gives the next deadline, or WSC_NEVER.  The first call starts the handshake's
- * timer. */
+/* Tells the time, and that all that came until then was handed in; gives the next deadline, or
+ * WSC_NEVER.  The first call starts the handshake's timer.  A deadline counts once all input is
+ * parsed: WSC_EVENT_NONE was given. */
 uint64_t wsc_conn_tick(wsc_conn *conn, uint64_t now_us);
 
 /* The same deadline without telling the time; 0: a timer was asked for (by close, ping, a Close
@@ -352,13 +356,17 @@ uint64_t wsc_conn_deadline(const wsc_conn *conn);
 /* Program side.  The next event; *event is filled in.  Returns event->type. */
 wsc_event_type wsc_conn_next_event(wsc_conn *conn, wsc_event *event);
 
-/* Queues a message.  opcode 1 (text, checked: WSC_ERR_UTF8) or 2.  WSC_ERR_STATE unless open,
- * WSC_ERR_BUSY when the queue would pass its limit, WSC_ERR_TOO_BIG never: a message that fits the
- * queue may be sent. */
+/* Queues a message.  opcode 1 (text, checked: WSC_ERR_UTF8) or 2.  WSC_ERR_STATE unless open;
+ * WSC_ERR_BUSY when the queue would pass its limit now, WSC_ERR_TOO_BIG when the message alone
+ * would (wsc_conn_send_max); WSC_ERR_MEMORY.  After an error nothing has happened, and the same
+ * call may be made again. */
 enum { WSC_SEND_UNCOMPRESSED = 1 };
 int wsc_conn_send(wsc_conn *conn, int opcode, const void *data, size_t size, unsigned flags);
 
-/* One piece of a message; the first names the opcode, `fin` ends it.  Messages do not interleave:
+/* Bytes that the queue holds at the most: the longest message that can be sent. */
+size_t wsc_conn_send_max(const wsc_conn *conn);
+
+/* One piece of a message, as wsc_conn_send; the first names the opcode, `fin` ends it.  Messages do not interleave:
  * WSC_ERR_STATE for wsc_conn_send meanwhile.  A piece of text may end within a character. */
 int wsc_conn_send_fragment(wsc_conn *conn, int opcode, const void *data, size_t size, bool fin);
 
@@ -369,9 +377,6 @@ int wsc_conn_ping(wsc_conn *conn, const void *data, size_t size);
  * 123 (asserted). WSC_ERR_UTF8 for a reason that is not UTF-8.  While connecting it cancels.
  * Repeated calls do nothing. */
 int wsc_conn_close(wsc_conn *conn, unsigned code, const char *reason, size_t size);
-
-/* Stops keepalive while the program does not read, so that a paused peer is not taken for dead. */
-void wsc_conn_pause(wsc_conn *conn, bool paused);
 
 wsc_state wsc_conn_state(const wsc_conn *conn);
 const wsc_close_info *wsc_conn_close_info(const wsc_conn *conn);

@@ -10,11 +10,11 @@ void wsc_config_init(wsc_config *config, const wsc_platform *platform) {
       .require_protocol = true,
       .deflate = {.level = -1, .mem_level = 8, .threshold = -1},
       .limits = {.message_size_max = 16u << 20,
-                 .frame_size_max = 16u << 20,
-                 .fragments_max = 65536,
+                 .fragments_max = 262144,
                  .header_size_max = 16u << 10,
                  .send_queue_size_max = 16u << 20},
       .handshake_timeout_ms = 5000,
+      .drain_timeout_ms = 30000,
       .close_timeout_ms = 5000,
       .linger_ms = 2000,
       .ping_interval_ms = 20000,
@@ -26,7 +26,7 @@ static wsc_limits fill_limits(wsc_limits limits) {
   wsc_config defaults;
   wsc_config_init(&defaults, NULL);
   if (!limits.message_size_max) limits.message_size_max = defaults.limits.message_size_max;
-  if (!limits.frame_size_max) limits.frame_size_max = defaults.limits.frame_size_max;
+  if (!limits.frame_size_max) limits.frame_size_max = limits.message_size_max;
   if (!limits.fragments_max) limits.fragments_max = defaults.limits.fragments_max;
   if (!limits.header_size_max) limits.header_size_max = defaults.limits.header_size_max;
   if (!limits.send_queue_size_max) limits.send_queue_size_max = defaults.limits.send_queue_size_max;
@@ -38,18 +38,22 @@ static void init_conn(wsc_conn *conn, const wsc_config *config) {
       .platform = config->platform,
       .limits = fill_limits(config->limits),
       .handshake_timeout_ms = config->handshake_timeout_ms,
+      .drain_timeout_ms = config->drain_timeout_ms,
       .close_timeout_ms = config->close_timeout_ms,
       .linger_ms = config->linger_ms,
       .ping_interval_ms = config->ping_interval_ms,
       .ping_timeout_ms = config->ping_timeout_ms,
       .server = config->server,
       .parsed = true,
+      .end_error = WSC_AGAIN,
       .handshake_timer = WSC_TIMER_WANTED,
+      .drain_timer = WSC_TIMER_OFF,
       .close_timer = WSC_TIMER_OFF,
       .linger_timer = WSC_TIMER_OFF,
       .ping_timer = WSC_TIMER_OFF,
       .pong_timer = WSC_TIMER_OFF,
       .idle_timer = WSC_TIMER_OFF,
+      .connect_at_us = WSC_NEVER,
       .stats = {.rtt_us = WSC_NEVER},
   };
   wsc_buf_init(&conn->input, conn->platform);
@@ -99,7 +103,7 @@ void wsc_conn_free(wsc_conn *conn) {
   wsc_queue_free(&conn->queue);
   wsc_buf_drop(&conn->input);
   free_trace(conn);
-  wsc_release(platform, conn->pong);
+  wsc_release(platform, conn->late_pong);
   wsc_release(platform, conn->error_text);
   wsc_release(platform, conn->end_text);
   wsc_release(platform, conn->sent_reason);
@@ -111,8 +115,8 @@ void wsc_conn_free(wsc_conn *conn) {
 /* ---------------------------------------------------------------- wire side, out */
 
 const uint8_t *wsc_conn_output(wsc_conn *conn, size_t *size) {
-  wsc_conn_flush_pong(conn);
-  *size = conn->finished ? 0 : wsc_buf_size(&conn->queue.buf);
+  wsc_conn_queue_late_pong(conn);
+  *size = wsc_conn_is_closed(conn) ? 0 : wsc_buf_size(&conn->queue.buf);
   return wsc_buf_data(&conn->queue.buf);
 }
 
@@ -121,7 +125,7 @@ void wsc_conn_output_done(wsc_conn *conn, size_t n) {
   wsc_queue_done(&conn->queue, n);
   conn->stats.messages_started = conn->queue.messages_started;
   conn->stats.bytes_out += n;
-  conn->moved = true;
+  wsc_conn_note_output(conn);
   /* the handshake is out: many connections that are being made hold one such block each */
   if (conn->state == WSC_CONNECTING && wsc_buf_size(&conn->queue.buf) == 0)
     wsc_buf_free(&conn->queue.buf);
@@ -129,37 +133,56 @@ void wsc_conn_output_done(wsc_conn *conn, size_t n) {
 }
 
 size_t wsc_conn_output_size(const wsc_conn *conn) {
-  if (conn->finished) return 0;
+  if (wsc_conn_is_closed(conn)) return 0;
   size_t size = wsc_buf_size(&conn->queue.buf);
-  /* one pong at a time: the pending one follows when the one in the queue has begun to leave */
-  if (conn->pong_pending && conn->queue.pongs == 0)
-    size += wsc_frame_head_size(conn->pong_size, !conn->server) + conn->pong_size;
+  if (conn->late_pong)
+    size += wsc_frame_head_size(conn->late_pong->size, !conn->server) + conn->late_pong->size;
   return size;
 }
 
-int wsc_conn_queue_frame(wsc_conn *conn, const wsc_frame *frame, const void *payload) {
-  int result = wsc_queue_frame(&conn->queue, frame, payload);
-  if (result != WSC_OK) return result;
+/* The room and the mask for the frame are there. */
+static void put_frame(wsc_conn *conn, const wsc_frame *frame, const void *payload) {
+  wsc_queue_put(&conn->queue, frame, payload);
   conn->stats.frames_out++;
   wsc_conn_trace(conn, true, frame, payload);
+}
+
+int wsc_conn_queue_frame(wsc_conn *conn, const wsc_frame *frame, const void *payload) {
+  wsc_frame masked = *frame;
+  if (!wsc_queue_reserve(&conn->queue, frame->size, masked.key)) return WSC_ERR_MEMORY;
+  put_frame(conn, &masked, payload);
   return WSC_OK;
 }
 
-bool wsc_conn_keep_ping(wsc_conn *conn, const uint8_t *payload, size_t size) {
-  if (!conn->pong) conn->pong = wsc_alloc(conn->platform, WSC_CONTROL_PAYLOAD_MAX, 1);
-  if (!conn->pong) return false;
-  if (size) memcpy(conn->pong, payload, size);
-  conn->pong_size = (uint8_t)size;
-  conn->pong_pending = true;
+/* Pongs that wait to be written.  A peer that pings and does not read costs no more than these and
+ * one: RFC 6455 5.5.3 lets us leave out all but the latest. */
+#define PONGS_MAX 64
+
+static bool queue_pong(wsc_conn *conn, const uint8_t *payload, size_t size) {
+  wsc_frame frame = {.fin = true, .opcode = WSC_OP_PONG, .size = size};
+  return conn->queue.pongs < PONGS_MAX && wsc_conn_queue_frame(conn, &frame, payload) == WSC_OK;
+}
+
+static void drop_late_pong(wsc_conn *conn) {
+  wsc_release(conn->platform, conn->late_pong);
+  conn->late_pong = NULL;
+}
+
+bool wsc_conn_answer_ping(wsc_conn *conn, const uint8_t *payload, size_t size) {
+  if (!conn->late_pong && queue_pong(conn, payload, size)) return true;
+  if (!conn->late_pong) conn->late_pong = wsc_alloc(conn->platform, 1, sizeof *conn->late_pong);
+  if (!conn->late_pong) return false;
+  conn->late_pong->size = (uint8_t)size;
+  if (size) memcpy(conn->late_pong->payload, payload, size);
   return true;
 }
 
-/* RFC 6455 5.5.3: only the latest of several pings need be answered, so a flood of them costs one
- * slot. */
-void wsc_conn_flush_pong(wsc_conn *conn) {
-  if (!conn->pong_pending || conn->queue.pongs > 0 || conn->finished) return;
-  wsc_frame frame = {.fin = true, .opcode = WSC_OP_PONG, .size = conn->pong_size};
-  if (wsc_conn_queue_frame(conn, &frame, conn->pong) == WSC_OK) conn->pong_pending = false;
+void wsc_conn_queue_late_pong(wsc_conn *conn) {
+  if (!conn->late_pong) return;
+  /* nothing follows a Close */
+  bool over = conn->state != WSC_OPEN;
+  if (over || queue_pong(conn, conn->late_pong->payload, conn->late_pong->size))
+    drop_late_pong(conn);
 }
 
 /* Tracing is for looking on: without memory a record is left out and the connection goes on. */
@@ -182,104 +205,94 @@ void wsc_conn_trace(wsc_conn *conn, bool outgoing, const wsc_frame *frame, const
 
 /* ---------------------------------------------------------------- sending */
 
-/* A failure inside a message leaves the peer's view of it broken: the connection cannot go on. */
-static int broken_send(wsc_conn *conn, int error) {
-  wsc_conn_fail(conn, error, WSC_PHASE_OPEN, "no memory to send a message");
-  return error;
-}
-
+/* What may fail comes first, so that nothing has happened where it does: room and mask are there
+ * before the compressor, which cannot go back, takes a byte. */
 static int send_data(wsc_conn *conn, wsc_frame frame, const void *data, size_t size,
                      bool compress) {
-  size_t size_before = size;
+  size_t given = size;
+  size_t most = compress ? wsc_deflate_bound(conn->deflate, size) : size;
+  if (!wsc_queue_reserve(&conn->queue, most, frame.key)) return WSC_ERR_MEMORY;
   if (compress) {
     wsc_buf *scratch = wsc_deflate_scratch(conn->deflate);
     if (!scratch) return WSC_ERR_MEMORY;
     int result = wsc_deflate_compress(conn->deflate, scratch, data, size, frame.fin);
-    if (result != WSC_OK) return broken_send(conn, result);
+    if (result != WSC_OK) return result;
     data = wsc_buf_data(scratch);
     size = wsc_buf_size(scratch);
   }
   frame.size = size;
-  int result = wsc_conn_queue_frame(conn, &frame, data);
-  if (result != WSC_OK) return compress ? broken_send(conn, result) : result;
-  conn->fragment_written = true;
-  conn->stats.payload_out += size_before;
+  put_frame(conn, &frame, data);
+  conn->stats.payload_out += given;
   conn->stats.wire_out += size;
   return WSC_OK;
 }
 
-static bool queue_has_room(const wsc_conn *conn, size_t size) {
-  size_t held = wsc_buf_size(&conn->queue.buf);
-  return held <= conn->limits.send_queue_size_max &&
-         size <= conn->limits.send_queue_size_max - held;
+static int check_room(const wsc_conn *conn, size_t size) {
+  size_t max = conn->limits.send_queue_size_max, held = wsc_buf_size(&conn->queue.buf);
+  if (conn->state != WSC_OPEN) return WSC_ERR_STATE;
+  if (size > max) return WSC_ERR_TOO_BIG;
+  return held > max || size > max - held ? WSC_ERR_BUSY : WSC_OK;
+}
+
+size_t wsc_conn_send_max(const wsc_conn *conn) {
+  return conn->limits.send_queue_size_max;
 }
 
 int wsc_conn_send(wsc_conn *conn, int opcode, const void *data, size_t size, unsigned flags) {
   assert(opcode == WSC_OP_TEXT || opcode == WSC_OP_BINARY);
-  if (conn->state != WSC_OPEN || conn->fragmenting) return WSC_ERR_STATE;
-  if (!queue_has_room(conn, size)) return WSC_ERR_BUSY;
+  int result = check_room(conn, size);
+  if (conn->sending != WSC_SEND_WHOLE) return WSC_ERR_STATE;
+  if (result != WSC_OK) return result;
   if (opcode == WSC_OP_TEXT && !wsc_utf8_valid(data, size)) return WSC_ERR_UTF8;
   bool compress = conn->deflate && !(flags & WSC_SEND_UNCOMPRESSED) &&
                   wsc_deflate_worth(conn->deflate, data, size);
   wsc_frame frame = {.fin = true, .rsv = compress ? 4 : 0, .opcode = (uint8_t)opcode};
-  int result = send_data(conn, frame, data, size, compress);
+  result = send_data(conn, frame, data, size, compress);
   if (result == WSC_OK) conn->stats.messages_out++;
   return result;
 }
 
-static bool check_fragment(wsc_conn *conn, const void *data, size_t size, bool fin) {
-  if (conn->fragment_opcode != WSC_OP_TEXT) return true;
-  wsc_utf8_state state = wsc_utf8_check(conn->fragment_utf8, data, size);
-  if (state == WSC_UTF8_REJECT || (fin && state != WSC_UTF8_ACCEPT)) return false;
-  conn->fragment_utf8 = state;
-  return true;
-}
-
-static void begin_fragments(wsc_conn *conn, int opcode) {
-  conn->fragmenting = true;
-  conn->fragment_written = false;
-  conn->fragment_opcode = (uint8_t)opcode;
-  conn->fragment_utf8 = WSC_UTF8_ACCEPT;
-  conn->fragment_compressed = conn->deflate != NULL;
+/* The state of the text behind one more piece. */
+static wsc_utf8_state check_fragment(wsc_utf8_state state, int opcode, const void *data,
+                                     size_t size, bool fin) {
+  if (opcode != WSC_OP_TEXT) return WSC_UTF8_ACCEPT;
+  state = wsc_utf8_check(state, data, size);
+  return fin && state != WSC_UTF8_ACCEPT ? WSC_UTF8_REJECT : state;
 }
 
 int wsc_conn_send_fragment(wsc_conn *conn, int opcode, const void *data, size_t size, bool fin) {
   assert(opcode == WSC_OP_TEXT || opcode == WSC_OP_BINARY);
-  if (conn->state != WSC_OPEN) return WSC_ERR_STATE;
-  if (!queue_has_room(conn, size)) return WSC_ERR_BUSY;
-  bool first = !conn->fragmenting;
-  if (first) begin_fragments(conn, opcode);
-  if (!check_fragment(conn, data, size, fin)) {
-    if (first) conn->fragmenting = false;
-    return WSC_ERR_UTF8;
-  }
-  if (size == 0 && !fin) return WSC_OK;
-  bool begun = conn->fragment_written;
-  wsc_frame frame = {.fin = fin,
-                     .rsv = conn->fragment_compressed && !begun ? 4 : 0,
-                     .opcode = begun ? WSC_OP_CONTINUATION : conn->fragment_opcode};
-  int result = send_data(conn, frame, data, size, conn->fragment_compressed);
+  int result = check_room(conn, size);
   if (result != WSC_OK) return result;
-  conn->fragmenting = !fin;
+  bool begun = conn->sending != WSC_SEND_WHOLE, continued = conn->sending == WSC_SEND_CONTINUED;
+  if (begun) opcode = conn->fragment_opcode;
+  wsc_utf8_state utf8 =
+      check_fragment(begun ? conn->fragment_utf8 : WSC_UTF8_ACCEPT, opcode, data, size, fin);
+  if (utf8 == WSC_UTF8_REJECT) return WSC_ERR_UTF8;
+  bool compress = conn->deflate != NULL, written = size > 0 || fin;
+  wsc_frame frame = {.fin = fin,
+                     .rsv = compress && !continued ? 4 : 0,
+                     .opcode = continued ? WSC_OP_CONTINUATION : (uint8_t)opcode};
+  if (written) result = send_data(conn, frame, data, size, compress);
+  if (result != WSC_OK) return result;
+  conn->sending = fin ? WSC_SEND_WHOLE : written || continued ? WSC_SEND_CONTINUED : WSC_SEND_BEGUN;
+  conn->fragment_opcode = (uint8_t)opcode;
+  conn->fragment_utf8 = utf8;
   if (fin) conn->stats.messages_out++;
   return WSC_OK;
 }
 
 int wsc_conn_ping(wsc_conn *conn, const void *data, size_t size) {
   assert(size <= WSC_CONTROL_PAYLOAD_MAX);
-  if (conn->state != WSC_OPEN) return WSC_ERR_STATE;
-  if (!queue_has_room(conn, size)) return WSC_ERR_BUSY;
+  int result = check_room(conn, size);
+  if (result != WSC_OK) return result;
   wsc_frame frame = {.fin = true, .opcode = WSC_OP_PING, .size = size};
-  int result = wsc_conn_queue_frame(conn, &frame, data);
+  result = wsc_conn_queue_frame(conn, &frame, data);
   if (result == WSC_OK) wsc_conn_note_ping(conn, data, size);
   return result;
 }
 
 /* ---------------------------------------------------------------- looking on */
-
-void wsc_conn_pause(wsc_conn *conn, bool paused) {
-  conn->paused = paused;
-}
 
 wsc_state wsc_conn_state(const wsc_conn *conn) {
   return conn->state;

@@ -2,6 +2,7 @@
 #include "conn.h"
 
 #include <assert.h>
+#include <stdio.h>
 #include <string.h>
 
 void wsc_conn_set_error(wsc_conn *conn, int error, wsc_phase phase, const char *text) {
@@ -19,30 +20,40 @@ static char *keep_reason(wsc_conn *conn, const char *reason, size_t size, uint8_
   return copy;
 }
 
-bool wsc_conn_queue_close(wsc_conn *conn, unsigned code, const char *reason, size_t size) {
+static bool queue_close(wsc_conn *conn, unsigned code, const char *reason, size_t size) {
   uint8_t payload[WSC_CONTROL_PAYLOAD_MAX] = {0};
   wsc_frame frame = {.fin = true, .opcode = WSC_OP_CLOSE};
   size_t payload_size = wsc_close_write(payload, code, reason, size);
   frame.size = payload_size;
   if (wsc_conn_queue_frame(conn, &frame, payload) != WSC_OK) return false;
-  conn->close_sent = true;
   conn->sent_code = (uint16_t)(code ? code : WSC_CLOSE_NO_STATUS);
   size_t reason_size = payload_size > 2 ? payload_size - 2 : 0;
   conn->sent_reason = keep_reason(conn, reason, reason_size, &conn->sent_reason_size);
   conn->state = WSC_CLOSING;
-  conn->pong_pending = false;
   wsc_conn_start_timer(conn, &conn->close_timer);
+  wsc_conn_start_timer(conn, &conn->drain_timer);
   return true;
 }
 
 /* What waits behind the frame in flight gives way to the Close. */
 static bool close_at_once(wsc_conn *conn, unsigned code, const char *reason, size_t size) {
   wsc_queue_drop(&conn->queue);
-  return wsc_conn_queue_close(conn, code, reason, size);
+  return queue_close(conn, code, reason, size);
+}
+
+wsc_phase wsc_conn_phase(const wsc_conn *conn) {
+  switch (conn->state) {
+  case WSC_CONNECTING:
+    return WSC_PHASE_HANDSHAKE;
+  case WSC_OPEN:
+    return WSC_PHASE_OPEN;
+  default:
+    return WSC_PHASE_CLOSE;
+  }
 }
 
 void wsc_conn_fail(wsc_conn *conn, int error, wsc_phase phase, const char *text) {
-  if (conn->finished || conn->reading == WSC_READ_NOTHING) return;
+  if (conn->reading >= WSC_READ_NOTHING) return;
   wsc_conn_set_error(conn, error, phase, text);
   conn->reading = WSC_READ_NOTHING;
   unsigned code = wsc_error_close_code(error);
@@ -50,7 +61,7 @@ void wsc_conn_fail(wsc_conn *conn, int error, wsc_phase phase, const char *text)
     wsc_conn_finish(conn);
     return;
   }
-  if (!conn->close_sent) {
+  if (!conn->sent_code) {
     if (!close_at_once(conn, code, text, strlen(text))) {
       wsc_conn_finish(conn);
       return;
@@ -82,23 +93,33 @@ void wsc_conn_mandatory(wsc_conn *conn, const char *missing) {
   if (!close_at_once(conn, conn->fail_code, missing, size)) wsc_conn_finish(conn);
 }
 
+/* RFC 6455 7.4.1, 7.4.2, 5.5.1: a Close that may not be sent as it came. */
+static void fail_close(wsc_conn *conn, int error, unsigned code, size_t size) {
+  char text[96];
+  if (error == WSC_ERR_UTF8)
+    snprintf(text, sizeof text, "the reason in the peer's Close frame (%u) is not valid UTF-8",
+             code);
+  else if (size == 1)
+    snprintf(text, sizeof text, "the peer's Close frame has a body of one byte");
+  else
+    snprintf(text, sizeof text, "the peer's Close frame carries %u, a code that may not travel",
+             code);
+  wsc_conn_fail(conn, error, wsc_conn_phase(conn), text);
+}
+
 void wsc_conn_got_close(wsc_conn *conn, const uint8_t *payload, size_t size) {
   const char *reason;
   size_t reason_size;
   unsigned code;
   int result = wsc_close_parse(payload, size, &code, &reason, &reason_size);
+  if (size != 1) conn->received_code = (uint16_t)code;
   if (result != WSC_OK) {
-    const char *text = result == WSC_ERR_UTF8
-                           ? "the reason in the peer's Close frame is not valid UTF-8"
-                           : "the peer's Close frame carries no code that may travel";
-    wsc_conn_fail(conn, result, conn->close_sent ? WSC_PHASE_CLOSE : WSC_PHASE_OPEN, text);
+    fail_close(conn, result, code, size);
     return;
   }
-  conn->close_received = true;
-  conn->received_code = (uint16_t)code;
   conn->received_reason = keep_reason(conn, reason, reason_size, &conn->received_reason_size);
   conn->reading = WSC_READ_NOTHING;
-  if (!conn->close_sent &&
+  if (!conn->sent_code &&
       !close_at_once(conn, code == WSC_CLOSE_NO_STATUS ? 0 : code, reason, reason_size)) {
     wsc_conn_finish(conn);
     return;
@@ -116,13 +137,13 @@ int wsc_conn_close(wsc_conn *conn, unsigned code, const char *reason, size_t siz
   assert(code == 0 ? size == 0 : wsc_close_code_sendable(code));
   assert(size <= WSC_REASON_MAX);
   if (!wsc_utf8_valid(reason, size)) return WSC_ERR_UTF8;
-  if (conn->finished || conn->close_sent) return WSC_OK;
+  if (wsc_conn_is_closed(conn) || conn->sent_code) return WSC_OK;
   if (conn->state == WSC_CONNECTING) {
     cancel(conn);
     return WSC_OK;
   }
-  wsc_conn_flush_pong(conn);
-  if (!wsc_conn_queue_close(conn, code, reason, size)) {
+  wsc_conn_queue_late_pong(conn);
+  if (!queue_close(conn, code, reason, size)) {
     wsc_conn_fail(conn, WSC_ERR_MEMORY, WSC_PHASE_CLOSE, "no memory to close");
     return WSC_ERR_MEMORY;
   }
@@ -132,11 +153,10 @@ int wsc_conn_close(wsc_conn *conn, unsigned code, const char *reason, size_t siz
 }
 
 void wsc_conn_settle(wsc_conn *conn) {
-  if (conn->state != WSC_CLOSING || conn->finished) return;
-  if (conn->reading != WSC_READ_NOTHING || wsc_buf_size(&conn->queue.buf) > 0) return;
-  /* RFC 6455 7.1.1: the server closes TCP first, so that it is not the one left in TIME_WAIT's
-   * favour */
-  if (conn->server || conn->input_ended) {
+  if (conn->state != WSC_CLOSING || conn->reading != WSC_READ_NOTHING) return;
+  if (wsc_buf_size(&conn->queue.buf) > 0) return;
+  /* RFC 6455 7.1.1: the server closes TCP first, and so it is the one that holds TIME_WAIT */
+  if (conn->server || wsc_conn_input_ended(conn)) {
     wsc_conn_finish(conn);
     return;
   }
@@ -147,15 +167,13 @@ void wsc_conn_settle(wsc_conn *conn) {
 /* ---------------------------------------------------------------- the transport's end */
 
 void wsc_conn_input_eof(wsc_conn *conn) {
-  if (conn->input_ended) return;
-  conn->input_ended = true;
+  if (wsc_conn_input_ended(conn)) return;
   conn->parsed = false;
   conn->end_error = WSC_OK;
 }
 
 void wsc_conn_abort(wsc_conn *conn, int error, wsc_phase phase, const char *text) {
-  if (conn->finished || conn->end_error != WSC_OK) return;
-  conn->input_ended = true;
+  if (wsc_conn_is_closed(conn) || conn->end_error < WSC_AGAIN) return;
   conn->parsed = false;
   conn->end_error = error;
   conn->end_phase = phase;
@@ -173,14 +191,13 @@ static void set_end_error(wsc_conn *conn) {
     wsc_conn_set_error(conn, WSC_ERR_EOF, WSC_PHASE_HANDSHAKE,
                        "the server ended the connection during the handshake");
   } else {
-    wsc_conn_set_error(conn, WSC_ERR_EOF,
-                       conn->state == WSC_OPEN ? WSC_PHASE_OPEN : WSC_PHASE_CLOSE,
+    wsc_conn_set_error(conn, WSC_ERR_EOF, wsc_conn_phase(conn),
                        "the connection ended without a Close frame from the peer");
   }
 }
 
 void wsc_conn_end(wsc_conn *conn) {
-  if (conn->finished) return;
+  if (wsc_conn_is_closed(conn)) return;
   if (conn->reading != WSC_READ_NOTHING) {
     set_end_error(conn);
   } else if (conn->end_error == WSC_OK && wsc_buf_size(&conn->queue.buf) > 0) {
@@ -196,78 +213,96 @@ static bool handshake_refused(int error) {
 }
 
 static wsc_by find_by(const wsc_conn *conn) {
-  if (conn->close_received && !conn->we_began) return WSC_BY_PEER;
   if (conn->we_began || conn->fail_code) return WSC_BY_CLIENT;
-  if (conn->error == WSC_ERR_HTTP) return WSC_BY_PEER;
+  if (conn->received_code || conn->error == WSC_ERR_HTTP) return WSC_BY_PEER;
   return handshake_refused(conn->error) ? WSC_BY_CLIENT : WSC_BY_NETWORK;
 }
 
-static void report_code(wsc_conn *conn, wsc_close_info *info) {
-  bool ours = conn->fail_code != 0;
-  const wsc_close_frame *frame = ours ? &info->sent : &info->received;
+static bool tls_failed(const wsc_conn *conn) {
+  return conn->error_phase == WSC_PHASE_TLS &&
+         (conn->error == WSC_ERR_TLS || conn->error == WSC_ERR_CERTIFICATE);
+}
+
+static void report_code(const wsc_conn *conn, wsc_close_info *info) {
   info->reason = "";
-  if (frame->present) {
-    info->code = frame->code;
-    info->reason = frame->reason;
-    info->reason_size = frame->reason_size;
+  if (conn->fail_code) {
+    info->code = conn->fail_code;
+    if (conn->sent_reason) info->reason = conn->sent_reason;
+    info->reason_size = conn->sent_reason_size;
+  } else if (info->received.present) {
+    info->code = info->received.code;
+    info->reason = info->received.reason;
+    info->reason_size = info->received.reason_size;
   } else {
-    info->code = conn->error_phase == WSC_PHASE_TLS &&
-                         (conn->error == WSC_ERR_TLS || conn->error == WSC_ERR_CERTIFICATE)
-                     ? WSC_CLOSE_TLS_HANDSHAKE
-                     : WSC_CLOSE_ABNORMAL;
+    info->code = tls_failed(conn) ? WSC_CLOSE_TLS_HANDSHAKE : WSC_CLOSE_ABNORMAL;
   }
 }
 
-static wsc_close_frame report_frame(bool present, unsigned code, const char *reason, size_t size) {
+static wsc_close_frame report_frame(unsigned code, const char *reason, size_t size) {
   return (wsc_close_frame){
-      .present = present, .code = code, .reason = reason ? reason : "", .reason_size = size};
+      .present = code != 0, .code = code, .reason = reason ? reason : "", .reason_size = size};
 }
 
-static void fill_info(wsc_conn *conn) {
+/* A Close stands behind all else: it has left if the queue is empty. */
+static void fill_info(wsc_conn *conn, bool left) {
   wsc_close_info *info = &conn->info;
-  bool flushed = wsc_buf_size(&conn->queue.buf) == 0;
   uint64_t undelivered = wsc_queue_undelivered(&conn->queue);
+  bool broken = wsc_error_close_code(conn->error) != 0;
   *info = (wsc_close_info){.opened = conn->opened, .proxy_status = conn->proxy_status};
-  info->sent =
-      report_frame(conn->close_sent, conn->sent_code, conn->sent_reason, conn->sent_reason_size);
-  info->received = report_frame(conn->close_received, conn->received_code, conn->received_reason,
-                                conn->received_reason_size);
+  info->sent = report_frame(left ? conn->sent_code : 0, conn->sent_reason, conn->sent_reason_size);
+  info->received =
+      report_frame(conn->received_code, conn->received_reason, conn->received_reason_size);
   report_code(conn, info);
-  info->clean = conn->close_sent && conn->close_received && flushed;
+  info->clean = info->sent.present && info->received.present && !broken;
   info->by = find_by(conn);
   info->error = conn->error == WSC_ERR_CANCELLED ? WSC_OK : conn->error;
   info->phase = conn->error_phase;
   info->error_text = info->error == WSC_OK ? NULL : conn->error_text;
   if (info->error != WSC_OK && !info->error_text) info->error_text = wsc_error_name(info->error);
   info->undelivered = undelivered < SIZE_MAX ? (size_t)undelivered : SIZE_MAX;
+  info->dropped = conn->dropped;
 }
 
-static void keep_body(wsc_conn *conn) {
-  uint8_t *body = wsc_buf_data(&conn->input);
-  size_t have = wsc_buf_size(&conn->input), size = have < conn->body_left ? have : conn->body_left;
-  bool complete;
-  if (conn->body_chunked) size = wsc_http_dechunk(body, body, size, &complete);
-  conn->response.body = body;
-  conn->response.body_size = size;
-}
-
-void wsc_conn_finish(wsc_conn *conn) {
-  if (conn->finished) return;
-  if (conn->refused) keep_body(conn);
-  fill_info(conn); /* over what only a living connection needs */
-  conn->finished = true;
+static void finish(wsc_conn *conn, bool left) {
+  if (wsc_conn_is_closed(conn)) return;
+  if (conn->reading == WSC_READ_BODY) wsc_conn_keep_body(conn);
+  fill_info(conn, left && wsc_buf_size(&conn->queue.buf) == 0); /* over what only a living
+                                                                   connection needs */
   conn->reading = WSC_READ_NOTHING;
   conn->state = WSC_CLOSED;
+  conn->parsed = false; /* the report waits to be taken */
   wsc_queue_free(&conn->queue);
   wsc_deflate_free(conn->deflate);
   conn->deflate = NULL;
 }
 
+void wsc_conn_finish(wsc_conn *conn) {
+  finish(conn, true);
+}
+
+/* ---------------------------------------------------------------- leaving */
+
+void wsc_conn_pass_over(wsc_conn *conn) {
+  if (conn->reading == WSC_READ_ALL || conn->reading == WSC_READ_NO_PONG)
+    conn->reading = WSC_READ_FOR_CLOSE;
+}
+
+/* Where nothing was exchanged the Close is all there is to tell, if it left. */
+void wsc_conn_leave(wsc_conn *conn, bool left) {
+  if (wsc_conn_is_closed(conn)) return;
+  wsc_conn_set_error(conn, WSC_ERR_CANCELLED, wsc_conn_phase(conn), NULL);
+  if (!conn->received_code) conn->we_began = true;
+  left = left && wsc_buf_size(&conn->queue.buf) == 0;
+  if (left && conn->sent_code == WSC_CLOSE_GOING_AWAY && !conn->received_code)
+    conn->fail_code = conn->sent_code;
+  finish(conn, left);
+}
+
 bool wsc_conn_finished(const wsc_conn *conn) {
-  return conn->finished;
+  return wsc_conn_is_closed(conn);
 }
 
 const wsc_close_info *wsc_conn_close_info(const wsc_conn *conn) {
   static const wsc_close_info nothing_yet = {.reason = ""};
-  return conn->finished ? &conn->info : &nothing_yet;
+  return wsc_conn_is_closed(conn) ? &conn->info : &nothing_yet;
 }

@@ -17,21 +17,19 @@ typedef enum input_step { STEP_MORE, STEP_AGAIN, STEP_EVENT } input_step;
 static void release_lent(wsc_conn *conn) {
   wsc_buf_consume(&conn->input, conn->lent);
   conn->lent = 0;
-  if (conn->message_lent) wsc_message_clear(&conn->message);
-  conn->message_lent = false;
   if (!conn->trace) return;
   wsc_buf_consume(&conn->trace->records, conn->trace->lent);
   conn->trace->lent = 0;
 }
 
 static bool waits_for_whole_frame(const wsc_conn *conn) {
-  return conn->in_frame && conn->reading <= WSC_READ_NO_PONG &&
-         !wsc_opcode_is_control(conn->frame.opcode) &&
+  return conn->frame_part != WSC_PART_HEAD && conn->reading <= WSC_READ_NO_PONG &&
+         conn->reading >= WSC_READ_ALL && !wsc_opcode_is_control(conn->frame.opcode) &&
          wsc_message_is_whole(&conn->message, &conn->frame);
 }
 
 uint8_t *wsc_conn_input(wsc_conn *conn, size_t *room) {
-  if (conn->finished || conn->input_ended) return NULL;
+  if (wsc_conn_is_closed(conn) || wsc_conn_input_ended(conn)) return NULL;
   release_lent(conn);
   size_t missing = 0, have = wsc_buf_size(&conn->input);
   /* the head passed the limits, so the size is one we are ready to hold */
@@ -41,7 +39,7 @@ uint8_t *wsc_conn_input(wsc_conn *conn, size_t *room) {
   if (!conn->input.block && missing <= INPUT_ROOM) wsc_buf_borrow_spare(&conn->input);
   uint8_t *data = missing > INPUT_ROOM ? wsc_buf_reserve_exact(&conn->input, missing)
                                        : wsc_buf_reserve(&conn->input, INPUT_ROOM, room);
-  if (!data) wsc_conn_fail(conn, WSC_ERR_MEMORY, WSC_PHASE_OPEN, "no memory to read more");
+  if (!data) wsc_conn_fail(conn, WSC_ERR_MEMORY, wsc_conn_phase(conn), "no memory to read more");
   return data;
 }
 
@@ -55,12 +53,12 @@ void wsc_conn_input_done(wsc_conn *conn, size_t n) {
   if (n == 0) return;
   wsc_buf_commit(&conn->input, n);
   conn->stats.bytes_in += n;
-  conn->heard = conn->moved = true;
   conn->parsed = false;
+  wsc_conn_note_input(conn);
 }
 
 bool wsc_conn_wants_input(const wsc_conn *conn) {
-  return !conn->finished && !conn->input_ended && conn->parsed;
+  return !wsc_conn_is_closed(conn) && !wsc_conn_input_ended(conn) && conn->parsed;
 }
 
 /* ---------------------------------------------------------------- the handshake */
@@ -74,11 +72,20 @@ static input_step fail_handshake(wsc_conn *conn, int error, const char *text) {
 static input_step read_body(wsc_conn *conn) {
   size_t have = wsc_buf_size(&conn->input);
   bool complete = have >= conn->body_left;
-  if (conn->body_chunked && !complete)
+  if (!complete && conn->body_chunked)
     wsc_http_dechunk(NULL, wsc_buf_data(&conn->input), have, &complete);
   if (!complete) return STEP_MORE;
   wsc_conn_finish(conn);
   return STEP_AGAIN;
+}
+
+void wsc_conn_keep_body(wsc_conn *conn) {
+  uint8_t *body = wsc_buf_data(&conn->input);
+  size_t have = wsc_buf_size(&conn->input), size = have < conn->body_left ? have : conn->body_left;
+  bool complete;
+  if (conn->body_chunked) size = wsc_http_dechunk(body, body, size, &complete);
+  conn->response.body = body;
+  conn->response.body_size = size;
 }
 
 static input_step refuse(wsc_conn *conn, const wsc_handshake_result *result) {
@@ -86,7 +93,7 @@ static input_step refuse(wsc_conn *conn, const wsc_handshake_result *result) {
   size_t size = wsc_handshake_body_size(&result->head);
   conn->body_left = size < BODY_MAX ? size : BODY_MAX;
   conn->body_chunked = wsc_http_has_token(&result->head, "Transfer-Encoding", "chunked");
-  conn->refused = true;
+  conn->reading = WSC_READ_BODY;
   return STEP_AGAIN;
 }
 
@@ -97,6 +104,7 @@ static input_step open_connection(wsc_conn *conn, const wsc_handshake_result *re
     return STEP_AGAIN;
   }
   conn->state = WSC_OPEN;
+  conn->reading = WSC_READ_ALL;
   wsc_conn_start_timer(conn, &conn->ping_timer);
   conn->opened = true;
   event->type = WSC_EVENT_OPEN;
@@ -114,7 +122,7 @@ static void keep_result(wsc_conn *conn, const wsc_handshake_result *result) {
                                   .header_count = result->head.header_count};
 }
 
-static int judge_head(wsc_conn *conn, wsc_handshake_result *result, size_t size) {
+static int check_head(wsc_conn *conn, wsc_handshake_result *result, size_t size) {
   const uint8_t *data = wsc_buf_data(&conn->input);
   int outcome = WSC_OK;
   if (conn->server) {
@@ -142,9 +150,9 @@ static bool is_interim(const wsc_handshake_result *result, int outcome) {
   return outcome == WSC_ERR_HTTP && status >= 100 && status <= 199;
 }
 
-static input_step judge_answer(wsc_conn *conn, wsc_event *event, size_t size) {
+static input_step check_answer(wsc_conn *conn, wsc_event *event, size_t size) {
   wsc_handshake_result result;
-  int outcome = judge_head(conn, &result, size);
+  int outcome = check_head(conn, &result, size);
   if (is_interim(&result, outcome)) {
     wsc_handshake_result_free(&result);
     return STEP_AGAIN;
@@ -165,7 +173,6 @@ static input_step judge_answer(wsc_conn *conn, wsc_event *event, size_t size) {
 }
 
 static input_step read_handshake(wsc_conn *conn, wsc_event *event) {
-  if (conn->refused) return read_body(conn);
   size_t have = wsc_buf_size(&conn->input), max = conn->limits.header_size_max - conn->heads_size;
   size_t size = wsc_http_find_end(wsc_buf_data(&conn->input), have, &conn->head_scanned);
   if (size > max || (size == 0 && have >= max))
@@ -174,45 +181,44 @@ static input_step read_handshake(wsc_conn *conn, wsc_event *event) {
   if (size == 0) return STEP_MORE;
   conn->head_scanned = 0;
   conn->heads_size += size;
-  return judge_answer(conn, event, size);
+  return check_answer(conn, event, size);
 }
 
 /* ---------------------------------------------------------------- frames */
 
 static input_step fail_frame(wsc_conn *conn, int error, const char *sentence) {
-  wsc_conn_fail(conn, error, conn->state == WSC_OPEN ? WSC_PHASE_OPEN : WSC_PHASE_CLOSE, sentence);
+  wsc_conn_fail(conn, error, wsc_conn_phase(conn), sentence);
   return STEP_AGAIN;
 }
 
-static int judge_frame(wsc_conn *conn, const char **sentence) {
+static int check_frame(wsc_conn *conn, wsc_message_fault *fault) {
   const wsc_frame *frame = &conn->frame;
   if (frame->masked != conn->server) {
-    *sentence =
+    fault->text =
         conn->server ? "the client sent a frame that is not masked" : "the server masked a frame";
     return WSC_ERR_PROTOCOL;
   }
   if (wsc_opcode_is_control(frame->opcode)) {
-    *sentence = "a control frame has a reserved bit set";
+    fault->text = "a control frame has a reserved bit set";
     return frame->rsv ? WSC_ERR_PROTOCOL : WSC_OK;
   }
   if (conn->reading == WSC_READ_FOR_CLOSE) return WSC_OK;
-  return wsc_message_frame(&conn->message, frame, conn->deflate != NULL, &conn->limits, sentence);
+  return wsc_message_frame(&conn->message, frame, conn->deflate != NULL, &conn->limits, fault);
 }
 
 static input_step read_head(wsc_conn *conn) {
-  const char *sentence = NULL;
+  wsc_message_fault fault;
   int size = wsc_frame_read_head(&conn->frame, wsc_buf_data(&conn->input),
-                                 wsc_buf_size(&conn->input), &sentence);
+                                 wsc_buf_size(&conn->input), &fault.text);
   if (size == 0) return STEP_MORE;
-  if (size < 0) return fail_frame(conn, size, sentence);
+  if (size < 0) return fail_frame(conn, size, fault.text);
   wsc_buf_consume(&conn->input, (size_t)size);
-  conn->in_frame = true;
-  conn->frame_traced = !conn->trace;
+  conn->frame_part = conn->trace ? WSC_PART_TRACE : WSC_PART_PAYLOAD;
   conn->frame_left = conn->frame.size;
   conn->frame_checked = 0;
   conn->stats.frames_in++;
-  int result = judge_frame(conn, &sentence);
-  return result == WSC_OK ? STEP_AGAIN : fail_frame(conn, result, sentence);
+  int result = check_frame(conn, &fault);
+  return result == WSC_OK ? STEP_AGAIN : fail_frame(conn, result, fault.text);
 }
 
 /* A lent empty payload still has an address. */
@@ -223,8 +229,8 @@ static void lend(wsc_event *event, wsc_event_type type, const uint8_t *data, siz
 }
 
 static input_step end_message(wsc_conn *conn, wsc_event *event, const uint8_t *data, size_t size) {
-  conn->in_frame = false;
-  conn->message_lent = true;
+  conn->frame_part = WSC_PART_HEAD;
+  wsc_message_end(&conn->message);
   conn->stats.messages_in++;
   conn->stats.payload_in += size;
   conn->stats.wire_in += conn->message.wire_size;
@@ -243,11 +249,11 @@ static input_step read_whole_message(wsc_conn *conn, wsc_event *event) {
   size_t size = (size_t)conn->frame.size;
   size_t have = wsc_buf_size(&conn->input) < size ? wsc_buf_size(&conn->input) : size;
   size_t checked = conn->frame_checked;
-  const char *sentence = NULL;
+  wsc_message_fault fault;
   if (have > checked) unmask(conn, data + checked, have - checked, checked);
   const uint8_t *fresh = have > checked ? data + checked : NULL;
-  int result = wsc_message_check(&conn->message, fresh, have - checked, have == size, &sentence);
-  if (result != WSC_OK) return fail_frame(conn, result, sentence);
+  int result = wsc_message_check(&conn->message, fresh, have - checked, have == size, &fault);
+  if (result != WSC_OK) return fail_frame(conn, result, fault.text);
   conn->frame_checked = have;
   if (have < size) return STEP_MORE;
   conn->lent = size;
@@ -261,32 +267,34 @@ static input_step read_fragment(wsc_conn *conn, wsc_event *event) {
   uint8_t *data = wsc_buf_data(&conn->input);
   if (n) unmask(conn, data, n, (size_t)((conn->frame.size - conn->frame_left) % 4));
   bool last = conn->frame.fin && n == conn->frame_left;
-  const char *sentence = "no memory for a message";
+  wsc_message_fault fault = {.text = "no memory for a message"};
   int result = wsc_message_add(&conn->message, conn->deflate, data, n, last,
-                               conn->limits.message_size_max, &sentence);
-  if (result != WSC_OK) return fail_frame(conn, result, sentence);
+                               conn->limits.message_size_max, &fault);
+  if (result != WSC_OK) return fail_frame(conn, result, fault.text);
   wsc_buf_consume(&conn->input, n);
   conn->frame_left -= n;
   if (conn->frame_left > 0) return STEP_MORE;
-  conn->in_frame = false;
+  conn->frame_part = WSC_PART_HEAD;
   if (!last) return STEP_AGAIN;
   return end_message(conn, event, wsc_buf_data(&conn->message.body),
                      wsc_buf_size(&conn->message.body));
 }
 
+/* The last frame of a message that nobody takes is one message dropped. */
 static input_step skip_frame(wsc_conn *conn) {
   size_t have = wsc_buf_size(&conn->input);
   size_t n = have < conn->frame_left ? have : (size_t)conn->frame_left;
   wsc_buf_consume(&conn->input, n);
   conn->frame_left -= n;
   if (conn->frame_left > 0) return STEP_MORE;
-  conn->in_frame = false;
+  conn->frame_part = WSC_PART_HEAD;
+  conn->dropped += conn->frame.fin;
   return STEP_AGAIN;
 }
 
 static input_step handle_control(wsc_conn *conn, wsc_event *event, const uint8_t *payload,
                                  size_t size) {
-  conn->in_frame = false;
+  conn->frame_part = WSC_PART_HEAD;
   if (conn->frame.opcode == WSC_OP_CLOSE) {
     wsc_conn_got_close(conn, payload, size);
     wsc_buf_consume(&conn->input, size);
@@ -299,9 +307,9 @@ static input_step handle_control(wsc_conn *conn, wsc_event *event, const uint8_t
   }
   if (conn->frame.opcode == WSC_OP_PING) {
     conn->stats.pings_in++;
-    bool kept = conn->reading != WSC_READ_ALL || wsc_conn_keep_ping(conn, payload, size);
-    if (!kept) conn->lent = 0;
-    if (!kept) return fail_frame(conn, WSC_ERR_MEMORY, "no memory to answer a ping");
+    bool answered = conn->reading != WSC_READ_ALL || wsc_conn_answer_ping(conn, payload, size);
+    if (!answered) conn->lent = 0;
+    if (!answered) return fail_frame(conn, WSC_ERR_MEMORY, "no memory to answer a ping");
     lend(event, WSC_EVENT_PING, payload, size);
   } else {
     wsc_conn_got_pong(conn, payload, size, &event->rtt_us);
@@ -316,17 +324,17 @@ static input_step read_control(wsc_conn *conn, wsc_event *event) {
   uint8_t *payload = wsc_buf_data(&conn->input);
   if (size) unmask(conn, payload, size, 0);
   conn->frame.masked = false; /* in place, so once */
-  if (conn->frame_traced) return handle_control(conn, event, payload, size);
-  conn->frame_traced = true;
+  if (conn->frame_part == WSC_PART_PAYLOAD) return handle_control(conn, event, payload, size);
+  conn->frame_part = WSC_PART_PAYLOAD;
   wsc_conn_trace(conn, false, &conn->frame, payload);
   return STEP_AGAIN;
 }
 
 static input_step read_frame(wsc_conn *conn, wsc_event *event) {
-  if (!conn->in_frame) return read_head(conn);
+  if (conn->frame_part == WSC_PART_HEAD) return read_head(conn);
   if (wsc_opcode_is_control(conn->frame.opcode)) return read_control(conn, event);
-  if (!conn->frame_traced) {
-    conn->frame_traced = true;
+  if (conn->frame_part == WSC_PART_TRACE) {
+    conn->frame_part = WSC_PART_PAYLOAD;
     wsc_conn_trace(conn, false, &conn->frame, NULL);
     return STEP_AGAIN;
   }
@@ -338,11 +346,18 @@ static input_step read_frame(wsc_conn *conn, wsc_event *event) {
 /* ---------------------------------------------------------------- events */
 
 static input_step parse(wsc_conn *conn, wsc_event *event) {
-  if (conn->reading == WSC_READ_NOTHING) {
+  switch (conn->reading) {
+  case WSC_READ_HEAD:
+    return read_handshake(conn, event);
+  case WSC_READ_BODY:
+    return read_body(conn);
+  case WSC_READ_NOTHING:
+  case WSC_READ_TOLD:
     wsc_buf_truncate(&conn->input, 0);
     return STEP_MORE;
+  default:
+    return read_frame(conn, event);
   }
-  return conn->state == WSC_CONNECTING ? read_handshake(conn, event) : read_frame(conn, event);
 }
 
 static bool next_trace(wsc_conn *conn, wsc_event *event) {
@@ -357,11 +372,11 @@ static bool next_trace(wsc_conn *conn, wsc_event *event) {
 }
 
 static bool next_close(wsc_conn *conn, wsc_event *event) {
-  if (!conn->finished) return false;
-  if (conn->close_given) return true;
+  if (!wsc_conn_is_closed(conn)) return false;
+  if (conn->reading == WSC_READ_TOLD) return true;
   event->type = WSC_EVENT_CLOSE;
-  conn->close_given = true;
-  if (!conn->refused) wsc_buf_drop(&conn->input); /* else the response's body lies there */
+  conn->reading = WSC_READ_TOLD;
+  if (!conn->response.body) wsc_buf_drop(&conn->input); /* else that lies there */
   return true;
 }
 
@@ -369,17 +384,17 @@ static bool next_close(wsc_conn *conn, wsc_event *event) {
 static bool at_rest(wsc_conn *conn) {
   conn->parsed = true;
   return_input(conn);
-  if (conn->input_ended)
+  if (wsc_conn_input_ended(conn))
     wsc_conn_end(conn);
-  else if (conn->expiry_due)
+  else
     wsc_conn_expire(conn);
-  return conn->finished;
+  return wsc_conn_is_closed(conn);
 }
 
 /* The event was the last of the input there is: whoever asks need not ask again to know it. */
 static void note_last_event(wsc_conn *conn) {
   conn->parsed = wsc_buf_size(&conn->input) == conn->lent && conn->state == WSC_OPEN &&
-                 !conn->input_ended && !conn->expiry_due && !conn->trace;
+                 !wsc_conn_input_ended(conn) && !conn->trace;
 }
 
 wsc_event_type wsc_conn_next_event(wsc_conn *conn, wsc_event *event) {

@@ -9,7 +9,8 @@
 #include "deflate.h"
 
 typedef struct wsc_message {
-  bool open;       /* a first frame came and the last one did not */
+  bool open; /* a first frame came and the last one did not; else `body` is the last message's,
+                until the next begins */
   bool compressed; /* RSV1 on the first frame */
   uint8_t opcode;
   wsc_utf8_state utf8;
@@ -21,11 +22,17 @@ typedef struct wsc_message {
 void wsc_message_init(wsc_message *message, const wsc_platform *platform);
 void wsc_message_free(wsc_message *message);
 
-/* Judges the head of a data frame and begins or continues the message.  WSC_ERR_PROTOCOL: RSV bits,
+/* Why a message was refused; `text` may be static or lie in `room`. */
+typedef struct wsc_message_fault {
+  const char *text;
+  char room[112];
+} wsc_message_fault;
+
+/* Checks the head of a data frame and begins or continues the message.  WSC_ERR_PROTOCOL: RSV bits,
  * a stray or missing continuation; WSC_ERR_TOO_BIG: frame, message or fragments over their limits.
- * *sentence names it. */
+ */
 int wsc_message_frame(wsc_message *message, const wsc_frame *frame, bool deflate,
-                      const wsc_limits *limits, const char **sentence);
+                      const wsc_limits *limits, wsc_message_fault *fault);
 
 /* May the payload be lent as it lies in the input: one plain frame is the whole message? */
 static inline bool wsc_message_is_whole(const wsc_message *message, const wsc_frame *frame) {
@@ -35,15 +42,17 @@ static inline bool wsc_message_is_whole(const wsc_message *message, const wsc_fr
 /* Checks more bytes of a text that is lent.  WSC_OK or WSC_ERR_UTF8; `last`: they end the message.
  */
 int wsc_message_check(wsc_message *message, const uint8_t *data, size_t size, bool last,
-                      const char **sentence);
+                      wsc_message_fault *fault);
 
 /* Adds more payload bytes, inflated where the message is compressed.  `last`: they end the message.
  * WSC_ERR_UTF8, WSC_ERR_TOO_BIG, WSC_ERR_DEFLATE or WSC_ERR_MEMORY; of two faults the one nearer to
  * the front is reported. */
 int wsc_message_add(wsc_message *message, wsc_deflate *deflate, const uint8_t *data, size_t size,
-                    bool last, size_t size_max, const char **sentence);
+                    bool last, size_t size_max, wsc_message_fault *fault);
 
-/* The message was delivered or dropped: ready for the next one. */
-void wsc_message_clear(wsc_message *message);
+/* The message is whole. */
+static inline void wsc_message_end(wsc_message *message) {
+  message->open = false;
+}
 
 #endif

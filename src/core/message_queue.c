@@ -22,16 +22,18 @@ static bool begins_message(uint8_t opcode) {
   return opcode == WSC_OP_TEXT || opcode == WSC_OP_BINARY;
 }
 
-int wsc_queue_frame(wsc_queue *queue, const wsc_frame *frame, const void *payload) {
+bool wsc_queue_reserve(wsc_queue *queue, uint64_t size, uint8_t key[4]) {
   const wsc_platform *platform = queue->buf.platform;
+  if (size > SIZE_MAX - WSC_FRAME_HEAD_MAX) return false;
+  return (!queue->mask || platform->random(platform->user, key, 4)) &&
+         wsc_buf_reserve(&queue->buf, (size_t)size + WSC_FRAME_HEAD_MAX, NULL);
+}
+
+void wsc_queue_put(wsc_queue *queue, const wsc_frame *frame, const void *payload) {
   wsc_frame head = *frame;
   size_t size = (size_t)frame->size;
   head.masked = queue->mask;
-  if (head.masked && !platform->random(platform->user, head.key, sizeof head.key))
-    return WSC_ERR_MEMORY;
-  if (size > SIZE_MAX - WSC_FRAME_HEAD_MAX) return WSC_ERR_MEMORY;
-  uint8_t *out = wsc_buf_reserve(&queue->buf, size + WSC_FRAME_HEAD_MAX, NULL);
-  if (!out) return WSC_ERR_MEMORY;
+  uint8_t *out = queue->buf.block + queue->buf.end;
   size_t head_size = wsc_frame_write_head(out, &head);
   if (size && head.masked)
     wsc_mask_copy(out + head_size, payload, size, head.key, 0);
@@ -40,7 +42,6 @@ int wsc_queue_frame(wsc_queue *queue, const wsc_frame *frame, const void *payloa
   wsc_buf_commit(&queue->buf, head_size + size);
   if (head.opcode == WSC_OP_PONG) queue->pongs++;
   if (begins_message(head.opcode)) queue->messages++;
-  return WSC_OK;
 }
 
 /* The size of the frame at `data`, which is whole since it was written here. */

@@ -24,9 +24,12 @@ void wsc_queue_free(wsc_queue *queue);
 /* Bytes that are no frame (the handshake) were appended to queue->buf, which was empty. */
 void wsc_queue_raw(wsc_queue *queue);
 
-/* Appends a frame; frame->masked and key are chosen here.  WSC_OK or WSC_ERR_MEMORY (also: no
- * randomness), the queue is unchanged then. */
-int wsc_queue_frame(wsc_queue *queue, const wsc_frame *frame, const void *payload);
+/* Makes room for a frame with a payload of `size` bytes at the most and chooses its mask: what may
+ * fail of appending it.  False: no memory or no randomness; nothing has happened. */
+bool wsc_queue_reserve(wsc_queue *queue, uint64_t size, uint8_t key[4]);
+
+/* Appends a frame for which wsc_queue_reserve has made room, with frame->key as it chose it. */
+void wsc_queue_put(wsc_queue *queue, const wsc_frame *frame, const void *payload);
 
 /* n bytes left. */
 void wsc_queue_done(wsc_queue *queue, size_t n);
