@@ -3,7 +3,7 @@
 #include "wsclose.h"
 
 #include "core/buf.h"
-#include "../loop.h"
+#include "net/loop.h"
 
 struct wsc_client {
   const wsc_platform *platform; /* borrowed */

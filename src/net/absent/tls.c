@@ -1,7 +1,7 @@
 /* In the place of net/tls*.c in a build without OpenSSL (WITH_TLS=0): no context can be made, and
  * the sentence says why.  So an attempt at wss:// ends as with any other TLS setting that cannot
  * be: close code 1015, and no retry. */
-#include "../tls.h"
+#include "net/tls/tls.h"
 
 #include <stdio.h>
 
