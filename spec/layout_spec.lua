@@ -158,14 +158,6 @@ describe("includes", function()
     end
   end)
 
-  it("of Lua stand in the binding only", function()
-    for _, folder in ipairs { "core", "net" } do
-      assert.same({}, breaches(folder, function(_, include)
-        return not include.name:match "^lua" and not include.name:match "^lauxlib"
-      end))
-    end
-  end)
-
   it("of zlib do not stand in the binding", function()
     assert.same({}, breaches("binding", function(_, include)
       return not include.name:match "^zlib"

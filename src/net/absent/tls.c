@@ -5,13 +5,13 @@
 
 #include <stdio.h>
 
-wsc_tls_shelf *wsc_tls_shelf_new(const wsc_platform *platform) {
+wsc_tls_cache *wsc_tls_cache_new(const wsc_platform *platform) {
   (void)platform;
   return NULL;
 }
 
-void wsc_tls_shelf_free(wsc_tls_shelf *shelf) {
-  (void)shelf;
+void wsc_tls_cache_free(wsc_tls_cache *cache) {
+  (void)cache;
 }
 
 wsc_tls_context *wsc_tls_context_new(const wsc_platform *platform, const wsc_tls_config *config,

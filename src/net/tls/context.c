@@ -1,4 +1,4 @@
-/* A wsc_tls_config becomes an SSL_CTX, which clients share over the shelf; and what each keeps for
+/* A wsc_tls_config becomes an SSL_CTX, which clients share over a cache; and what each keeps for
  * TLS beside it: see tls.h and tls_private.h. */
 #include "tls_private.h"
 
@@ -273,17 +273,17 @@ wsc_tls_base *wsc_tls_base_new(const wsc_platform *platform, const wsc_tls_confi
   return NULL;
 }
 
-/* The shelf knows its bases without counting as one of their users. */
-static void leave_shelf(const wsc_tls_base *base) {
-  if (base->shelf == NULL) return;
-  wsc_tls_base **place = &base->shelf->first;
+/* Out of the cache, which is no user of its bases. */
+static void leave_cache(const wsc_tls_base *base) {
+  if (base->cache == NULL) return;
+  wsc_tls_base **place = &base->cache->first;
   while (*place != base) place = &(*place)->next;
   *place = base->next;
 }
 
 void wsc_tls_base_free(wsc_tls_base *base) {
   if (base == NULL || --base->references > 0) return;
-  leave_shelf(base);
+  leave_cache(base);
   SSL_CTX_free(base->ssl_ctx);
   BIO_meth_free(base->bio_method);
   if (base->keylog_fd >= 0) close(base->keylog_fd);
@@ -292,42 +292,42 @@ void wsc_tls_base_free(wsc_tls_base *base) {
   wsc_release(base->platform, base);
 }
 
-/* ---------------------------------------------------------------- the shelf */
+/* ---------------------------------------------------------------- the cache */
 
-wsc_tls_shelf *wsc_tls_shelf_new(const wsc_platform *platform) {
-  wsc_tls_shelf *shelf = wsc_alloc(platform, 1, sizeof *shelf);
-  if (shelf != NULL) shelf->platform = platform;
-  return shelf;
+wsc_tls_cache *wsc_tls_cache_new(const wsc_platform *platform) {
+  wsc_tls_cache *cache = wsc_alloc(platform, 1, sizeof *cache);
+  if (cache != NULL) cache->platform = platform;
+  return cache;
 }
 
-void wsc_tls_shelf_free(wsc_tls_shelf *shelf) {
-  if (shelf == NULL) return;
-  assert(shelf->first == NULL);
-  wsc_release(shelf->platform, shelf);
+void wsc_tls_cache_free(wsc_tls_cache *cache) {
+  if (cache == NULL) return;
+  assert(cache->first == NULL);
+  wsc_release(cache->platform, cache);
 }
 
 /* The one with the very settings, files included; NULL: there is none, or no memory to find out. */
-static wsc_tls_base *find_base(const wsc_tls_shelf *shelf, const wsc_tls_config *config) {
+static wsc_tls_base *find_base(const wsc_tls_cache *cache, const wsc_tls_config *config) {
   uint8_t fingerprint[32];
-  if (shelf->first == NULL || !wsc_tls_take_fingerprint(config, fingerprint)) return NULL;
-  wsc_tls_base *base = shelf->first;
+  if (cache->first == NULL || !wsc_tls_take_fingerprint(config, fingerprint)) return NULL;
+  wsc_tls_base *base = cache->first;
   while (base != NULL && !wsc_tls_base_fits(base, config, fingerprint)) base = base->next;
   return base;
 }
 
-/* Memory of the shelf's platform: a base may outlive the client that made it. */
-static wsc_tls_base *take_base(wsc_tls_shelf *shelf, const wsc_tls_config *config, char *fault,
+/* Memory of the cache's platform: a base may outlive the client that made it. */
+static wsc_tls_base *take_base(wsc_tls_cache *cache, const wsc_tls_config *config, char *fault,
                                size_t size) {
-  wsc_tls_base *base = find_base(shelf, config);
+  wsc_tls_base *base = find_base(cache, config);
   if (base != NULL) {
     base->references++;
     return base;
   }
-  base = wsc_tls_base_new(shelf->platform, config, fault, size);
+  base = wsc_tls_base_new(cache->platform, config, fault, size);
   if (base == NULL) return NULL;
-  base->shelf = shelf;
-  base->next = shelf->first;
-  shelf->first = base;
+  base->cache = cache;
+  base->next = cache->first;
+  cache->first = base;
   return base;
 }
 
@@ -342,8 +342,8 @@ wsc_tls_context *wsc_tls_context_new(const wsc_platform *platform, const wsc_tls
   }
   context->platform = platform;
   context->references = 1;
-  wsc_tls_cache_init(&context->cache, platform, config->session_cache_size);
-  context->base = config->shelf != NULL ? take_base(config->shelf, config, fault, size)
+  wsc_tls_sessions_init(&context->sessions, platform, config->session_cache_size);
+  context->base = config->cache != NULL ? take_base(config->cache, config, fault, size)
                                         : wsc_tls_base_new(platform, config, fault, size);
   if (context->base != NULL) return context;
   wsc_tls_context_free(context);
@@ -352,7 +352,7 @@ wsc_tls_context *wsc_tls_context_new(const wsc_platform *platform, const wsc_tls
 
 void wsc_tls_context_free(wsc_tls_context *context) {
   if (context == NULL || --context->references > 0) return;
-  wsc_tls_cache_free(&context->cache);
+  wsc_tls_sessions_free(&context->sessions);
   wsc_tls_base_free(context->base);
   wsc_release(context->platform, context);
 }
@@ -360,7 +360,7 @@ void wsc_tls_context_free(wsc_tls_context *context) {
 /* A session is kept for the name that was proved: another one needs no other context. */
 bool wsc_tls_context_fits(const wsc_tls_context *context, const wsc_tls_config *config) {
   uint8_t fingerprint[32];
-  return context->cache.size_max == config->session_cache_size &&
+  return context->sessions.size_max == config->session_cache_size &&
          wsc_tls_take_fingerprint(config, fingerprint) &&
          wsc_tls_base_fits(context->base, config, fingerprint);
 }

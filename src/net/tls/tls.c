@@ -22,7 +22,7 @@ enum { TLS_READ_MAX = 65536, TLS_RECORDS_MAX = 128 };
 int wsc_tls_new_session(SSL *ssl, SSL_SESSION *session) {
   wsc_tls_stream *tls = SSL_get_app_data(ssl);
   if (tls->ready) {
-    wsc_tls_cache_put(&tls->context->cache, tls->key, session);
+    wsc_tls_sessions_put(&tls->context->sessions, tls->key, session);
     return 1;
   }
   /* TLS 1.2 gives it before the pins are compared: a session of a refused peer is not kept. */
@@ -37,7 +37,7 @@ static void keep_session(wsc_tls_stream *tls) {
   /* TLS 1.2 resumed without a new ticket: the old one, taken out for this connection, serves on. */
   if (session == NULL && SSL_session_reused(tls->ssl) && SSL_version(tls->ssl) < TLS1_3_VERSION)
     session = SSL_get1_session(tls->ssl);
-  if (session != NULL) wsc_tls_cache_put(&tls->context->cache, tls->key, session);
+  if (session != NULL) wsc_tls_sessions_put(&tls->context->sessions, tls->key, session);
 }
 
 /* ---------------------------------------------------------------- open */
@@ -306,7 +306,7 @@ static bool set_bio(wsc_tls_stream *tls) {
 }
 
 static bool set_session(wsc_tls_stream *tls) {
-  SSL_SESSION *session = wsc_tls_cache_take(&tls->context->cache, tls->key);
+  SSL_SESSION *session = wsc_tls_sessions_take(&tls->context->sessions, tls->key);
   if (session == NULL) return true;
   bool set = SSL_set_session(tls->ssl, session) == 1;
   SSL_SESSION_free(session);

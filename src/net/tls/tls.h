@@ -9,7 +9,7 @@
  * over reconnects. */
 typedef struct wsc_tls_context wsc_tls_context;
 
-/* Everything the config names is read and copied here, unless config->shelf has it.  NULL: `fault`
+/* Everything the config names is read and copied here, unless config->cache has it.  NULL: `fault`
  * (size bytes) says why in a sentence: no memory, a file that cannot be read, a wrong password, …
  * A proxy reached over TLS wants a context of its own, without pins, client certificate and ALPN
  * meant for the server. */

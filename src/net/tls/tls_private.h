@@ -21,30 +21,32 @@ typedef struct wsc_tls_session {
   struct ssl_session_st *session; /* owned (a reference) */
 } wsc_tls_session;
 
-typedef struct wsc_tls_cache {
+typedef struct wsc_tls_sessions {
   const wsc_platform *platform; /* borrowed */
   wsc_tls_session *entries;     /* owned */
   size_t count, capacity, size_max;
-} wsc_tls_cache;
+} wsc_tls_sessions;
 
-void wsc_tls_cache_init(wsc_tls_cache *cache, const wsc_platform *platform, size_t size_max);
-void wsc_tls_cache_free(wsc_tls_cache *cache);
+void wsc_tls_sessions_init(wsc_tls_sessions *sessions, const wsc_platform *platform,
+                           size_t size_max);
+void wsc_tls_sessions_free(wsc_tls_sessions *sessions);
 
 /* Owns the reference to `session` from here on; what does not fit or cannot be resumed is let go.
  */
-void wsc_tls_cache_put(wsc_tls_cache *cache, const char *key, struct ssl_session_st *session);
+void wsc_tls_sessions_put(wsc_tls_sessions *sessions, const char *key,
+                          struct ssl_session_st *session);
 
 /* The newest usable session of that key, out of the cache and owned by the caller, or NULL. */
-struct ssl_session_st *wsc_tls_cache_take(wsc_tls_cache *cache, const char *key);
+struct ssl_session_st *wsc_tls_sessions_take(wsc_tls_sessions *sessions, const char *key);
 
 /* ---------------------------------------------------------------- the settings, context.c */
 
-/* A wsc_tls_config as OpenSSL knows it.  Contexts with the same settings share it over a shelf. */
+/* A wsc_tls_config as OpenSSL knows it.  Contexts with the same settings share it over a cache. */
 typedef struct wsc_tls_base {
   const wsc_platform *platform; /* borrowed */
   size_t references;            /* of contexts */
-  wsc_tls_shelf *shelf;         /* borrowed; NULL: it stands on none */
-  struct wsc_tls_base *next;    /* on the shelf */
+  wsc_tls_cache *cache;         /* borrowed; NULL: in none */
+  struct wsc_tls_base *next;    /* in the cache */
   struct ssl_ctx_st *ssl_ctx;
   struct bio_method_st *bio_method; /* shared by the streams */
   bool verify;
@@ -73,7 +75,7 @@ int wsc_tls_new_session(struct ssl_st *ssl, struct ssl_session_st *session);
 
 /* ---------------------------------------------------------------- the context, context.c */
 
-struct wsc_tls_shelf {
+struct wsc_tls_cache {
   const wsc_platform *platform; /* borrowed */
   wsc_tls_base *first;          /* not owned: each takes itself off */
 };
@@ -82,7 +84,7 @@ struct wsc_tls_context {
   const wsc_platform *platform; /* borrowed */
   size_t references;            /* the client's and one for each stream */
   wsc_tls_base *base;           /* counted */
-  wsc_tls_cache cache;
+  wsc_tls_sessions sessions;
 };
 
 /* ---------------------------------------------------------------- files and PEM, load.c */
