@@ -23,19 +23,19 @@ MODULE  := $(OUT)/wsclose/core.so
 TESTING := $(OUT)/wsclose/core_testing.so
 
 core    := $(wildcard src/core/*.c)
-net     := $(wildcard src/net/*.c)
+net     := $(filter-out src/net/absent/%,$(wildcard src/net/*.c src/net/*/*.c))
 ifdef without_tls
-net     := $(filter-out src/net/tls%.c src/net/random.c,$(net)) \
+net     := $(filter-out src/net/tls/%.c src/net/posix/random.c,$(net)) \
            src/net/absent/tls.c src/net/absent/random.c
 endif
-testing := $(wildcard src/binding/lua_testing*.c)
-binding := $(filter-out $(testing),$(wildcard src/binding/*.c))
+binding := $(wildcard src/binding/*.c)
+testing := $(wildcard spec/c/*.c)
 lua     := $(wildcard lua/wsclose/*.lua lua/wsclose/*/*.lua)
 
 # Core and net know no Lua: one object for all of them.
 common_objects  := $(patsubst src/%.c,$(BUILD)/obj/%.o,$(core) $(net))
-binding_objects := $(patsubst src/binding/%.c,$(OUT)/obj/%.o,$(binding))
-testing_objects := $(patsubst src/binding/%.c,$(OUT)/obj/%.o,$(testing))
+binding_objects := $(patsubst src/binding/%.c,$(OUT)/obj/binding/%.o,$(binding))
+testing_objects := $(patsubst spec/c/%.c,$(OUT)/obj/testing/%.o,$(testing))
 
 warnings := -Wall -Wextra -Wconversion -Wshadow -Wvla
 sanitize := -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
@@ -66,7 +66,12 @@ $(BUILD)/obj/net/%.o: src/net/%.c $(BUILD)/cflags $(BUILD)/command
 	@echo "  CC    $<"
 	$(Q)$(compile) -D_GNU_SOURCE @$(BUILD)/cflags -MMD -MP -c -o $@ $<
 
-$(OUT)/obj/%.o: src/binding/%.c $(OUT)/cflags $(BUILD)/command
+$(OUT)/obj/binding/%.o: src/binding/%.c $(OUT)/cflags $(BUILD)/command
+	@mkdir -p $(@D)
+	@echo "  CC    $<"
+	$(Q)$(compile) -D_GNU_SOURCE @$(OUT)/cflags -MMD -MP -c -o $@ $<
+
+$(OUT)/obj/testing/%.o: spec/c/%.c $(OUT)/cflags $(BUILD)/command
 	@mkdir -p $(@D)
 	@echo "  CC    $<"
 	$(Q)$(compile) -D_GNU_SOURCE @$(OUT)/cflags -MMD -MP -c -o $@ $<
@@ -89,7 +94,7 @@ $(BUILD)/command: FORCE
 	@echo '$(compile)' | cmp -s - $@ || echo '$(compile)' > $@
 .PHONY: FORCE
 
--include $(wildcard $(BUILD)/obj/*/*.d $(OUT)/obj/*.d)
+-include $(wildcard $(BUILD)/obj/*/*.d $(BUILD)/obj/*/*/*.d $(OUT)/obj/*/*.d)
 
 # ---------------------------------------------------------------- install
 
@@ -237,7 +242,7 @@ bench-micro:
 measuring: $(BUILD)/bench/micro $(MODULE)
 	@$<
 	@$(LUA_BIN) bench/micro/push.lua
-$(BUILD)/bench/micro: $(wildcard bench/micro/*.[ch] src/binding/lua_testing_path*.[ch]) \
+$(BUILD)/bench/micro: $(wildcard bench/micro/*.[ch] spec/c/path*.[ch]) \
                      $(common_objects) $(BUILD)/ldflags
 	@mkdir -p $(@D)
 	@echo "  LINK  $@"

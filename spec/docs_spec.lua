@@ -196,14 +196,14 @@ describe("docs/api.md", function()
   end)
 
   it("has every error name", function()
-    local array = sources.read("src/core/error.c"):match "error_names%[%] = {(.-)};"
+    local array = sources.read("src/core/codes.c"):match "error_names%[%] = {(.-)};"
     local names = {}
     for name in array:gmatch '"([%l_]+)"' do names[#names + 1] = name end
     assert_all(section(api, "Error names"), names, "Error names")
   end)
 
   it("has every phase", function()
-    local array = sources.read("src/core/error.c"):match "phase_names%[%] = {(.-)};"
+    local array = sources.read("src/core/codes.c"):match "phase_names%[%] = {(.-)};"
     local names = {}
     for name in array:gmatch '"([%l_]+)"' do names[#names + 1] = name end
     assert_all(section(api, "The info of on_close"), names, "The info of on_close")

@@ -10,8 +10,8 @@ local function set(words)
 end
 
 local core_order = {
-  "buf", "cpu", "mask", "utf8", "close", "frame", "http", "uri", "extension", "deflate",
-  "handshake", "message", "error", "conn",
+  "buf", "cpu", "ascii", "mask", "utf8", "codes", "frame", "http", "uri", "extension", "deflate",
+  "handshake", "message", "send_queue", "conn",
 }
 
 local core_headers = [[assert limits stdalign stdbool stddef stdint stdio string
@@ -25,6 +25,12 @@ local core_symbols = [[memcpy memmove memcmp memset memchr strlen strcmp snprint
 local zlib_symbols = [[deflate deflateInit2_ deflateEnd deflateReset deflateBound deflateParams
   inflate inflateInit2_ inflateEnd inflateReset inflateReset2 inflateGetDictionary
   inflateSetDictionary]]
+
+-- The folders of net, from the lowest floor up; those of one floor do not know each other.
+local net_floors = { "", "posix", "proxy tls", "reach" }
+
+-- What stands on the lowest floor of src/net itself; the rest of it is the roof.
+local net_base = set "stream alarms fault"
 
 -- The files for a host, and what each may require of it.
 local adapters = {
@@ -49,6 +55,19 @@ local function rank_of(path)
     end
   end
   return rank
+end
+
+-- The floor of a file of net, and its room there.
+local function place_in_net(path)
+  local room = path:match "^(.*)/" or ""
+  if room == "" then
+    return net_base[stem_of(path)] and 1 or #net_floors + 1, ""
+  end
+  for floor, rooms in ipairs(net_floors) do
+    if set(rooms)[room] then
+      return floor, room
+    end
+  end
 end
 
 local function each_include(folder, visit)
@@ -100,20 +119,41 @@ describe("includes", function()
     end))
   end)
 
+  it("name a header of their own folder alone, any other from src on", function()
+    assert.same({}, breaches("", function(file, include)
+      local folder = file:match "^(.*/)" or ""
+      return include.system or include.name == "wsclose.h"
+        or include.name:match "/" and exists("src/" .. include.name)
+          and include.name:match "^(.*/)" ~= folder
+        or not include.name:match "/" and exists("src/" .. folder .. include.name)
+    end))
+  end)
+
   it("of net never go up to the binding, nor to Lua or zlib", function()
     assert.same({}, breaches("net", function(_, include)
       return not include.name:match "^l?ua" and not include.name:match "^lauxlib"
         and not include.name:match "binding/" and not include.name:match "^zlib"
-        and (include.system or include.name == "wsclose.h" or include.name:match "^core/"
-          or exists("src/net/" .. include.name:gsub("^%.%./", ""))) -- net/absent's own way up
     end))
   end)
 
-  it("of OpenSSL stand in net/tls and net/random only", function()
+  it("of net go down only: client, loop -> reach -> proxy, tls -> posix -> stream", function()
+    assert.same({}, breaches("net", function(file, include)
+      local name = include.name:match "^net/(.*)"
+      local foreign = not name and (include.name:match "/" or include.name == "wsclose.h")
+      if include.system or foreign then
+        return true
+      end
+      local floor, room = place_in_net(file)
+      local below, other = place_in_net(name or (room .. "/" .. include.name):gsub("^/", ""))
+      return file:match "^absent/" or floor and below and (below < floor or room == other)
+    end))
+  end)
+
+  it("of OpenSSL stand in net/tls and net/posix/random only", function()
     for _, folder in ipairs { "core", "net", "binding" } do
       assert.same({}, breaches(folder, function(file, include)
         return not include.name:match "^openssl/"
-          or folder == "net" and (file:match "^tls" or file:match "^random")
+          or folder == "net" and (file:match "^tls/" or file:match "random%.c$")
       end))
     end
   end)
@@ -212,15 +252,23 @@ describe("files", function()
     assert.same({}, long)
   end)
 
-  -- What makes up the product on a system that lacks nothing: no absent/, nothing for specs.
-  local function in_one_file(path)
-    return not path:match "absent/" and not path:match "/lua_testing"
-  end
+  it("in C have names of their own, so that their objects may stand in one folder", function()
+    local owner, twice = {}, {}
+    for _, file in ipairs(sources.list("src", "%.c$")) do
+      local stem = stem_of(file)
+      if not file:match "absent/" then
+        twice[#twice + 1] = owner[stem] and owner[stem] .. " and " .. file
+        owner[stem] = file
+      end
+    end
+    assert.same({}, twice)
+  end)
 
   it("name no static twice, so that they can become one file", function()
     local owner, twice = {}, {}
     for _, file in ipairs(sources.list("src", "%.[ch]$")) do
-      local names = in_one_file(file) and sources.statics(sources.read("src/" .. file)) or {}
+      local absent = file:match "absent/" -- in the place of another
+      local names = absent and {} or sources.statics(sources.read("src/" .. file))
       for _, name in ipairs(names) do
         if owner[name] and owner[name] ~= file then
           twice[#twice + 1] = name .. " in " .. owner[name] .. " and " .. file
@@ -280,10 +328,10 @@ describe("the rockspec", function()
 
   local modules = load_rockspec("rockspec/wsclose-scm-1.rockspec").build.modules
 
-  it("compiles every C file into the core but those for specs and for lesser systems", function()
+  it("compiles every C file into the core but those for lesser systems", function()
     local expected, listed = {}, {}
     for _, file in ipairs(sources.list("src", "%.c$")) do
-      if not file:match "^binding/lua_testing" and not file:match "^net/absent/" then
+      if not file:match "^net/absent/" then
         expected[#expected + 1] = "src/" .. file
       end
     end

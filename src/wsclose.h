@@ -396,13 +396,13 @@ typedef struct wsc_resolve_entry {
 
 /* Clients whose wsc_tls_config is the same, down to the files it names, share what is made of it:
  * certificate authorities, certificate and key.  It holds nothing longer than one of them does. */
-typedef struct wsc_tls_shelf wsc_tls_shelf;
+typedef struct wsc_tls_cache wsc_tls_cache;
 
 /* NULL: no memory, or a build without TLS. */
-wsc_tls_shelf *wsc_tls_shelf_new(const wsc_platform *platform);
+wsc_tls_cache *wsc_tls_cache_new(const wsc_platform *platform);
 
 /* NULL is fine.  To be called after the clients that use it are freed. */
-void wsc_tls_shelf_free(wsc_tls_shelf *shelf);
+void wsc_tls_cache_free(wsc_tls_cache *cache);
 
 typedef struct wsc_tls_config {
   bool verify;
@@ -418,7 +418,7 @@ typedef struct wsc_tls_config {
   const char *alpn; /* NULL: http/1.1; "": none */
   const char *keylog_file;
   size_t session_cache_size; /* sessions kept for resumption; 0: none */
-  wsc_tls_shelf *shelf;      /* borrowed; NULL: what is made of this belongs to the client alone */
+  wsc_tls_cache *cache;      /* borrowed; NULL: what is made of this belongs to the client alone */
 } wsc_tls_config;
 
 typedef struct wsc_client_config {

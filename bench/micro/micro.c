@@ -2,7 +2,7 @@
  */
 #include "meter.h"
 
-#include "binding/lua_testing_paths.h"
+#include "../../spec/c/paths.h"
 #include "core/buf.h"
 #include "core/deflate.h"
 #include "core/frame.h"

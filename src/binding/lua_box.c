@@ -11,7 +11,7 @@ wsc_lua_shared *wsc_lua_shared_new(const wsc_platform *platform) {
   wsc_lua_shared *shared = platform->resize(platform->user, NULL, sizeof *shared);
   if (shared)
     *shared = (wsc_lua_shared){
-        .platform = platform, .owned = owned, .shelf = wsc_tls_shelf_new(platform), .users = 1};
+        .platform = platform, .owned = owned, .tls_cache = wsc_tls_cache_new(platform), .users = 1};
   else if (owned)
     wsc_platform_free(owned);
   return shared;
@@ -20,7 +20,7 @@ wsc_lua_shared *wsc_lua_shared_new(const wsc_platform *platform) {
 void wsc_lua_shared_drop(wsc_lua_shared *shared) {
   if (--shared->users > 0) return;
   wsc_platform *owned = shared->owned;
-  wsc_tls_shelf_free(shared->shelf);
+  wsc_tls_cache_free(shared->tls_cache);
   shared->platform->resize(shared->platform->user, shared, 0);
   if (owned) wsc_platform_free(owned);
 }

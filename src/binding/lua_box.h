@@ -9,8 +9,8 @@
  * choose. */
 typedef struct wsc_lua_shared {
   const wsc_platform *platform;
-  wsc_platform *owned;  /* NULL: the platform was handed in */
-  wsc_tls_shelf *shelf; /* owned; NULL: nothing of TLS is shared */
+  wsc_platform *owned;      /* NULL: the platform was handed in */
+  wsc_tls_cache *tls_cache; /* owned; NULL: nothing of TLS is shared */
   size_t users;
 } wsc_lua_shared;
 

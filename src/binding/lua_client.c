@@ -30,7 +30,7 @@ static void read_config(lua_State *L, const wsc_lua_box *box, wsc_client_config 
   luaL_checktype(L, 2, LUA_TTABLE);
   wsc_client_config_init(config, wsc_lua_platform(box));
   wsc_lua_read_client_config(L, 2, config);
-  config->tls.shelf = box->shared->shelf;
+  config->tls.cache = box->shared->tls_cache;
 }
 
 /* prepare(config, url): see wsc_client_prepare */

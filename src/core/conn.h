@@ -16,11 +16,10 @@
 #define WSC_CORE_CONN_H
 
 #include "buf.h"
-#include "close.h"
+#include "codes.h"
 #include "handshake.h"
 #include "message.h"
-#include "message_queue.h"
-#include "error.h"
+#include "send_queue.h"
 
 /* A moment, or one of these.  A timer that is wanted starts when the time is told next: the
  * connection has no clock. */

@@ -5,6 +5,7 @@
  * NUL, a folded line moves up to the one it continues.  Control bytes are refused before anything
  * else is looked at, so no string handed out can hold a NUL, CR or LF of the peer's. */
 #include "http.h"
+#include "ascii.h"
 
 #include <string.h>
 
@@ -35,14 +36,6 @@ size_t wsc_http_find_end(const uint8_t *data, size_t size, size_t *scanned) {
   return 0;
 }
 
-static bool is_alpha(char c) {
-  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
-}
-
-static bool is_digit(char c) {
-  return c >= '0' && c <= '9';
-}
-
 static bool is_blank(char c) {
   return c == ' ' || c == '\t';
 }
@@ -50,7 +43,7 @@ static bool is_blank(char c) {
 /* RFC 9110 5.6.2 tchar */
 static bool is_token_char(char c) {
   static const char marks[] = "!#$%&'*+-.^_`|~";
-  return is_alpha(c) || is_digit(c) || memchr(marks, c, sizeof marks - 1) != NULL;
+  return wsc_is_letter(c) || wsc_is_digit(c) || memchr(marks, c, sizeof marks - 1) != NULL;
 }
 
 static bool holds_control(const char *text, size_t size) {
@@ -86,7 +79,7 @@ static bool next_line(head_parser *parser) {
 static bool read_version(const char *text, int *minor) {
   for (size_t i = 0; i < 7; i++)
     if (text[i] != "HTTP/1."[i]) return false;
-  if (!is_digit(text[7])) return false;
+  if (!wsc_is_digit(text[7])) return false;
   *minor = text[7] - '0';
   return true;
 }
@@ -98,7 +91,7 @@ static bool parse_status_line(head_parser *parser) {
   if (!read_version(line, &head->minor) || line[8] != ' ')
     return refuse_head(parser, no_status_line);
   const char *digits = line + 9;
-  if (digits[0] < '1' || digits[0] > '9' || !is_digit(digits[1]) || !is_digit(digits[2]))
+  if (digits[0] < '1' || digits[0] > '9' || !wsc_is_digit(digits[1]) || !wsc_is_digit(digits[2]))
     return refuse_head(parser, no_status_line);
   if (digits[3] != ' ' && digits[3] != '\0') return refuse_head(parser, no_status_line);
   head->status = (digits[0] - '0') * 100 + (digits[1] - '0') * 10 + (digits[2] - '0');
@@ -232,13 +225,9 @@ void wsc_http_head_free(wsc_http_head *head) {
   *head = (wsc_http_head){.reason = "", .platform = head->platform};
 }
 
-static char to_lower(char c) {
-  return c >= 'A' && c <= 'Z' ? (char)(c - 'A' + 'a') : c;
-}
-
 bool wsc_http_equal_nocase(const char *a, size_t a_size, const char *b) {
   for (size_t i = 0; i < a_size; i++)
-    if (b[i] == '\0' || to_lower(a[i]) != to_lower(b[i])) return false;
+    if (b[i] == '\0' || wsc_lower(a[i]) != wsc_lower(b[i])) return false;
   return b[a_size] == '\0';
 }
 
@@ -303,12 +292,6 @@ void wsc_base64(char *out, const uint8_t *data, size_t size) {
 }
 
 /* ---------------------------------------------------------------- chunks, RFC 9112 7.1 */
-
-int wsc_hex_value(char c) {
-  if (c >= '0' && c <= '9') return c - '0';
-  if (c >= 'a' && c <= 'f') return c - 'a' + 10;
-  return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
-}
 
 /* The line with a chunk's size; extensions behind the number are passed over.  Returns the line's
  * size; 0: its end is not there; -1: no number, or one that no body we keep can have. */

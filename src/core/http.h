@@ -50,9 +50,6 @@ bool wsc_http_has_token(const wsc_http_head *head, const char *name, const char 
  * what follows is no chunk. */
 size_t wsc_http_dechunk(uint8_t *out, const uint8_t *data, size_t size, bool *complete);
 
-/* The value of a hexadecimal digit, or -1. */
-int wsc_hex_value(char c);
-
 /* RFC 9110 5.6.2 */
 bool wsc_http_is_token(const char *text, size_t size);
 bool wsc_http_equal_nocase(const char *a, size_t a_size, const char *b); /* b ends with NUL */

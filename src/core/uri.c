@@ -3,11 +3,15 @@
  * `split_url` judges a URL without memory and leaves slices of it; `wsc_uri_parse` writes them out.
  */
 #include "uri.h"
-#include "uri_host.h"
-#include "uri_slice.h"
+#include "ascii.h"
 
 #include <assert.h>
 #include <string.h>
+
+typedef struct url_slice {
+  const char *data; /* NULL: the URL has no such part */
+  size_t size;
+} url_slice;
 
 typedef struct url_parts {
   bool secure, on_socket, ipv6;
@@ -16,10 +20,47 @@ typedef struct url_parts {
   unsigned port;
 } url_parts;
 
+static const char bad_name[] = "the URL's host is not a DNS name";
+static const char bad_address[] = "the URL's host is neither a name nor a dotted IPv4 address";
 static const char bad_ipv6[] = "the URL's host is not an IPv6 address in brackets";
 static const char bad_port[] = "the URL's port is not a number from 1 to 65535";
 static const char bad_socket[] =
     "the URL names no socket path (expected ws+unix:///path.sock:/resource)";
+
+/* ------------------------------------------------------------ slices */
+
+static void drop_front(url_slice *slice, size_t size) {
+  slice->data += size;
+  slice->size -= size;
+}
+
+static bool begins_with(url_slice slice, char c) {
+  return slice.size > 0 && *slice.data == c;
+}
+
+static bool slice_holds(url_slice slice, char c) {
+  return slice.size > 0 && memchr(slice.data, c, slice.size) != NULL;
+}
+
+/* Takes what stands before the first of `stops`, or everything. */
+static url_slice take_until(url_slice *rest, const char *stops) {
+  url_slice taken = {rest->data, 0};
+  while (rest->size > 0 && memchr(stops, *rest->data, strlen(stops)) == NULL) {
+    drop_front(rest, 1);
+    taken.size++;
+  }
+  return taken;
+}
+
+/* Drops `prefix` (lower case) from the front, if it stands there in any case. */
+static bool drop_prefix(url_slice *rest, const char *prefix) {
+  size_t size = strlen(prefix);
+  if (rest->size < size) return false;
+  for (size_t i = 0; i < size; i++)
+    if (wsc_lower(rest->data[i]) != prefix[i]) return false;
+  drop_front(rest, size);
+  return true;
+}
 
 /* ------------------------------------------------------------ bytes */
 
@@ -55,6 +96,98 @@ static bool decodes_to_control(url_slice slice) {
   return false;
 }
 
+/* ------------------------------------------------------------ host
+ *
+ * Stricter than RFC 3986: a host goes into a DNS question and into the Host header, so it must be a
+ * DNS name or an address in its one standard form. */
+
+/* Takes a number without leading zeros from 0 to 255. */
+static bool take_octet(url_slice *rest) {
+  unsigned value = 0;
+  size_t digits = 0;
+  for (; rest->size > 0 && wsc_is_digit(*rest->data) && digits < 3; digits++) {
+    if (digits == 1 && value == 0) return false;
+    value = value * 10 + (unsigned)(*rest->data - '0');
+    drop_front(rest, 1);
+  }
+  return digits > 0 && value <= 255;
+}
+
+static bool is_ipv4(url_slice host) {
+  for (int octet = 0; octet < 4; octet++) {
+    if (octet > 0 && !begins_with(host, '.')) return false;
+    if (octet > 0) drop_front(&host, 1);
+    if (!take_octet(&host)) return false;
+  }
+  return host.size == 0;
+}
+
+/* Takes up to four hexadecimal digits; returns how many. */
+static size_t take_hex_group(url_slice *rest) {
+  size_t digits = 0;
+  for (; digits < 4 && rest->size > 0 && wsc_hex_value(*rest->data) >= 0; digits++)
+    drop_front(rest, 1);
+  return digits;
+}
+
+/* As it stands within brackets, RFC 4291 2.2; no zone id.  Eight groups, or fewer with one "::";
+ * the last two may be written as IPv4. */
+static bool url_is_ipv6(url_slice host) {
+  int groups = 0;
+  bool gap = drop_prefix(&host, "::");
+  while (host.size > 0) {
+    url_slice group = host;
+    if (take_hex_group(&host) == 0) return false;
+    groups++;
+    if (host.size == 0) break;
+    if (begins_with(host, '.')) {
+      if (!is_ipv4(group)) return false;
+      groups++;
+      break;
+    }
+    if (drop_prefix(&host, "::")) {
+      if (gap) return false;
+      gap = true;
+    } else if (!drop_prefix(&host, ":") || host.size == 0) {
+      return false;
+    }
+  }
+  return gap ? groups <= 7 : groups == 8;
+}
+
+/* RFC 1035 2.3.4; underscores are not for host names, but stand in some. */
+static bool is_dns_label(url_slice label) {
+  if (label.size == 0 || label.size > 63) return false;
+  for (size_t i = 0; i < label.size; i++) {
+    char c = label.data[i];
+    if (!wsc_is_digit(c) && !wsc_is_letter(c) && c != '-' && c != '_') return false;
+  }
+  return true;
+}
+
+/* Some resolvers take "127.1", "0177.0.0.1" or "0x7f000001" for an address.  No top-level domain
+ * looks like that (RFC 3696 2), so such a host is refused unless it is a plain dotted address. */
+static bool is_number_label(url_slice label) {
+  bool hex = drop_prefix(&label, "0x");
+  for (size_t i = 0; i < label.size; i++)
+    if (hex ? wsc_hex_value(label.data[i]) < 0 : !wsc_is_digit(label.data[i])) return false;
+  return true;
+}
+
+/* NULL for a DNS name (RFC 1035 2.3.4) or a dotted IPv4 address.  The host is not empty. */
+static const char *name_fault(url_slice host) {
+  url_slice rest = host, label;
+  if (host.data[host.size - 1] == '.') rest.size--; /* the root's dot */
+  if (rest.size > 253) return bad_name;
+  for (;;) {
+    label = take_until(&rest, ".");
+    if (!is_dns_label(label)) return bad_name;
+    if (rest.size == 0) break;
+    drop_front(&rest, 1);
+  }
+  return is_number_label(label) && !is_ipv4(host) ? bad_address : NULL;
+}
+
 /* ------------------------------------------------------------ authority */
 
 /* Takes "[…]"; leaves what follows. */
@@ -63,7 +196,7 @@ static const char *split_ipv6(url_slice *rest, url_parts *parts) {
   parts->ipv6 = true;
   parts->host = take_until(rest, "]");
   if (slice_holds(parts->host, '%')) return "the URL's host has an IPv6 zone id";
-  if (rest->size == 0 || !wsc_uri_is_ipv6(parts->host)) return bad_ipv6;
+  if (rest->size == 0 || !url_is_ipv6(parts->host)) return bad_ipv6;
   drop_front(rest, 1);
   return rest->size > 0 && !begins_with(*rest, ':') ? bad_ipv6 : NULL;
 }
@@ -73,7 +206,7 @@ static const char *split_name(url_slice *rest, url_parts *parts) {
   if (rest->size > 1 && slice_holds((url_slice){rest->data + 1, rest->size - 1}, ':'))
     return "the URL's host has colons (an IPv6 address stands in brackets)";
   if (parts->host.size == 0) return "the URL has no host";
-  return wsc_uri_name_fault(parts->host);
+  return name_fault(parts->host);
 }
 
 /* RFC 3986 3.2.3: nothing behind the colon means the default. */
@@ -82,7 +215,7 @@ static const char *split_port(url_slice port, url_parts *parts) {
   parts->port = parts->secure ? 443 : 80;
   if (port.size == 0) return NULL;
   for (size_t i = 0; i < port.size; i++) {
-    if (!is_decimal(port.data[i])) return bad_port;
+    if (!wsc_is_digit(port.data[i])) return bad_port;
     value = value * 10 + (unsigned)(port.data[i] - '0');
     if (value > UINT16_MAX) return bad_port;
   }
@@ -94,9 +227,7 @@ static const char *split_port(url_slice port, url_parts *parts) {
  * another reader sees the host begin. */
 static bool is_userinfo_char(char c) {
   static const char marks[] = "-._~!$&'()*+,;=:%";
-  char lower = ascii_lower(c);
-  return is_decimal(c) || (lower >= 'a' && lower <= 'z') ||
-         memchr(marks, c, sizeof marks - 1) != NULL;
+  return wsc_is_digit(c) || wsc_is_letter(c) || memchr(marks, c, sizeof marks - 1) != NULL;
 }
 
 /* RFC 7617 2: the first colon ends the user's name, and neither half holds a control byte. */
@@ -208,7 +339,7 @@ static const char *put_userinfo(char **at, url_slice slice) {
 
 static const char *put_host(char **at, url_slice host) {
   const char *begin = *at;
-  for (size_t i = 0; i < host.size; i++) *(*at)++ = ascii_lower(host.data[i]);
+  for (size_t i = 0; i < host.size; i++) *(*at)++ = wsc_lower(host.data[i]);
   return end_string(at, begin);
 }
 

@@ -10,7 +10,7 @@
 #ifndef WSC_NET_CLIENT_H
 #define WSC_NET_CLIENT_H
 
-#include "setup.h"
+#include "net/reach/setup.h"
 
 #include <sys/types.h>
 

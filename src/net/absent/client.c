@@ -3,7 +3,7 @@
 #include "wsclose.h"
 
 #include "core/buf.h"
-#include "../loop.h"
+#include "net/loop.h"
 
 struct wsc_client {
   const wsc_platform *platform; /* borrowed */
@@ -36,13 +36,13 @@ void wsc_client_leave(wsc_client *client) {
   wsc_client_free(client);
 }
 
-wsc_tls_shelf *wsc_tls_shelf_new(const wsc_platform *platform) {
+wsc_tls_cache *wsc_tls_cache_new(const wsc_platform *platform) {
   (void)platform;
   return NULL;
 }
 
-void wsc_tls_shelf_free(wsc_tls_shelf *shelf) {
-  (void)shelf;
+void wsc_tls_cache_free(wsc_tls_cache *cache) {
+  (void)cache;
 }
 
 void wsc_client_prepare(wsc_client *client, const wsc_client_config *config) {

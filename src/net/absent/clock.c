@@ -1,5 +1,5 @@
 /* The monotonic clock of Windows. */
-#include "../clock.h"
+#include "net/posix/clock.h"
 
 #include <windows.h>
 

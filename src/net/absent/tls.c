@@ -1,17 +1,17 @@
 /* In the place of net/tls*.c in a build without OpenSSL (WITH_TLS=0): no context can be made, and
  * the sentence says why.  So an attempt at wss:// ends as with any other TLS setting that cannot
  * be: close code 1015, and no retry. */
-#include "../tls.h"
+#include "net/tls/tls.h"
 
 #include <stdio.h>
 
-wsc_tls_shelf *wsc_tls_shelf_new(const wsc_platform *platform) {
+wsc_tls_cache *wsc_tls_cache_new(const wsc_platform *platform) {
   (void)platform;
   return NULL;
 }
 
-void wsc_tls_shelf_free(wsc_tls_shelf *shelf) {
-  (void)shelf;
+void wsc_tls_cache_free(wsc_tls_cache *cache) {
+  (void)cache;
 }
 
 wsc_tls_context *wsc_tls_context_new(const wsc_platform *platform, const wsc_tls_config *config,

@@ -1,5 +1,5 @@
 /* In the place of the parts of wsclose.core_testing that are about sockets and processes. */
-#include "binding/lua_testing.h"
+#include "../../../c/testing.h"
 
 void wsc_testing_net(lua_State *L) {
   (void)L;

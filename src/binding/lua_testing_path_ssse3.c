@@ -1,4 +1,0 @@
-/* See lua_testing_path.h. */
-#define WSC_TESTING_PATH    ssse3
-#define WSC_TESTING_CPU_MAX WSC_CPU_SSSE3
-#include "lua_testing_path.h"

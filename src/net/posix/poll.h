@@ -1,0 +1,25 @@
+/* A descriptor and what is waited for on it. */
+#ifndef WSC_NET_POLL_H
+#define WSC_NET_POLL_H
+
+#include "net/stream.h"
+
+/* Descriptors that one client waits for at a time: one, or those of a dial's attempts. */
+#define WSC_WATCH_MAX 8
+
+typedef struct wsc_watch {
+  int fd;
+  unsigned want; /* WSC_WANT_… bits */
+} wsc_watch;
+
+struct pollfd;
+
+struct pollfd wsc_watch_pollfd(const wsc_watch *watch);
+
+/* What a finished poll says of one descriptor, as WSC_WANT_… bits; a fault counts as both. */
+uint8_t wsc_watch_ready(const struct pollfd *entry);
+
+/* Looks without waiting: ready[i] are the bits of watches[i].  count <= WSC_WATCH_MAX. */
+void wsc_watch_look(const wsc_watch *watches, size_t count, uint8_t *ready);
+
+#endif

@@ -1,0 +1,366 @@
+/* A wsc_tls_config becomes an SSL_CTX, which clients share over a cache; and what each keeps for
+ * TLS beside it: see tls.h and tls_private.h. */
+#include "tls_private.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <openssl/err.h>
+#include <openssl/evp.h>
+#include <openssl/ssl.h>
+
+/* ---------------------------------------------------------------- fingerprint */
+
+/* The terminating NUL keeps neighbours apart, the byte in front NULL from "". */
+static bool hash_text(EVP_MD_CTX *md, const char *text) {
+  if (text == NULL) return EVP_DigestUpdate(md, "-", 1) == 1;
+  return EVP_DigestUpdate(md, "+", 1) == 1 && EVP_DigestUpdate(md, text, strlen(text) + 1) == 1;
+}
+
+static bool hash_number(EVP_MD_CTX *md, uint64_t number) {
+  return EVP_DigestUpdate(md, &number, sizeof number) == 1;
+}
+
+/* A file's name, and what tells that it was replaced or written to. */
+static bool hash_file(EVP_MD_CTX *md, const char *path) {
+  struct stat status;
+  if (!hash_text(md, path)) return false;
+  if (path == NULL || wsc_tls_is_pem(path) || stat(path, &status) != 0) return true;
+  return hash_number(md, (uint64_t)status.st_ino) && hash_number(md, (uint64_t)status.st_size) &&
+         hash_number(md, (uint64_t)status.st_mtime) && hash_number(md, (uint64_t)status.st_ctime);
+}
+
+/* The system's authorities: where OpenSSL looks for them. */
+static bool hash_system(EVP_MD_CTX *md) {
+  const char *file = getenv(X509_get_default_cert_file_env());
+  const char *path = getenv(X509_get_default_cert_dir_env());
+  return hash_file(md, file != NULL ? file : X509_get_default_cert_file()) &&
+         hash_file(md, path != NULL ? path : X509_get_default_cert_dir());
+}
+
+static bool hash_authorities(EVP_MD_CTX *md, const wsc_tls_config *config) {
+  if (!hash_number(md, config->verify) || !config->verify) return !config->verify;
+  if (wsc_tls_uses_system(config)) return hash_system(md);
+  return hash_file(md, config->ca_file) && hash_file(md, config->ca_path);
+}
+
+static bool hash_config(EVP_MD_CTX *md, const wsc_tls_config *config) {
+  return EVP_DigestInit_ex(md, EVP_sha256(), NULL) == 1 && hash_authorities(md, config) &&
+         hash_file(md, config->cert) && hash_file(md, config->key) &&
+         hash_text(md, config->password) && hash_text(md, config->ciphers) &&
+         hash_number(md, (uint64_t)config->min_version) && hash_number(md, config->pin_count) &&
+         EVP_DigestUpdate(md, config->pins, config->pin_count * 32) == 1 &&
+         hash_text(md, config->alpn) && hash_text(md, config->keylog_file);
+}
+
+bool wsc_tls_take_fingerprint(const wsc_tls_config *config, uint8_t fingerprint[32]) {
+  EVP_MD_CTX *md = EVP_MD_CTX_new();
+  bool done =
+      md != NULL && hash_config(md, config) && EVP_DigestFinal_ex(md, fingerprint, NULL) == 1;
+  EVP_MD_CTX_free(md);
+  ERR_clear_error();
+  return done;
+}
+
+/* Where nobody is verified the text is not asked for. */
+static const char *ca_of(const wsc_tls_config *config) {
+  return config->verify ? config->ca : NULL;
+}
+
+/* Compared, not hashed: a system's list of authorities is a quarter of a megabyte, and every
+ * attempt asks. */
+bool wsc_tls_base_fits(const wsc_tls_base *base, const wsc_tls_config *config,
+                       const uint8_t fingerprint[32]) {
+  const char *ca = ca_of(config);
+  if (memcmp(base->fingerprint, fingerprint, sizeof base->fingerprint) != 0) return false;
+  return ca == NULL || base->ca == NULL ? ca == base->ca : strcmp(ca, base->ca) == 0;
+}
+
+/* ---------------------------------------------------------------- settings */
+
+/* False: `fault` says why; it says "no memory" beforehand. */
+typedef bool setting(wsc_tls_base *base, const wsc_tls_config *config, char *fault, size_t size);
+
+/* A key under 2048 bits of RSA, or SHA-1 under a certificate, is refused whatever OpenSSL was built
+ * with: level 2, the default of Debian and of OpenSSL from 3.2 on.  The cipher list may name a
+ * level of its own ("DEFAULT@SECLEVEL=0"), it comes later. */
+static bool set_protocol(wsc_tls_base *base, const wsc_tls_config *config, char *fault,
+                         size_t size) {
+  SSL_CTX *ctx = base->ssl_ctx;
+  int version = config->min_version == 13 ? TLS1_3_VERSION : TLS1_2_VERSION;
+  SSL_CTX_set_options(ctx, SSL_OP_NO_COMPRESSION | SSL_OP_NO_RENEGOTIATION);
+  SSL_CTX_set_mode(ctx, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER |
+                            SSL_MODE_RELEASE_BUFFERS);
+  /* A peer that sends nothing but tickets must not keep SSL_read busy for good: see tls.c. */
+  SSL_CTX_clear_mode(ctx, SSL_MODE_AUTO_RETRY);
+  SSL_CTX_set_read_ahead(ctx, 1);
+  if (config->verify && SSL_CTX_get_security_level(ctx) < 2) SSL_CTX_set_security_level(ctx, 2);
+  /* The system's own setting may ask for more. */
+  if (SSL_CTX_get_min_proto_version(ctx) >= version) return true;
+  if (SSL_CTX_set_min_proto_version(ctx, version) == 1) return true;
+  snprintf(fault, size, "tls.min_version: %s", wsc_tls_reason());
+  return false;
+}
+
+static bool set_verification(wsc_tls_base *base, const wsc_tls_config *config, char *fault,
+                             size_t size) {
+  base->verify = config->verify;
+  SSL_CTX_set_verify(base->ssl_ctx, config->verify ? SSL_VERIFY_PEER : SSL_VERIFY_NONE,
+                     config->verify ? wsc_tls_verify_callback : NULL);
+  SSL_CTX_set_cert_verify_callback(base->ssl_ctx, wsc_tls_verify, NULL);
+  /* Reading some hundred authorities that nobody asks for would take its time. */
+  return (!config->verify || wsc_tls_load_authorities(base->ssl_ctx, config, fault, size)) &&
+         wsc_tls_load_client_certificate(base->ssl_ctx, config, fault, size);
+}
+
+static bool keep_ca(wsc_tls_base *base, const wsc_tls_config *config, char *fault, size_t size) {
+  const char *ca = ca_of(config);
+  (void)fault;
+  (void)size;
+  if (ca != NULL) base->ca = wsc_copy_string(base->platform, ca, strlen(ca));
+  return ca == NULL || base->ca != NULL;
+}
+
+static bool set_pins(wsc_tls_base *base, const wsc_tls_config *config, char *fault, size_t size) {
+  (void)fault;
+  (void)size;
+  if (config->pin_count == 0) return true;
+  base->pins = wsc_alloc(base->platform, config->pin_count, sizeof *base->pins);
+  if (base->pins == NULL) return false;
+  memcpy(base->pins, config->pins, config->pin_count * sizeof *base->pins);
+  base->pin_count = config->pin_count;
+  return true;
+}
+
+/* Appends one name of a cipher list to the list it belongs to. */
+static void sort_cipher(const char *name, size_t size, char *older, char *tls13) {
+  char *list = size > 4 && memcmp(name, "TLS_", 4) == 0 ? tls13 : older;
+  size_t held = strlen(list);
+  if (held > 0) list[held++] = ':';
+  memcpy(list + held, name, size);
+  list[held + size] = '\0';
+}
+
+static void sort_ciphers(const char *names, char *older, char *tls13) {
+  while (*names != '\0') {
+    size_t size = strcspn(names, ":, ");
+    if (size > 0) sort_cipher(names, size, older, tls13);
+    names += size;
+    names += strspn(names, ":, ");
+  }
+}
+
+static bool set_cipher_lists(SSL_CTX *ctx, const char *older, const char *tls13) {
+  return (*older == '\0' || SSL_CTX_set_cipher_list(ctx, older) == 1) &&
+         (*tls13 == '\0' || SSL_CTX_set_ciphersuites(ctx, tls13) == 1);
+}
+
+static bool set_ciphers(wsc_tls_base *base, const wsc_tls_config *config, char *fault,
+                        size_t size) {
+  if (config->ciphers == NULL) return true;
+  size_t length = strlen(config->ciphers) + 1;
+  char *lists = wsc_alloc(base->platform, 2, length);
+  bool set = false;
+  if (lists != NULL) {
+    sort_ciphers(config->ciphers, lists, lists + length);
+    set = set_cipher_lists(base->ssl_ctx, lists, lists + length);
+  }
+  if (!set && lists != NULL)
+    snprintf(fault, size, "tls.ciphers: \"%s\": %s", config->ciphers, wsc_tls_reason());
+  wsc_release(base->platform, lists);
+  return set;
+}
+
+/* "h2,http/1.1" as RFC 7301 3.1 wants it: each name behind its length.  0: no such list. */
+static size_t encode_alpn(uint8_t *out, const char *names) {
+  size_t used = 0;
+  for (;;) {
+    size_t size = strcspn(names, ",");
+    if (size == 0 || size > 255) return 0;
+    out[used++] = (uint8_t)size;
+    memcpy(out + used, names, size);
+    used += size;
+    if (names[size] == '\0') return used;
+    names += size + 1;
+  }
+}
+
+static bool set_alpn(wsc_tls_base *base, const wsc_tls_config *config, char *fault, size_t size) {
+  const char *names = config->alpn == NULL ? "http/1.1" : config->alpn;
+  if (*names == '\0') return true;
+  uint8_t *wire = wsc_alloc(base->platform, strlen(names) + 2, 1);
+  size_t used = wire == NULL ? 0 : encode_alpn(wire, names);
+  bool set = used > 0 && SSL_CTX_set_alpn_protos(base->ssl_ctx, wire, (unsigned)used) == 0;
+  if (!set && wire != NULL)
+    snprintf(fault, size, "tls.alpn: \"%s\": names of 1 to 255 bytes, split by commas", names);
+  wsc_release(base->platform, wire);
+  return set;
+}
+
+static void write_keylog(const SSL *ssl, const char *line) {
+  const wsc_tls_base *base = SSL_CTX_get_app_data(SSL_get_SSL_CTX(ssl));
+  char text[512]; /* the longest line of the format is under 300 bytes */
+  int size = snprintf(text, sizeof text, "%s\n", line);
+  if (size < 0 || (size_t)size >= sizeof text) return;
+  /* One call a line, for other processes may append to the same file.  What cannot be written is a
+   * loss for the one who looks on, none for the connection. */
+  ssize_t written = write(base->keylog_fd, text, (size_t)size);
+  (void)written;
+}
+
+static bool set_keylog(wsc_tls_base *base, const wsc_tls_config *config, char *fault, size_t size) {
+  if (config->keylog_file == NULL) return true;
+  base->keylog_fd =
+      open(config->keylog_file, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, S_IRUSR | S_IWUSR);
+  if (base->keylog_fd < 0) {
+    snprintf(fault, size, "tls.keylog_file: %s: %s", config->keylog_file, strerror(errno));
+    return false;
+  }
+  SSL_CTX_set_keylog_callback(base->ssl_ctx, write_keylog);
+  return true;
+}
+
+/* OpenSSL's own cache serves servers; a client finds its session by where it connects to. */
+static bool set_sessions(wsc_tls_base *base, const wsc_tls_config *config, char *fault,
+                         size_t size) {
+  (void)config;
+  (void)fault;
+  (void)size;
+  SSL_CTX_set_session_cache_mode(base->ssl_ctx, SSL_SESS_CACHE_CLIENT | SSL_SESS_CACHE_NO_INTERNAL);
+  SSL_CTX_sess_set_new_cb(base->ssl_ctx, wsc_tls_new_session);
+  SSL_CTX_set_app_data(base->ssl_ctx, base);
+  return true;
+}
+
+/* ---------------------------------------------------------------- life */
+
+static bool apply_config(wsc_tls_base *base, const wsc_tls_config *config, char *fault,
+                         size_t size) {
+  static setting *const settings[] = {set_protocol, set_sessions, keep_ca,  set_verification,
+                                      set_pins,     set_ciphers,  set_alpn, set_keylog};
+  snprintf(fault, size, "no memory");
+  base->ssl_ctx = SSL_CTX_new(TLS_client_method());
+  base->bio_method = wsc_tls_bio_method_new();
+  if (base->ssl_ctx == NULL || base->bio_method == NULL) return false;
+  if (!wsc_tls_take_fingerprint(config, base->fingerprint)) return false;
+  for (size_t i = 0; i < sizeof settings / sizeof *settings; i++)
+    if (!settings[i](base, config, fault, size)) return false;
+  snprintf(fault, size, "%s", "");
+  return true;
+}
+
+wsc_tls_base *wsc_tls_base_new(const wsc_platform *platform, const wsc_tls_config *config,
+                               char *fault, size_t size) {
+  wsc_tls_base *base = wsc_alloc(platform, 1, sizeof *base);
+  if (base == NULL) {
+    snprintf(fault, size, "no memory");
+    return NULL;
+  }
+  base->platform = platform;
+  base->references = 1;
+  base->keylog_fd = -1;
+  ERR_clear_error();
+  bool done = apply_config(base, config, fault, size);
+  ERR_clear_error();
+  if (done) return base;
+  wsc_tls_base_free(base);
+  return NULL;
+}
+
+/* Out of the cache, which is no user of its bases. */
+static void leave_cache(const wsc_tls_base *base) {
+  if (base->cache == NULL) return;
+  wsc_tls_base **place = &base->cache->first;
+  while (*place != base) place = &(*place)->next;
+  *place = base->next;
+}
+
+void wsc_tls_base_free(wsc_tls_base *base) {
+  if (base == NULL || --base->references > 0) return;
+  leave_cache(base);
+  SSL_CTX_free(base->ssl_ctx);
+  BIO_meth_free(base->bio_method);
+  if (base->keylog_fd >= 0) close(base->keylog_fd);
+  wsc_release(base->platform, base->pins);
+  wsc_release(base->platform, base->ca);
+  wsc_release(base->platform, base);
+}
+
+/* ---------------------------------------------------------------- the cache */
+
+wsc_tls_cache *wsc_tls_cache_new(const wsc_platform *platform) {
+  wsc_tls_cache *cache = wsc_alloc(platform, 1, sizeof *cache);
+  if (cache != NULL) cache->platform = platform;
+  return cache;
+}
+
+void wsc_tls_cache_free(wsc_tls_cache *cache) {
+  if (cache == NULL) return;
+  assert(cache->first == NULL);
+  wsc_release(cache->platform, cache);
+}
+
+/* The one with the very settings, files included; NULL: there is none, or no memory to find out. */
+static wsc_tls_base *find_base(const wsc_tls_cache *cache, const wsc_tls_config *config) {
+  uint8_t fingerprint[32];
+  if (cache->first == NULL || !wsc_tls_take_fingerprint(config, fingerprint)) return NULL;
+  wsc_tls_base *base = cache->first;
+  while (base != NULL && !wsc_tls_base_fits(base, config, fingerprint)) base = base->next;
+  return base;
+}
+
+/* Memory of the cache's platform: a base may outlive the client that made it. */
+static wsc_tls_base *take_base(wsc_tls_cache *cache, const wsc_tls_config *config, char *fault,
+                               size_t size) {
+  wsc_tls_base *base = find_base(cache, config);
+  if (base != NULL) {
+    base->references++;
+    return base;
+  }
+  base = wsc_tls_base_new(cache->platform, config, fault, size);
+  if (base == NULL) return NULL;
+  base->cache = cache;
+  base->next = cache->first;
+  cache->first = base;
+  return base;
+}
+
+/* ---------------------------------------------------------------- the context */
+
+wsc_tls_context *wsc_tls_context_new(const wsc_platform *platform, const wsc_tls_config *config,
+                                     char *fault, size_t size) {
+  wsc_tls_context *context = wsc_alloc(platform, 1, sizeof *context);
+  if (context == NULL) {
+    snprintf(fault, size, "no memory");
+    return NULL;
+  }
+  context->platform = platform;
+  context->references = 1;
+  wsc_tls_sessions_init(&context->sessions, platform, config->session_cache_size);
+  context->base = config->cache != NULL ? take_base(config->cache, config, fault, size)
+                                        : wsc_tls_base_new(platform, config, fault, size);
+  if (context->base != NULL) return context;
+  wsc_tls_context_free(context);
+  return NULL;
+}
+
+void wsc_tls_context_free(wsc_tls_context *context) {
+  if (context == NULL || --context->references > 0) return;
+  wsc_tls_sessions_free(&context->sessions);
+  wsc_tls_base_free(context->base);
+  wsc_release(context->platform, context);
+}
+
+/* A session is kept for the name that was proved: another one needs no other context. */
+bool wsc_tls_context_fits(const wsc_tls_context *context, const wsc_tls_config *config) {
+  uint8_t fingerprint[32];
+  return context->sessions.size_max == config->session_cache_size &&
+         wsc_tls_take_fingerprint(config, fingerprint) &&
+         wsc_tls_base_fits(context->base, config, fingerprint);
+}
