@@ -121,6 +121,8 @@ typedef struct wsc_platform {
   bool (*sha1)(void *user, const void *data, size_t size, uint8_t digest[20]);
   /* Borrowed.  NULL: each connection has a block of its own, until it was idle for a second. */
   wsc_spare *spare;
+  /* Microseconds on a clock that never goes back, for clients and loops.  NULL: the system's. */
+  uint64_t (*now)(void *user);
 } wsc_platform;
 
 /* A platform of realloc and OpenSSL, with a pool of random bytes that a fork empties.  Owned by the
@@ -191,8 +193,8 @@ typedef struct wsc_config {
 
   wsc_limits limits;
   uint32_t handshake_timeout_ms; /* 0: none, as everywhere below */
-  uint32_t drain_timeout_ms; /* for what was sent before the Close, as long as bytes leave */
-  uint32_t close_timeout_ms; /* from when the Close has left, or from the last byte that left */
+  uint32_t drain_timeout_ms;     /* for what was sent before the Close, as long as bytes leave */
+  uint32_t close_timeout_ms;     /* from when the Close has left, or from the last byte that left */
   uint32_t linger_ms;
   uint32_t ping_interval_ms;
   uint32_t ping_timeout_ms;
@@ -200,8 +202,8 @@ typedef struct wsc_config {
 } wsc_config;
 
 /* Fills in the defaults of the contract: timeouts 5/30/5/2 s, keepalive 20/20 s, limits 16 MiB / as
- * the message / 262144 / 16 KiB / 16 MiB, require_protocol, zlib's defaults.  No extension is offered until
- * one is listed. */
+ * the message / 262144 / 16 KiB / 16 MiB, require_protocol, zlib's defaults.  No extension is
+ * offered until one is listed. */
 void wsc_config_init(wsc_config *config, const wsc_platform *platform);
 
 /* WSC_OK, or WSC_ERR_URL and a sentence that names the fault (static text). */
@@ -230,6 +232,7 @@ typedef enum wsc_event_type {
   WSC_EVENT_PING,    /* already answered */
   WSC_EVENT_PONG,
   WSC_EVENT_FRAME, /* config.trace */
+  WSC_EVENT_DRAIN, /* of a client: a queue that was seen full has emptied; at most once a turn */
   WSC_EVENT_CLOSE  /* the last one; wsc_conn_close_info tells all */
 } wsc_event_type;
 
@@ -270,10 +273,10 @@ typedef struct wsc_close_info {
   bool opened; /* WSC_EVENT_OPEN was given */
   wsc_by by;
   wsc_close_frame sent, received; /* sent: as far as known it has left */
-  int error;              /* WSC_OK or the first error */
-  wsc_phase phase;        /* of the error */
-  const char *error_text; /* a sentence, or NULL */
-  int proxy_status;       /* HTTP status of a proxy that opened no way, or 0 */
+  int error;                      /* WSC_OK or the first error */
+  wsc_phase phase;                /* of the error */
+  const char *error_text;         /* a sentence, or NULL */
+  int proxy_status;               /* HTTP status of a proxy that opened no way, or 0 */
   size_t undelivered; /* payload bytes of messages that were taken by send and not wholly written */
   uint64_t dropped;   /* messages that had come and the program had not taken */
 } wsc_close_info;
@@ -366,8 +369,9 @@ int wsc_conn_send(wsc_conn *conn, int opcode, const void *data, size_t size, uns
 /* Bytes that the queue holds at the most: the longest message that can be sent. */
 size_t wsc_conn_send_max(const wsc_conn *conn);
 
-/* One piece of a message, as wsc_conn_send; the first names the opcode, `fin` ends it.  Messages do not interleave:
- * WSC_ERR_STATE for wsc_conn_send meanwhile.  A piece of text may end within a character. */
+/* One piece of a message, as wsc_conn_send; the first names the opcode, `fin` ends it.  Messages do
+ * not interleave: WSC_ERR_STATE for wsc_conn_send meanwhile.  A piece of text may end within a
+ * character. */
 int wsc_conn_send_fragment(wsc_conn *conn, int opcode, const void *data, size_t size, bool fin);
 
 /* size <= 125 (asserted).  WSC_ERR_STATE unless open. */
@@ -448,8 +452,8 @@ typedef struct wsc_client wsc_client;
  * lasts between them (the polled descriptor, TLS sessions, the last address) lives here. */
 wsc_client *wsc_client_new(const wsc_platform *platform);
 
-/* Drops everything at once; nothing is sent.  Safe at any moment, also while a name is being looked
- * up. */
+/* Drops everything at once; nothing is sent (see wsc_client_leave).  Safe at any moment, also while
+ * a name is being looked up. */
 void wsc_client_free(wsc_client *client);
 
 /* Reads now what an attempt would read at its start: the certificate authorities that `config`
@@ -459,45 +463,60 @@ void wsc_client_free(wsc_client *client);
  * Not needed, but by programs that a wait of some 20 ms would hurt later. */
 void wsc_client_prepare(wsc_client *client, const wsc_client_config *config);
 
+/* What one turn of wsc_client_next gives at the most: messages, and the time that it takes from its
+ * first event on (in a turn that does not wait, from its start); 0: any.  What is left comes with
+ * the next turn.  Within a limit of time a turn reads on while there is more. */
+void wsc_client_limit_turn(wsc_client *client, uint32_t messages, uint32_t time_us);
+
 /* Begins an attempt: the previous connection object is freed.  Never waits.  Faults of name,
  * network and peer come as WSC_EVENT_CLOSE of wsc_client_conn; returned are WSC_ERR_MEMORY and
  * WSC_ERR_URL (*sentence, static) only. */
-int wsc_client_start(wsc_client *client, const wsc_client_config *config, uint64_t now_us,
-                     const char **sentence);
+int wsc_client_start(wsc_client *client, const wsc_client_config *config, const char **sentence);
 
 /* The connection of the current attempt, for events, send, ping and close; NULL before the first.
  * Lent until the next wsc_client_start or wsc_client_free. */
 wsc_conn *wsc_client_conn(wsc_client *client);
 
-/* Does what can be done now without waiting: advances the phases, reads, writes, keeps the
- * deadlines.  It reads once, at most 1 MiB, over TLS 64 KiB and 128 records.  Call it, then take
- * events until WSC_EVENT_NONE, then wsc_client_flush; while it returns true there is more to read
- * at once. */
-bool wsc_client_step(wsc_client *client, uint64_t now_us);
+/* The next thing that happened, waiting at most timeout_us for it (WSC_NEVER: for ever).
+ *
+ * Its calls make turns: first the events that are there; then what the program has queued meanwhile
+ * is written, in one go; then one step is made, which waits where there was no event; then its
+ * events; then WSC_EVENT_NONE, and the next call begins another turn.  So a turn ends whatever the
+ * peer sends, and `while (wsc_client_next(client, 0, &event) != WSC_EVENT_NONE)` never waits and
+ * always comes back.  A signal ends the wait early, so that its handler's wishes are looked at. */
+wsc_event_type wsc_client_next(wsc_client *client, uint64_t timeout_us, wsc_event *event);
 
-/* Writes what the program queued since the step; one system call for all of it where the kernel
- * takes it.  Writing may bring the end: take events once more before waiting. */
+/* For foreign loops.  Does what can be done now without waiting and without giving events: advances
+ * the phases, reads once (at most 1 MiB, over TLS 64 KiB and 128 records), writes, tells the time.
+ * True: there is more to do at once. */
+bool wsc_client_step(wsc_client *client);
+
+/* Writes what the program queued; outside of a turn sends leave with this, or with the next turn.
+ * Writing may bring the end: it is then among the next events. */
 void wsc_client_flush(wsc_client *client);
+
+/* WSC_EVENT_DRAIN is to be given once what waits now has left.  So it is without this call where a
+ * send was refused with WSC_ERR_BUSY, and where more than 64 KiB wait. */
+void wsc_client_watch_drain(wsc_client *client);
 
 /* Stops or resumes reading. */
 void wsc_client_pause(wsc_client *client, bool paused);
 
-/* The next moment at which wsc_client_step has work though no descriptor is ready; 0: at once;
- * WSC_NEVER: none. */
+/* The next moment at which there is work though no descriptor is ready; 0: at once; WSC_NEVER:
+ * none. */
 uint64_t wsc_client_deadline(const wsc_client *client);
 
-/* Waits until one of the clients has work or timeout_us passed (WSC_NEVER: until then forever). The
- * one function here that blocks.  Returns how many are ready; a signal ends the wait early, with 0,
- * so that its handler's wishes are looked at (Ctrl-C in an interpreter, say). */
-int wsc_client_wait(wsc_client *const *clients, size_t count, uint64_t timeout_us);
+/* Waits until the client has work or timeout_us passed (WSC_NEVER: for ever).  True: it has; false
+ * also after a signal.  Many clients wait in a wsc_loop. */
+bool wsc_client_wait(wsc_client *client, uint64_t timeout_us);
 
 /* A descriptor that turns readable when the client has work, the same for the client's whole life;
  * -1 where the system has neither epoll nor kqueue.  Made at the first call. */
 int wsc_client_pollfd(wsc_client *client);
 
-/* Best effort farewell without waiting: Close 1001 in one write if the connection is open and was
- * made by this process (a forked child leaves its parent's connection alone).  Then as
- * wsc_client_free. */
+/* Says goodbye without waiting and ends the attempt: reads what has come, then an open connection
+ * is told Close 1001 in one write.  WSC_EVENT_CLOSE follows: its report says what was exchanged and
+ * what has left.  A forked child leaves its parent's connection alone.  NULL is not passed. */
 void wsc_client_leave(wsc_client *client);
 
 typedef struct wsc_client_info {
@@ -520,9 +539,9 @@ uint64_t wsc_clock_now_us(void);
 /* A loop over clients whose cost follows those that have work, not those that there are: epoll or
  * kqueue, and poll where a system has neither.  A round:
  *
- *     for (int left = wsc_loop_wait(loop, now, WSC_NEVER); left > 0; left--) {
+ *     for (int left = wsc_loop_wait(loop, WSC_NEVER); left > 0; left--) {
  *       if (!wsc_loop_next(loop, &client, &user)) break;
- *       … wsc_client_step, the events, wsc_client_flush, as with a single client …
+ *       while (wsc_client_next(client, 0, &event) != WSC_EVENT_NONE) …
  *     }
  *
  * In between all else may be done to all clients, those of the loop included: what a client is due
@@ -546,7 +565,7 @@ void wsc_loop_alarm(wsc_loop *loop, wsc_client *client, uint64_t at_us);
 /* Waits until a client has work, an alarm rings, or timeout_us passed; not at all while there are
  * clients that wsc_loop_next has not given out.  Returns how many there are.  A signal ends the
  * wait early. */
-int wsc_loop_wait(wsc_loop *loop, uint64_t now_us, uint64_t timeout_us);
+int wsc_loop_wait(wsc_loop *loop, uint64_t timeout_us);
 
 /* The next client with work, those that waited longest first; false: none is left.  One that was
  * freed since it was added comes once more, with *client NULL, and is out of the loop. */

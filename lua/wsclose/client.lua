@@ -14,16 +14,12 @@ local shared = require "wsclose.shared"
 local writer = require "wsclose.writer"
 
 local methods = core.client_methods
-local next_of_turn, end_turn, take_event = methods.turn, methods.end_turn, methods.take
-local has_more = methods.has_more
+local turn, take = methods.turn, methods.take
 local core_send, core_flush, core_state = methods.send, methods.flush, methods.state
 local core_wake = methods.wake
 local now, notify, add_notice = attempt.now, attempt.notify, attempt.add_notice
 
 local FOREVER = math.huge
-
--- No client, for a wait that only lets time pass.
-local NOBODY = {}
 
 -- A moment nearer than this has come: sums of seconds are not exact.
 local INSTANT = 1e-9
@@ -182,76 +178,29 @@ local RARE = {
   end,
 }
 
-local function deliver(self, data, kind)
-  local on_message = self.on_message
-  if on_message then
-    on_message(self, data, kind)
-  else
-    keep_message(self, data, kind)
-  end
-end
-
--- For a loop over a turn's events.  Lua 5.4 closes the fourth value, however the loop ends; Lua 5.1
--- compiles a loop with four values written out wrongly.
-local function turn(handle, seconds)
-  return next_of_turn, handle, seconds, handle
-end
-
--- A turn: all events there are, one step that waits at most `seconds`, all events it brings.  What
--- callbacks send meanwhile leaves in one write at the end, or where a callback's error ends the
--- loop and closes its fourth value.  Before Lua 5.4 it then leaves with the next call but send.
-local function dispatch(self, seconds)
-  for event, a, b, c in turn(self._handle, seconds) do
-    if event == "message" then -- deliver, written out: the path of every message
-      local on_message = self.on_message
-      if on_message then
-        on_message(self, a, b)
-      else
-        keep_message(self, a, b)
-      end
-    else
-      RARE[event](self, a, b, c)
-    end
-  end
-end
-
--- Turns while there is more to read, until the messages or the time are used up; the rest is for
--- the next update.  Without a limit of time it is one turn: a peer that sends faster than the
--- program reads would keep it here.  The time runs from the start, for reading and decrypting take
--- some; where it may wait for the first event, from there: waiting costs none.
-local function dispatch_within(self, seconds, budget)
-  local left, due = budget.messages, seconds <= 0 and now(self) + budget.time
-  repeat
-    for event, a, b, c in turn(self._handle, seconds) do
-      due = due or now(self) + budget.time
-      if event == "message" then
-        deliver(self, a, b)
-        left = left - 1
-      else
-        RARE[event](self, a, b, c)
-      end
-      if left <= 0 or now(self) >= due then
-        end_turn(self._handle)
-        return
-      end
-    end
-    seconds, due = 0, due or now(self) + budget.time
-  until budget.time == FOREVER or not has_more(self._handle) or now(self) >= due
-end
-
--- Takes events up to the first message, which is the caller's; then one step, and events again.  A
--- callback may have called update, and left a message in the inbox.
-local function take_message(self, seconds)
+-- The one loop over events: those of a turn, which waits at most `seconds` and gives what is there
+-- and what one step brings.  What callbacks send meanwhile leaves in one write at its end, or where
+-- a callback's error ends the loop: Lua 5.4 closes the fourth value then; before, it leaves with
+-- the next call but send.
+--
+-- `wanted`: with "message" the first one ends the loop and is the caller's; with "open" that.
+local function dispatch(self, seconds, wanted)
   local handle = self._handle
-  local event, a, b, c = take_event(handle, seconds)
-  while event do
-    if event == "message" then return a, b end
-    RARE[event](self, a, b, c)
-    if self._inbox then
-      local data, kind = from_inbox(self)
-      if data then return data, kind end
+  for event, a, b, c in wanted == "message" and take or turn, handle, seconds, handle do
+    if event ~= "message" then
+      RARE[event](self, a, b, c)
+      if event == wanted then return true end
+      -- a callback may have called update, and left a message in the inbox
+      if wanted == "message" and self._inbox then
+        local data, kind = from_inbox(self)
+        if data then return data, kind end
+      end
+    elseif wanted == "message" then
+      return a, b
+    else
+      local on_message = self.on_message
+      if on_message then on_message(self, a, b) else keep_message(self, a, b) end
     end
-    event, a, b, c = take_event(handle)
   end
 end
 
@@ -262,7 +211,7 @@ local function advance_to_attempt(self, seconds)
   if self._state == "waiting" then
     local left = self._due - now(self)
     if left > INSTANT and seconds > 0 then
-      core.wait(NOBODY, math.min(left, seconds))
+      core.sleep(math.min(left, seconds))
       left = self._due - now(self)
     end
     if left <= INSTANT then attempt.begin(self) end
@@ -270,7 +219,7 @@ local function advance_to_attempt(self, seconds)
     attempt.begin(self)
   elseif self._state == "starting" then
     attempt.resume(self)
-    if self._state == "starting" and seconds > 0 then core.wait(NOBODY, math.min(seconds, 0.01)) end
+    if self._state == "starting" and seconds > 0 then core.sleep(math.min(seconds, 0.01)) end
   end
 end
 
@@ -302,12 +251,7 @@ function Client:update(seconds)
   if seconds and seconds ~= FOREVER then check_seconds(seconds) end
   seconds = seconds or 0
   if self._notices or self._state ~= "running" then seconds = advance(self, seconds) end
-  local budget = self._settings.budget
-  if seconds and budget then
-    dispatch_within(self, seconds, budget)
-  elseif seconds then
-    dispatch(self, seconds)
-  end
+  if seconds then dispatch(self, seconds) end
   if self._state == "closed" and not self._notices then
     return false, self.close_code, self.close_reason
   end
@@ -341,32 +285,30 @@ end
 ---@return string kind "text" or "binary"; without data "timeout", or once closed the reason
 ---@return integer? code once closed for good
 function Client:receive(seconds)
-  local data, kind, give_up_at
-  if not seconds and self._state == "running" and not (self._inbox or self._notices) then
-    self._pulls = true -- from here on the path of every message
-    local event, a, b, c = take_event(self._handle, FOREVER)
-    if event == "message" then return a, b end
-    if event then RARE[event](self, a, b, c) end
-  elseif seconds then
+  local give_up_at
+  if seconds then
     check_seconds(seconds)
     give_up_at = now(self) + seconds
   end
   self._pulls = true
-  if self._inbox then data, kind = from_inbox(self) end
-  while not data do
-    local patience = advance(self, seconds or FOREVER)
+  while true do
+    local data, kind
+    if self._inbox then data, kind = from_inbox(self) end
+    if data then return data, kind end
+    local patience = seconds or FOREVER
+    if self._notices or self._state ~= "running" then patience = advance(self, patience) end
     if patience then
-      data, kind = take_message(self, patience)
-    elseif self._inbox then
-      data, kind = from_inbox(self)
+      data, kind = dispatch(self, patience, "message")
+      if data then return data, kind end
     end
-    if not data and is_closed(self) then return nil, self.close_reason, self.close_code end
-    if not data and give_up_at then
+    if self._inbox then data, kind = from_inbox(self) end
+    if data then return data, kind end
+    if is_closed(self) then return nil, self.close_reason, self.close_code end
+    if give_up_at then
       seconds = give_up_at - now(self)
       if seconds <= 0 then return nil, "timeout" end
     end
   end
-  return data, kind
 end
 
 --- Iterates over messages until the client is closed for good.
@@ -383,16 +325,8 @@ end
 function Client:wait_open()
   repeat
     local patience = advance(self, FOREVER)
-    local event, a, b, c
-    if patience then event, a, b, c = take_event(self._handle, patience) end
-    while event do
-      if event == "message" then
-        deliver(self, a, b)
-      else
-        RARE[event](self, a, b, c)
-      end
-      if event == "open" and self:state() == "open" then return true end
-      event, a, b, c = take_event(self._handle)
+    if patience and dispatch(self, patience, "open") and self:state() == "open" then
+      return true
     end
   until is_closed(self)
   return false
@@ -512,23 +446,33 @@ function Client:kick()
   return true
 end
 
+-- The attempt's end, and what was traced before it, are told when the handle is given back.
+local function take_end(self)
+  for event, a, b, c in turn, self._handle, 0 do
+    if event == "close" then
+      attempt.ended(self, c)
+    else
+      add_notice(self, { tell = function() RARE[event](self, a, b, c) end })
+    end
+  end
+end
+
 --- Says goodbye with Close 1001 and ends at once, without waiting for the answer: for a host that
--- goes away.  on_close is called.  What collecting an open client does, and `local ws <close>`.
+-- goes away.  on_close is called, and told what was exchanged and what has left.  What collecting an
+-- open client does, and `local ws <close>`.
 function Client:leave()
   local handle = self._handle
-  local state = self:state()
   self._stopping, self._reconnecting, self._paused, self._full = true, nil, nil, nil
   self._left = true
-  local fields = { by = "client" }
-  if state == "open" then
-    fields.code, fields.opened, fields.sent = 1001, true, { code = 1001, reason = "" }
-  end
-  if self._state == "running" or self._state == "starting" then
-    attempt.ended(self, close_info.new(fields))
+  if self._state == "running" then
+    if not handle:leave() then return end -- from inside of a call: update will tell of the end
+    take_end(self)
+  elseif self._state == "starting" then
+    attempt.ended_early(self, nil, nil, "client")
   elseif self._state ~= "closed" then
     stop(self)
   end
-  handle:leave()
+  handle:free()
   notify(self)
 end
 
@@ -644,6 +588,8 @@ function client.new(url, settings, headers)
   for event, callback in pairs(settings.callbacks) do self[event] = callback end
   settings.callbacks = nil
   self._settings = shared.settings(settings)
+  local budget = settings.budget
+  if budget then handle:limit(budget.messages, budget.time) end
   if settings.outbox then
     self._outbox, self.send = outbox.new(settings.outbox), send_with_outbox
   end

@@ -10,10 +10,9 @@ local client = require "wsclose.client"
 
 local Client = client.Client
 
-local FOREVER = math.huge
+local unpack = rawget(table, "unpack") or unpack -- luacheck: globals unpack
 
--- No client, for a wait that only lets time pass.
-local NOBODY = {}
+local FOREVER = math.huge
 
 -- How often to look at what no descriptor and no deadline tells of: a coroutine that prepares an
 -- attempt, a client for which the loop had no memory.
@@ -173,13 +172,24 @@ local function wait(self, seconds)
   if next(self._strays) then seconds = math.min(seconds, LOOK) end
   local loop = self._loop
   if not loop then
-    if seconds > 0 then core.wait(NOBODY, seconds) end
+    if seconds > 0 then core.sleep(seconds) end
     return 0
   end
   if not next(self._clocked) then return loop:wait(seconds) end
   local count = loop:wait(wait_of_clocked(self, seconds))
   if count > 0 or wait_of_clocked(self, FOREVER) > 0 then return count end
   return loop:wait(0)
+end
+
+-- Waits until one of the clients has work.
+local function wait_for(list, seconds)
+  local self = new_group(true)
+  for i = 1, #list do
+    add(self, list[i])
+    if self._loop then set_alarm(self, self._slots[list[i]], list[i]) end
+  end
+  wait(self, seconds)
+  if self._loop then self._loop:free() end
 end
 
 -- A nested round may have taken those that this one was to take.
@@ -275,9 +285,25 @@ function Group:update(seconds)
   return (run_round(self, seconds or 0))
 end
 
+-- true: all are closed for good
+local function run_rounds(self, seconds)
+  local give_up_at = seconds and core.now() + seconds
+  while run_round(self, seconds or FOREVER) do
+    if give_up_at then
+      seconds = give_up_at - core.now()
+      if seconds <= 0 then return nil, "timeout" end
+    end
+  end
+  return true
+end
+
 --- Rounds until all clients are closed for good.
-function Group:run()
-  while run_round(self, FOREVER) do end -- luacheck: ignore 542
+---@param seconds? number at most; default: as long as it takes
+---@return true? closed nil: time is up
+---@return "timeout"? why
+function Group:run(seconds)
+  if seconds then check_seconds(seconds) end
+  return run_rounds(self, seconds)
 end
 
 --- A descriptor that turns readable when update has work for one of them; nil where the system has
@@ -306,86 +332,49 @@ function Group:timeout()
   return seconds < FOREVER and seconds or nil
 end
 
--- ---------------------------------------------------------------- groups behind update and run
+-- ---------------------------------------------------------------- clients without a group
 
--- For lists that come again and again; those used latest first.
-local KEPT = 4
-local kept = {}
+-- Whose turn comes first: one that raises an error each time must not keep the others from theirs.
+local first = 0
 
-local function is_same(group, list)
-  local order = group.order
-  if group.length ~= #list then return false end
-  for i = 1, #list do
-    if order[i] ~= list[i] then return false end
-  end
-  return true
-end
-
--- Members that were collected and that no round has met since.
-local function lose_collected(group)
-  local taken = {}
-  for _, slot in ipairs(group._free) do taken[slot] = true end
-  for slot = 1, group._last do
-    if not taken[slot] and not group._members[slot] then lose(group, slot) end
-  end
-end
-
--- The group gets the members of the list, and keeps those that it had.
-local function become(group, list)
-  lose_collected(group)
-  local wanted, order = {}, setmetatable({}, WEAK_VALUES)
-  for i = 1, #list do
-    wanted[list[i]], order[i] = true, list[i]
-  end
-  for ws in pairs(group._slots) do
-    if not wanted[ws] then remove(group, ws) end
-  end
-  for i = 1, #list do add(group, list[i]) end
-  group.order, group.length = order, #list
-  group.version = (group.version or 0) + 1
-end
-
--- The group of this list; another list may take it over later, and raises its version.
-local function group_of(list)
-  local at = 1
-  while kept[at] and not is_same(kept[at], list) do at = at + 1 end
-  local group = kept[at]
-  if not group then
-    group = #kept < KEPT and new_group(true) or table.remove(kept)
-    become(group, list)
-  else
-    table.remove(kept, at)
-  end
-  table.insert(kept, 1, group)
-  return group
-end
-
---- One round of work for many clients, with one wait.
+--- One round of work for many clients, with one wait: looks at each of them, so a group is better
+-- for a great many.
 ---@param seconds? number at most; default 0
 ---@param ... wsclose.Client|wsclose.Client[]|wsclose.Group clients, a list of them, or a group
 ---@return boolean alive false once all are closed for good
 function many.update(seconds, ...)
   if seconds then check_seconds(seconds) end
-  if getmetatable((...)) == Group then return run_round((...), seconds or 0) end
+  if getmetatable((...)) == Group then return (run_round((...), seconds or 0)) end
   local list = list_of(2, ...)
-  if #list == 0 then return false end
-  if #list == 1 then return (list[1]:update(seconds)) end
-  return run_round(group_of(list), seconds or 0)
+  local count, alive = #list, false
+  if count == 1 then return (list[1]:update(seconds)) end
+  if seconds and seconds > 0 and count > 0 then wait_for(list, seconds) end
+  first = first + 1
+  local clients = {} -- a callback may change the list
+  for i = 1, count do clients[i] = list[(first + i) % count + 1] end
+  for i = 1, count do alive = clients[i]:update() or alive end
+  return alive
 end
 
---- Runs many clients until all are closed for good.  A list is read once.
----@param ... wsclose.Client|wsclose.Client[]|wsclose.Group
+--- Runs many clients until all are closed for good: a group for as long.
+---@param ... wsclose.Client|wsclose.Client[]|wsclose.Group|number clients, a list of them, read
+---  once, or a group; at the end seconds, at most
+---@return true? closed nil: time is up
+---@return "timeout"? why
 function many.run(...)
-  if getmetatable((...)) == Group then return (...):run() end
-  local list, copy = list_of(2, ...), {}
-  for i = 1, #list do copy[i] = list[i] end
-  local group, version
-  repeat
-    if not group or group.version ~= version then
-      group = group_of(copy)
-      version = group.version
-    end
-  until #copy == 0 or not run_round(group, FOREVER)
+  local count, seconds = select("#", ...), nil
+  local given = { ... }
+  if type(given[count]) == "number" then
+    seconds = given[count]
+    given[count], count = nil, count - 1
+    check_seconds(seconds)
+  end
+  if getmetatable(given[1]) == Group then return run_rounds(given[1], seconds) end
+  local group = new_group(false)
+  for _, ws in ipairs(list_of(2, unpack(given, 1, count))) do add(group, ws) end
+  local closed, why = run_rounds(group, seconds)
+  if group._loop then group._loop:free() end
+  return closed, why
 end
 
 return many

@@ -205,8 +205,8 @@ local CONFIG = {
   require_protocol = boolean,
   extensions = extensions,
   timeouts = group {
-    connect = seconds, dns = seconds, tls = seconds, handshake = seconds, close = seconds,
-    linger = seconds,
+    connect = seconds, dns = seconds, tls = seconds, handshake = seconds, drain = seconds,
+    close = seconds, linger = seconds,
   },
   keepalive = keepalive,
   limits = group {
@@ -255,7 +255,7 @@ end
 ---@field retry? wsclose.RetryPolicy
 ---@field redirects? integer
 ---@field outbox? wsclose.Outbox
----@field budget? {messages: number, time: number} of one update
+---@field budget? {messages?: integer, time?: number} of one update
 ---@field clock? fun(): number
 ---@field random_bytes? fun(n: integer): string
 
@@ -292,8 +292,7 @@ local read_settings = shared.reader(function(given)
   end
   if given.on_frame ~= nil then config.trace = true end
   if settings.max_messages or settings.max_time then
-    settings.budget =
-      { messages = settings.max_messages or math.huge, time = settings.max_time or math.huge }
+    settings.budget = { messages = settings.max_messages, time = settings.max_time }
   end
   if next(config) == nil then
     settings.config = CLIENT_CONFIG

@@ -25,11 +25,16 @@ void wsc_lua_shared_drop(wsc_lua_shared *shared) {
   if (owned) wsc_platform_free(owned);
 }
 
-/* ---------------------------------------------------------------- randomness from Lua */
+/* ---------------------------------------------------------------- functions from Lua */
 
 static void *resize_shared(void *user, void *block, size_t size) {
   const wsc_platform *shared = ((wsc_lua_box *)user)->shared->platform;
   return shared->resize(shared->user, block, size);
+}
+
+static bool random_shared(void *user, void *bytes, size_t size) {
+  const wsc_platform *shared = ((wsc_lua_box *)user)->shared->platform;
+  return shared->random(shared->user, bytes, size);
 }
 
 static bool sha1_shared(void *user, const void *data, size_t size, uint8_t digest[20]) {
@@ -37,44 +42,83 @@ static bool sha1_shared(void *user, const void *data, size_t size, uint8_t diges
   return shared->sha1(shared->user, data, size, digest);
 }
 
-/* An error stays where it is, on top of the stack, and is raised when the core is left: a longjmp
- * must not cross it. */
-static bool keep_random_error(wsc_lua_box *box) {
-  if (box->random_failed) lua_pop(box->own->L, 1);
-  box->random_failed = true;
-  return false;
+/* The error on top of the stack is kept until the core is left: a longjmp must not cross it.  Its
+ * place in the registry is there already, so this cannot fail. */
+static void keep_error(lua_State *L, wsc_lua_box *box) {
+  lua_rawseti(L, LUA_REGISTRYINDEX, box->own->error_ref);
+  box->failed = true;
 }
 
-/* Called on a stack with LUA_MINSTACK places, of which methods use few. */
+/* Calls one of the functions with the values on top, for one result; false: it raised.  On a stack
+ * with LUA_MINSTACK places, of which methods use few. */
+static bool call_own(lua_State *L, wsc_lua_box *box, int count) {
+  box->held++;
+  bool good = lua_pcall(L, count, 1, 0) == 0;
+  box->held--;
+  box->own->L = L; /* it may have called the object from another coroutine */
+  if (!good) keep_error(L, box);
+  return good;
+}
+
+/* What stands in the registry: the program's function (upvalue), and a look at what it gives. */
+static int checked_random(lua_State *L) {
+  lua_Integer size = lua_tointeger(L, 1);
+  lua_settop(L, 1);
+  lua_pushvalue(L, lua_upvalueindex(1));
+  lua_insert(L, 1);
+  lua_call(L, 1, 1);
+  if (lua_type(L, 1) != LUA_TSTRING || lua_rawlen(L, 1) != (size_t)size)
+    return luaL_error(L, "option 'random_bytes': the function must return a string of n bytes");
+  return 1;
+}
+
+static int checked_clock(lua_State *L) {
+  lua_settop(L, 0);
+  lua_pushvalue(L, lua_upvalueindex(1));
+  lua_call(L, 0, 1);
+  if (lua_type(L, 1) != LUA_TNUMBER)
+    return luaL_error(L, "option 'clock': the function must return seconds, not %s",
+                      luaL_typename(L, 1));
+  return 1;
+}
+
 static bool random_from_lua(void *user, void *bytes, size_t size) {
   wsc_lua_box *box = user;
   lua_State *L = box->own->L;
   lua_rawgeti(L, LUA_REGISTRYINDEX, box->random_ref);
   lua_pushinteger(L, (lua_Integer)size);
-  if (lua_pcall(L, 1, 1, 0) != 0) return keep_random_error(box);
-  size_t got = 0;
-  const char *given = lua_type(L, -1) == LUA_TSTRING ? lua_tolstring(L, -1, &got) : NULL;
-  if (!given || got != size) {
-    lua_pop(L, 1);
-    lua_pushliteral(L, "option 'random_bytes': the function must return a string of n bytes");
-    return keep_random_error(box);
-  }
-  memcpy(bytes, given, size);
+  if (!call_own(L, box, 1)) return false;
+  memcpy(bytes, lua_tostring(L, -1), size);
   lua_pop(L, 1);
   return true;
 }
 
-void wsc_lua_reraise(lua_State *L, wsc_lua_box *box) {
-  if (!box->random_failed) return;
-  box->random_failed = false;
-  lua_error(L);
+/* Time stands still where it cannot be told. */
+static uint64_t now_from_lua(void *user) {
+  wsc_lua_box *box = user;
+  lua_State *L = box->own->L;
+  lua_rawgeti(L, LUA_REGISTRYINDEX, box->clock_ref);
+  if (!call_own(L, box, 0)) return box->own->now_us;
+  box->own->now_us = wsc_lua_to_us(lua_tonumber(L, -1));
+  lua_pop(L, 1);
+  return box->own->now_us;
 }
 
 const wsc_platform *wsc_lua_platform(const wsc_lua_box *box) {
-  return box->random_ref == LUA_NOREF ? box->shared->platform : &box->own->platform;
+  bool own = box->random_ref != LUA_NOREF || box->clock_ref != LUA_NOREF;
+  return own ? &box->own->platform : box->shared->platform;
 }
 
-/* ---------------------------------------------------------------- time */
+static void init_own(lua_State *L, wsc_lua_box *box, const wsc_platform *shared) {
+  bool random = box->random_ref != LUA_NOREF, clock = box->clock_ref != LUA_NOREF;
+  *box->own = (wsc_lua_own){.platform = {.user = box,
+                                         .resize = resize_shared,
+                                         .random = random ? random_from_lua : random_shared,
+                                         .sha1 = sha1_shared,
+                                         .spare = shared->spare,
+                                         .now = clock ? now_from_lua : NULL},
+                            .L = L};
+}
 
 uint64_t wsc_lua_to_us(lua_Number seconds) {
   if (!(seconds > 0)) return 0;
@@ -82,22 +126,12 @@ uint64_t wsc_lua_to_us(lua_Number seconds) {
   return (uint64_t)(seconds * 1e6 + 0.5);
 }
 
-uint64_t wsc_lua_now(lua_State *L, const wsc_lua_box *box) {
-  if (box->clock_ref == LUA_NOREF) return wsc_clock_now_us();
-  lua_rawgeti(L, LUA_REGISTRYINDEX, box->clock_ref);
-  lua_call(L, 0, 1);
-  if (lua_type(L, -1) != LUA_TNUMBER)
-    luaL_error(L, "option 'clock': the function must return seconds, not %s", luaL_typename(L, -1));
-  uint64_t now = wsc_lua_to_us(lua_tonumber(L, -1));
-  lua_pop(L, 1);
-  return now;
-}
-
 /* ---------------------------------------------------------------- boxes */
 
-static int keep_function(lua_State *L, int index) {
+static int keep_function(lua_State *L, int index, lua_CFunction checked) {
   if (lua_isnoneornil(L, index)) return LUA_NOREF;
   lua_pushvalue(L, index);
+  lua_pushcclosure(L, checked, 1);
   return luaL_ref(L, LUA_REGISTRYINDEX);
 }
 
@@ -123,8 +157,16 @@ wsc_lua_box *wsc_lua_check_box(lua_State *L) {
                lua_typename(L, given));
     return NULL; /* luaL_error does not return; lua.h has no way to say so */
   }
-  if (box->random_ref != LUA_NOREF) box->own->L = L;
+  if (box->shared && wsc_lua_platform(box) != box->shared->platform) box->own->L = L;
   box->direct = given == LUA_TTABLE;
+  return box;
+}
+
+wsc_lua_box *wsc_lua_use_box(lua_State *L) {
+  wsc_lua_box *box = wsc_lua_check_box(L);
+  if (box->held > 0)
+    luaL_error(L, "this wsclose object is in use by the call that runs this: its functions "
+                  "random_bytes and clock, and finalizers, cannot use it");
   return box;
 }
 
@@ -134,41 +176,74 @@ wsc_lua_box *wsc_lua_push_box(lua_State *L, int random, int clock) {
     luaL_error(L, "wsclose: the Lua state is being closed");
     return NULL; /* as above */
   }
-  bool own = !lua_isnoneornil(L, random);
+  bool own = !lua_isnoneornil(L, random) || !lua_isnoneornil(L, clock);
   wsc_lua_box *box = wsc_lua_newuserdata(L, sizeof *box + (own ? sizeof *box->own : 0));
   *box = (wsc_lua_box){
       .mark = &box_mark, .random_ref = LUA_NOREF, .clock_ref = LUA_NOREF, .url_ref = LUA_NOREF};
   lua_pushvalue(L, lua_upvalueindex(WSC_UP_METATABLE));
   lua_setmetatable(L, -2);
-  if (own)
-    *box->own = (wsc_lua_own){.platform = {.user = box,
-                                           .resize = resize_shared,
-                                           .random = random_from_lua,
-                                           .sha1 = sha1_shared,
-                                           .spare = (*anchor)->platform->spare},
-                              .L = L};
-  box->random_ref = keep_function(L, random);
-  box->clock_ref = keep_function(L, clock);
+  box->random_ref = keep_function(L, random, checked_random);
+  box->clock_ref = keep_function(L, clock, checked_clock);
+  if (own) {
+    init_own(L, box, (*anchor)->platform);
+    lua_pushboolean(L, 0);
+    box->own->error_ref = luaL_ref(L, LUA_REGISTRYINDEX);
+  }
   box->shared = *anchor;
   box->shared->users++;
   return box;
 }
 
-void wsc_lua_free_box(lua_State *L, wsc_lua_box *box) {
-  if (!box->shared) return;
-  if (box->client)
-    wsc_client_leave(box->client);
-  else
-    wsc_conn_free(box->conn);
+static void free_now(lua_State *L, wsc_lua_box *box) {
+  bool own = wsc_lua_platform(box) != box->shared->platform;
+  if (box->client) wsc_client_leave(box->client);
+  wsc_client_free(box->client);
+  if (!box->client) wsc_conn_free(box->conn);
   box->client = NULL;
   box->conn = NULL;
-  if (box->random_failed) lua_pop(L, 1); /* there is nobody to tell any more */
-  box->random_failed = false;
+  if (own) luaL_unref(L, LUA_REGISTRYINDEX, box->own->error_ref);
+  box->failed = false; /* there is nobody to tell any more */
   luaL_unref(L, LUA_REGISTRYINDEX, box->random_ref);
   luaL_unref(L, LUA_REGISTRYINDEX, box->clock_ref);
   box->random_ref = box->clock_ref = LUA_NOREF;
   wsc_lua_shared_drop(box->shared);
   box->shared = NULL;
+}
+
+void wsc_lua_free_box(lua_State *L, wsc_lua_box *box) {
+  if (!box->shared) return;
+  box->parting = WSC_PARTING_FREE;
+  if (box->held > 0) return;
+  box->held = 1; /* saying goodbye asks for randomness */
+  free_now(L, box);
+  box->held = 0;
+}
+
+void wsc_lua_let_go(lua_State *L, wsc_lua_box *box) {
+  if (box->parting != WSC_PARTING_NONE && box->held == 0 && box->shared) {
+    if (box->parting == WSC_PARTING_FREE)
+      wsc_lua_free_box(L, box);
+    else if (box->client)
+      wsc_client_leave(box->client);
+    box->parting = WSC_PARTING_NONE;
+  }
+  if (!box->failed) return;
+  box->failed = false;
+  lua_rawgeti(L, LUA_REGISTRYINDEX, box->own->error_ref);
+  lua_error(L);
+}
+
+void wsc_lua_call_inside(lua_State *L, wsc_lua_box *box, lua_CFunction function, int count,
+                         int results) {
+  lua_pushcfunction(L, function);
+  lua_insert(L, -count - 1);
+  lua_pushlightuserdata(L, box);
+  lua_insert(L, -count - 1);
+  box->held++;
+  bool good = lua_pcall(L, count + 1, results, 0) == 0;
+  box->held--;
+  wsc_lua_let_go(L, box);
+  if (!good) lua_error(L);
 }
 
 void wsc_lua_keep_url(lua_State *L, wsc_lua_box *box, int index) {

@@ -18,39 +18,45 @@ typedef struct wsc_lua_shared {
 wsc_lua_shared *wsc_lua_shared_new(const wsc_platform *platform);
 void wsc_lua_shared_drop(wsc_lua_shared *shared);
 
-/* What only an object with a randomness of its own has. */
+/* What only an object with functions of its own, for randomness or the time, has. */
 typedef struct wsc_lua_own {
-  wsc_platform platform; /* the shared one, but for that randomness */
-  lua_State *L;          /* of the call under way: where the function is to be called */
+  wsc_platform platform; /* the shared one, but for those functions */
+  lua_State *L;          /* of the call under way: where they are to be called */
+  uint64_t now_us;       /* what the clock said last */
+  int error_ref;         /* in the registry: what one of them raised */
 } wsc_lua_own;
 
+/* What is done with an object once nobody is inside of it any more. */
+typedef enum wsc_lua_parting {
+  WSC_PARTING_NONE,
+  WSC_PARTING_LEAVE, /* the attempt ends: wsc_client_leave */
+  WSC_PARTING_FREE
+} wsc_lua_parting;
+
 /* The userdata of both kinds of object.  There may be many: what is wide stands together, then what
- * is narrow, so that nothing is lost between. */
+ * is narrow, so that nothing is lost between.
+ *
+ * Lua code may run inside of a method: functions for randomness and the time, and finalizers
+ * wherever Lua makes a value.  While a pointer into the connection is in use the object is held
+ * (`held`, only over calls that come back whatever happens), and what would free it waits for the
+ * last one out, wsc_lua_let_go. */
 typedef struct wsc_lua_box {
   const void *mark;       /* tells the userdata from others, at less cost than their metatables */
   wsc_lua_shared *shared; /* counted; NULL once the object was closed */
   wsc_client *client;     /* owned; NULL in a protocol object */
-  wsc_conn *conn;     /* owned by a protocol object; lent by the client, NULL before the first */
-  uint64_t wait_us;   /* how long a step that is due may wait */
-  uint64_t now_us;    /* of the latest step */
-  lua_Number began;   /* when the latest attempt did, on the client's clock */
-  int random_ref;     /* in the registry; LUA_NOREF without one */
-  int clock_ref;      /* as random_ref, of a client's clock */
-  int url_ref;        /* as random_ref, of the latest attempt's URL; lasts beyond leave */
-  uint32_t attempts;  /* how many there were */
-  bool random_failed; /* what it raised lies on the stack */
-  bool corked;        /* sends wait for the end of the step */
-  bool watched;       /* the program saw bytes waiting: tell it when they are gone */
-  bool paused;        /* no events are handed out */
-  bool more;          /* the latest step left something to read */
-  bool unread;        /* there may be events not yet handed out */
-  bool step_due;      /* a turn has begun, and its step was not made */
-  bool lively;        /* the latest wait brought something */
-  bool look;          /* a flush may have brought the end: no waiting before looking */
-  bool direct;        /* the call under way is the program's own, through its Lua object */
-  bool close_taken;   /* the core gave the end and it is not yet handed to Lua */
-  bool ended;         /* that was the attempt's end: nothing follows it */
-  wsc_lua_own own[];  /* one, with random_ref */
+  wsc_conn *conn;    /* owned by a protocol object; lent by the client, NULL before the first */
+  lua_Number began;  /* when the latest attempt did, on the client's clock */
+  int random_ref;    /* in the registry; LUA_NOREF without one */
+  int clock_ref;     /* as random_ref, of a client's clock */
+  int url_ref;       /* as random_ref, of the latest attempt's URL; lasts beyond leave */
+  uint32_t attempts; /* how many there were */
+  uint16_t held;     /* how many are inside */
+  uint8_t parting;   /* wsc_lua_parting */
+  bool failed;       /* what one of its functions raised is to be raised again */
+  bool corked;       /* sends wait for the end of the turn */
+  bool direct;       /* the call under way is the program's own, through its Lua object */
+  bool close_taken;  /* the core gave the end and it is not yet handed to Lua */
+  wsc_lua_own own[]; /* one, with random_ref or clock_ref */
 } wsc_lua_box;
 
 /* The first upvalues of every method. */
@@ -72,12 +78,27 @@ wsc_lua_box *wsc_lua_to_box(lua_State *L, int index);
  * replaced by it at index 1.  Raises for anything else. */
 wsc_lua_box *wsc_lua_check_box(lua_State *L);
 
+/* The same for a method that uses the connection.  Raises while it is held, and in a Lua state that
+ * has closed it. */
+wsc_lua_box *wsc_lua_use_box(lua_State *L);
+
 /* Pushes an empty box of the kind and platform that the upvalues tell.  `random` and `clock`: stack
  * indices of functions or of nil. */
 wsc_lua_box *wsc_lua_push_box(lua_State *L, int random, int clock);
 
-/* Gives everything back but what is known of the latest attempt; safe to repeat. */
+/* Gives everything back but what is known of the latest attempt, at once or when it is let go of;
+ * safe to repeat. */
 void wsc_lua_free_box(lua_State *L, wsc_lua_box *box);
+
+/* Every method's end, where it was inside of the core: carries out what waited for that, and raises
+ * what the object's functions raised. */
+void wsc_lua_let_go(lua_State *L, wsc_lua_box *box);
+
+/* Calls `function` with the box, a light userdata, and the `count` values on top of the stack, in
+ * the place of which its `results` are left; holds the box meanwhile.  What it raises is raised
+ * again.  For what makes more than one Lua value out of the connection. */
+void wsc_lua_call_inside(lua_State *L, wsc_lua_box *box, lua_CFunction function, int count,
+                         int results);
 
 /* Keeps the string at `index` as the attempt's URL. */
 void wsc_lua_keep_url(lua_State *L, wsc_lua_box *box, int index);
@@ -85,15 +106,8 @@ void wsc_lua_keep_url(lua_State *L, wsc_lua_box *box, int index);
 /* The platform to hand to the core. */
 const wsc_platform *wsc_lua_platform(const wsc_lua_box *box);
 
-/* The time on the object's clock: that of a Lua function, which may raise, or the system's. */
-uint64_t wsc_lua_now(lua_State *L, const wsc_lua_box *box);
-
 /* Microseconds; negative ones count as 0, from 2^53 on as never. */
 uint64_t wsc_lua_to_us(lua_Number seconds);
-
-/* Raises what the Lua source of randomness raised inside the core.  Called when the core is left.
- */
-void wsc_lua_reraise(lua_State *L, wsc_lua_box *box);
 
 /* Adds the functions to the table at `table` (absolute), each with the WSC_UP_COUNT values on top
  * of the stack as upvalues; those stay there. */

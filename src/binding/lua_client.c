@@ -4,26 +4,20 @@
 #include "lua_options.h"
 #include "lua_push.h"
 #include "net/loop.h"
+#include "net/turn.h"
 
 #include <string.h>
-
-static uint64_t optional_us(lua_State *L, int index, uint64_t fallback) {
-  return lua_isnoneornil(L, index) ? fallback : wsc_lua_to_us(luaL_checknumber(L, index));
-}
 
 int wsc_lua_client_new(lua_State *L) {
   lua_settop(L, 2);
   wsc_lua_box *box = wsc_lua_push_box(L, 1, 2);
   box->client = wsc_client_new(wsc_lua_platform(box));
-  wsc_lua_reraise(L, box);
-  if (!box->client) return wsc_lua_push_failure(L, NULL, WSC_ERR_MEMORY);
+  if (!box->client) return wsc_lua_push_failure(L, box, WSC_ERR_MEMORY);
   return 1;
 }
 
-static wsc_lua_box *check_client(lua_State *L) {
-  wsc_lua_box *box = wsc_lua_check_box(L);
-  if (!box->client) luaL_error(L, "the client was closed for good");
-  return box;
+static void need_client(lua_State *L, const wsc_lua_box *box) {
+  if (!box->client) luaL_error(L, "the client was closed for good, or expected one of wsclose's");
 }
 
 static void read_config(lua_State *L, const wsc_lua_box *box, wsc_client_config *config) {
@@ -35,11 +29,14 @@ static void read_config(lua_State *L, const wsc_lua_box *box, wsc_client_config 
 
 /* prepare(config, url): see wsc_client_prepare */
 static int client_prepare(lua_State *L) {
-  wsc_lua_box *box = check_client(L);
+  wsc_lua_box *box = wsc_lua_use_box(L);
   wsc_client_config config;
   lua_settop(L, 3);
+  need_client(L, box);
+  luaL_checkstring(L, 3);
   read_config(L, box, &config);
-  config.conn.url = luaL_checkstring(L, 3);
+  config.conn.url = lua_tostring(L, 3);
+  need_client(L, box); /* reading makes Lua values */
   wsc_client_prepare(box->client, &config);
   return 0;
 }
@@ -90,171 +87,98 @@ static void read_attempt(lua_State *L, wsc_client_config *config) {
 /* start(config, url, headers, protocols, other_address) -> true, or nil, sentence, name.
  * headers and protocols: lists as in the config, in the place of its own; nil: those. */
 static int client_start(lua_State *L) {
-  wsc_lua_box *box = check_client(L);
+  wsc_lua_box *box = wsc_lua_use_box(L);
   lua_settop(L, 6);
+  need_client(L, box);
   wsc_lua_keep_url(L, box, 3);
   if (holds_nul(L, 3)) return refuse_start(L, "the URL holds a NUL byte", WSC_ERR_URL);
-  uint64_t now = wsc_lua_now(L, box);
   wsc_client_config config;
   read_config(L, box, &config);
   read_attempt(L, &config);
-  box->conn = NULL; /* the last one is freed now */
-  box->corked = box->watched = box->more = box->unread = box->look = box->close_taken = false;
-  box->ended = false;
+  need_client(L, box); /* reading makes Lua values */
+  box->conn = NULL;    /* the last one is freed now */
+  box->corked = box->close_taken = false;
   const char *sentence = NULL;
-  int error = wsc_client_start(box->client, &config, now, &sentence);
+  int error = wsc_client_start(box->client, &config, &sentence);
   box->conn = error == WSC_OK ? wsc_client_conn(box->client) : NULL;
-  wsc_lua_reraise(L, box);
+  wsc_lua_let_go(L, box);
   if (error != WSC_OK) return refuse_start(L, sentence, error);
   lua_pushboolean(L, 1);
   return 1;
 }
 
-/* A wait so short that no deadline suffers by it, whatever the time is: the system's clock need not
- * be read.  A program that was away until the deadline has made it late already. */
-#define SHORT_WAIT_US 250000u
-
-static bool may_wait_shortly(const wsc_lua_box *box, uint64_t deadline, uint64_t wait) {
-  return box->lively && wait >= SHORT_WAIT_US && box->clock_ref == LUA_NOREF &&
-         deadline >= box->now_us + UINT64_C(2) * SHORT_WAIT_US;
-}
-
-/* Waits for work, but not past a deadline. */
-static void wait_for_work(lua_State *L, wsc_lua_box *box, uint64_t wait) {
-  uint64_t deadline = wsc_client_deadline(box->client);
-  if (may_wait_shortly(box, deadline, wait)) {
-    wait = SHORT_WAIT_US;
-  } else if (deadline != WSC_NEVER) {
-    uint64_t now = wsc_lua_now(L, box);
-    uint64_t left = deadline > now ? deadline - now : 0;
-    if (left < wait) wait = left;
-  }
-  if (wait > 0) box->lively = wsc_client_wait(&box->client, 1, wait) > 0;
-}
-
-static void make_step(lua_State *L, wsc_lua_box *box) {
-  box->step_due = false;
-  if (box->wait_us > 0 && (!box->more || box->paused)) wait_for_work(L, box, box->wait_us);
-  box->now_us = wsc_lua_now(L, box);
-  box->more = wsc_client_step(box->client, box->now_us);
-}
-
-/* What the program queued so far leaves in one write.  True: there was something; a write that
- * fails may bring the end. */
-static bool end_step(lua_State *L, wsc_lua_box *box) {
-  wsc_lua_start_timers(L, box);
-  box->corked = false;
-  if (wsc_conn_output_size(box->conn) == 0) return false;
-  wsc_client_flush(box->client);
-  return true;
-}
-
-/* The program saw bytes waiting, and now they are gone. */
-static bool is_drained(const wsc_lua_box *box) {
-  return box->watched && wsc_conn_output_size(box->conn) == 0;
-}
-
-/* The next event of those there are; then, if a turn has begun, of those that a step brings. */
-static wsc_event_type next_of_turn(lua_State *L, wsc_lua_box *box, wsc_event *event) {
-  wsc_event_type type = WSC_EVENT_NONE;
-  for (;;) {
-    if (!box->paused) type = wsc_lua_next_event(box, event);
-    if (type == WSC_EVENT_NONE && end_step(L, box) && !box->paused)
-      type = wsc_lua_next_event(box, event);
-    if (type != WSC_EVENT_NONE || !box->step_due || is_drained(box)) return type;
-    make_step(L, box);
-  }
-}
-
-/* The attempt is over: the transport is let go of, and there is nothing to step. */
-static void end_attempt(wsc_lua_box *box) {
-  box->step_due = false;
-  box->ended = true;
-  wsc_client_flush(box->client);
-}
-
-/* Corked, what the program sends on the event's account waits for the turn's end. */
-static int give_event(lua_State *L, wsc_lua_box *box, bool cork) {
-  if (!box->conn) return 0;
-  wsc_event event;
-  wsc_event_type type = next_of_turn(L, box, &event);
-  if (type == WSC_EVENT_CLOSE) end_attempt(box);
-  wsc_lua_reraise(L, box);
-  bool drained = type == WSC_EVENT_NONE && is_drained(box);
-  if (drained) box->watched = false;
-  bool given = type != WSC_EVENT_NONE || drained;
-  box->unread =
-      box->paused || (given && !(type == WSC_EVENT_MESSAGE && wsc_conn_wants_input(box->conn)));
-  box->look = false;
-  box->corked = given && cork && wsc_lua_on_main_thread(L);
-  if (!drained) return wsc_lua_push_event(L, box, type, &event);
-  lua_pushliteral(L, "drain");
-  return 1;
-}
-
-/* Where the last turn ended with nothing left, its step can be made without a look at events. */
-static void begin_turn(lua_State *L, wsc_lua_box *box) {
-  box->step_due = true;
-  box->wait_us = wsc_lua_to_us(lua_tonumber(L, 2));
-  if (box->conn && !box->unread && !box->look && !box->watched) make_step(L, box);
-}
-
-/* turn(seconds) -> the first event, turn(that) -> the next one, … nil; "drain": what the program
- * saw waiting has left.  The iterator of a loop over a turn of work.  What is there comes first;
- * then one step is made, which waits at most `seconds` for work.  Sends wait from the first event
- * until nil, so that those of one turn leave together; in a coroutine, which may yield for any time
- * before, they do not wait. */
-static int client_turn(lua_State *L) {
-  wsc_lua_box *box = wsc_lua_check_box(L);
-  if (lua_type(L, 2) == LUA_TNUMBER) begin_turn(L, box);
-  return give_event(L, box, true);
-}
-
-/* take(seconds) -> the next event, or nil if a step that waits at most `seconds` brings none; nil:
- * without a step.  For a program that acts on events outside of a turn: sends leave at once. */
-static int client_take(lua_State *L) {
-  wsc_lua_box *box = wsc_lua_check_box(L);
-  box->step_due = false;
-  if (lua_type(L, 2) == LUA_TNUMBER) begin_turn(L, box);
-  return give_event(L, box, false);
-}
-
-/* end_turn(): ends a turn before its events are taken.  What was sent leaves, and the step that is
- * due is made, so that time is told however long the events last. */
-static int client_end_turn(lua_State *L) {
-  wsc_lua_box *box = wsc_lua_check_box(L);
-  wsc_lua_flush(box);
-  box->wait_us = 0;
-  if (box->step_due && box->conn) make_step(L, box);
-  wsc_lua_reraise(L, box);
+/* limit(messages, seconds): see wsc_client_limit_turn; nil: any */
+static int client_limit(lua_State *L) {
+  wsc_lua_box *box = wsc_lua_use_box(L);
+  lua_Number messages = luaL_optnumber(L, 2, 0), seconds = luaL_optnumber(L, 3, 0);
+  need_client(L, box);
+  uint64_t time_us = wsc_lua_to_us(seconds);
+  if (seconds > 0 && time_us == 0) time_us = 1;
+  wsc_client_limit_turn(box->client, messages < UINT32_MAX ? (uint32_t)messages : 0,
+                        time_us < UINT32_MAX ? (uint32_t)time_us : 0);
   return 0;
 }
 
-/* has_more() -> did the latest step leave something to read? */
-static int client_has_more(lua_State *L) {
-  lua_pushboolean(L, wsc_lua_check_box(L)->more);
-  return 1;
+/* Corked, what the program sends on the event's account waits for the turn's end; in a coroutine,
+ * which may yield for any time before, it does not wait. */
+static int give_event(lua_State *L, bool cork_messages) {
+  wsc_lua_box *box = wsc_lua_use_box(L);
+  wsc_event event = {.type = WSC_EVENT_NONE};
+  if (!box->conn) return 0;
+  if (!box->close_taken) {
+    if (lua_type(L, 2) == LUA_TNUMBER)
+      wsc_turn_begin(box->client, wsc_lua_to_us(lua_tonumber(L, 2)));
+    wsc_turn_next(box->client, &event);
+  }
+  event.type = wsc_lua_take_close(box, event.type);
+  box->corked = event.type != WSC_EVENT_NONE && wsc_lua_on_main_thread(L);
+  if (event.type == WSC_EVENT_MESSAGE && !cork_messages) box->corked = false;
+  if (event.type == WSC_EVENT_NONE || box->parting != WSC_PARTING_NONE) wsc_lua_let_go(L, box);
+  return wsc_lua_push_event(L, box, &event);
 }
 
-/* flush(): what was sent in this step leaves.  Also __close: the end of a loop over next(), however
+/* turn(seconds) -> the first event, turn(that) -> the next one, … nothing.  The iterator of a loop
+ * over a turn (wsclose.h, wsc_client_next), which waits at most `seconds`. */
+static int client_turn(lua_State *L) {
+  return give_event(L, true);
+}
+
+/* take(seconds), take(event): as turn, for a program that is given messages outside of callbacks:
+ * what it sends then leaves at once. */
+static int client_take(lua_State *L) {
+  return give_event(L, false);
+}
+
+/* flush(): what was sent in this turn leaves.  Also __close: the end of a loop over turn(), however
  * it ends. */
 static int client_flush(lua_State *L) {
-  wsc_lua_flush(wsc_lua_check_box(L));
-  wsc_lua_reraise(L, wsc_lua_check_box(L));
+  wsc_lua_box *box = wsc_lua_use_box(L);
+  bool corked = box->corked;
+  box->corked = false;
+  if (corked && box->client) wsc_client_flush(box->client);
+  wsc_lua_let_go(L, box);
   return 0;
+}
+
+/* leave() -> true: it has said goodbye, without waiting, and "close" is the next event; false: it
+ * will, when the call that this one is inside of is over. */
+static int client_leave(lua_State *L) {
+  wsc_lua_box *box = wsc_lua_check_box(L);
+  if (box->client && box->parting == WSC_PARTING_NONE) box->parting = WSC_PARTING_LEAVE;
+  wsc_lua_let_go(L, box);
+  lua_pushboolean(L, box->parting == WSC_PARTING_NONE);
+  return 1;
 }
 
 static int client_pause(lua_State *L) {
-  wsc_lua_box *box = wsc_lua_check_box(L);
-  box->paused = lua_toboolean(L, 2) != 0;
-  if (box->client) wsc_client_pause(box->client, box->paused);
+  wsc_lua_box *box = wsc_lua_use_box(L);
+  if (box->client) wsc_client_pause(box->client, lua_toboolean(L, 2) != 0);
   return 0;
 }
 
 uint64_t wsc_lua_client_deadline(const wsc_lua_box *box) {
-  if (!box->conn || (box->ended && !box->close_taken)) return WSC_NEVER;
-  bool at_once = is_drained(box) || (!box->paused && (box->more || box->unread || box->look));
-  return at_once ? 0 : wsc_client_deadline(box->client);
+  if (box->close_taken) return 0;
+  return box->conn ? wsc_client_deadline(box->client) : WSC_NEVER;
 }
 
 /* wake(): all loops that the client is in give it out at once */
@@ -266,7 +190,7 @@ static int client_wake(lua_State *L) {
 
 /* deadline() -> in seconds on the client's clock, 0: at once, or nil */
 static int client_deadline(lua_State *L) {
-  wsc_lua_box *box = wsc_lua_check_box(L);
+  const wsc_lua_box *box = wsc_lua_check_box(L);
   if (!box->client) return 0;
   wsc_lua_push_seconds(L, wsc_lua_client_deadline(box));
   return 1;
@@ -274,7 +198,7 @@ static int client_deadline(lua_State *L) {
 
 /* pollfd() -> descriptor, or nil where the system has none */
 static int client_pollfd(lua_State *L) {
-  wsc_lua_box *box = wsc_lua_check_box(L);
+  wsc_lua_box *box = wsc_lua_use_box(L);
   int fd = box->client ? wsc_client_pollfd(box->client) : -1;
   if (fd < 0) return 0;
   lua_pushinteger(L, fd);
@@ -287,12 +211,10 @@ static void set_text(lua_State *L, const char *name, const char *text) {
   lua_setfield(L, -2, name);
 }
 
-/* peer() -> {address=, port=, family=, phase=, tls={version=, cipher=, resumed=}} */
-static int client_peer(lua_State *L) {
-  wsc_lua_box *box = wsc_lua_check_box(L);
+/* (box, table) fills the table */
+static int peer_inside(lua_State *L) {
+  const wsc_lua_box *box = lua_touserdata(L, 1);
   wsc_client_info info;
-  lua_createtable(L, 0, 5);
-  if (!box->client) return 1;
   wsc_client_get_info(box->client, &info);
   set_text(L, "phase", wsc_phase_name(info.phase));
   if (info.address) {
@@ -312,26 +234,19 @@ static int client_peer(lua_State *L) {
   return 1;
 }
 
-int wsc_lua_client_wait(lua_State *L) {
-  luaL_checktype(L, 1, LUA_TTABLE);
-  uint64_t timeout = optional_us(L, 2, WSC_NEVER);
-  size_t count = lua_rawlen(L, 1), kept = 0;
-  wsc_client **clients = wsc_lua_newuserdata(L, (count + 1) * sizeof *clients);
-  for (size_t i = 1; i <= count; i++) {
-    lua_rawgeti(L, 1, (int)i);
-    wsc_lua_box *box = wsc_lua_to_box(L, -1);
-    if (!box) return luaL_error(L, "wait: expected a list of clients");
-    if (box->client) clients[kept++] = box->client;
-    lua_pop(L, 1);
-  }
-  lua_pushinteger(L, wsc_client_wait(clients, kept, timeout));
+/* peer() -> {address=, port=, family=, phase=, tls={version=, cipher=, resumed=}} */
+static int client_peer(lua_State *L) {
+  wsc_lua_box *box = wsc_lua_check_box(L);
+  lua_createtable(L, 0, 5);
+  if (!box->client) return 1;
+  wsc_lua_call_inside(L, box, peer_inside, 1, 1);
   return 1;
 }
 
 const luaL_Reg wsc_lua_client_methods[] = {
-    {"prepare", client_prepare},   {"begin", client_begin},       {"attempt", client_attempt},
-    {"start", client_start},       {"turn", client_turn},         {"take", client_take},
-    {"end_turn", client_end_turn}, {"has_more", client_has_more}, {"flush", client_flush},
-    {"pause", client_pause},       {"deadline", client_deadline}, {"pollfd", client_pollfd},
-    {"peer", client_peer},         {"wake", client_wake},         {NULL, NULL},
+    {"prepare", client_prepare}, {"begin", client_begin}, {"attempt", client_attempt},
+    {"start", client_start},     {"limit", client_limit}, {"turn", client_turn},
+    {"take", client_take},       {"flush", client_flush}, {"leave", client_leave},
+    {"pause", client_pause},     {"wake", client_wake},   {"deadline", client_deadline},
+    {"pollfd", client_pollfd},   {"peer", client_peer},   {NULL, NULL},
 };

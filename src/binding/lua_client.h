@@ -13,7 +13,4 @@ int wsc_lua_client_new(lua_State *L);
 /* When the client has work though no descriptor is ready; 0: at once. */
 uint64_t wsc_lua_client_deadline(const wsc_lua_box *box);
 
-/* wait(list, seconds) -> how many of the clients are ready */
-int wsc_lua_client_wait(lua_State *L);
-
 #endif

@@ -3,6 +3,9 @@
 #include "core/utf8.h"
 #include "lua_push.h"
 
+#include <stdio.h>
+#include <string.h>
+
 /* ---------------------------------------------------------------- arguments */
 
 /* Some methods are called by lua/wsclose/client.lua: the line at fault is one level up. */
@@ -36,7 +39,7 @@ static unsigned check_send_flags(lua_State *L, const wsc_lua_box *box, int index
   if (!lua_istable(L, index))
     raise_argument(L, box, "expected a table such as {compress=false}, got %s",
                    luaL_typename(L, index));
-  lua_getfield(L, index, "compress");
+  lua_getfield(L, index, "compress"); /* may call a metamethod */
   bool plain = lua_isboolean(L, -1) && !lua_toboolean(L, -1);
   lua_pop(L, 1);
   return plain ? WSC_SEND_UNCOMPRESSED : 0;
@@ -67,44 +70,31 @@ static const char *why_not(const wsc_conn *conn, int error) {
   }
 }
 
-int wsc_lua_push_failure(lua_State *L, const wsc_conn *conn, int error) {
+int wsc_lua_push_failure(lua_State *L, const wsc_lua_box *box, int error) {
+  const char *sentence = why_not(box->conn, error);
   lua_pushnil(L);
-  lua_pushstring(L, why_not(conn, error));
+  lua_pushstring(L, sentence);
   lua_pushstring(L, wsc_error_name(error));
   return 3;
 }
 
-/* What a program may rely on to be told of by "drain", though it never asked how much waits. */
-#define DRAIN_MARK (64u << 10)
-
-/* The transport may fail in a flush, and the end then waits among the events. */
-static void flush_client(wsc_lua_box *box) {
-  wsc_client_flush(box->client);
-  box->look = !wsc_conn_wants_input(box->conn);
+static int push_too_big(lua_State *L, const wsc_lua_box *box, size_t size) {
+  char sentence[112];
+  snprintf(sentence, sizeof sentence,
+           "a message of %zu bytes never fits: limits.send_queue is %zu bytes", size,
+           wsc_conn_send_max(box->conn));
+  lua_pushnil(L);
+  lua_pushstring(L, sentence);
+  lua_pushstring(L, wsc_error_name(WSC_ERR_TOO_BIG));
+  return 3;
 }
 
-void wsc_lua_flush(wsc_lua_box *box) {
-  box->corked = false;
-  if (box->client && box->conn && wsc_conn_output_size(box->conn) > 0) flush_client(box);
-}
-
-/* Timers run from the moment they are asked for, not from the next step.  While connecting there is
- * none to start: the handshake's belongs to the step that begins it. */
-void wsc_lua_start_timers(lua_State *L, wsc_lua_box *box) {
-  if (wsc_conn_state(box->conn) == WSC_CONNECTING || wsc_conn_deadline(box->conn) != 0) return;
-  wsc_lua_reraise(L, box); /* before the clock uses the stack, and may raise */
-  wsc_conn_tick(box->conn, wsc_lua_now(L, box));
-}
-
-/* What was queued leaves at once, unless more may follow within the same step. */
-static int queued(lua_State *L, wsc_lua_box *box, int error) {
-  if (error == WSC_ERR_BUSY) box->watched = true;
-  if (box->client && error == WSC_OK) {
-    if (!box->corked) flush_client(box);
-    if (wsc_conn_output_size(box->conn) >= DRAIN_MARK) box->watched = true;
-  }
-  wsc_lua_reraise(L, box);
-  if (error != WSC_OK) return wsc_lua_push_failure(L, box->conn, error);
+/* What was queued leaves at once, unless more may follow within the same turn. */
+static int queued(lua_State *L, wsc_lua_box *box, int error, size_t size) {
+  if (box->client && error == WSC_OK && !box->corked) wsc_client_flush(box->client);
+  wsc_lua_let_go(L, box);
+  if (error == WSC_ERR_TOO_BIG && box->conn) return push_too_big(L, box, size);
+  if (error != WSC_OK) return wsc_lua_push_failure(L, box, error);
   lua_pushboolean(L, 1);
   return 1;
 }
@@ -113,35 +103,33 @@ static int queued(lua_State *L, wsc_lua_box *box, int error) {
 
 /* send(data, kind, {compress=}) */
 static int conn_send(lua_State *L) {
-  wsc_lua_box *box = wsc_lua_check_box(L);
+  wsc_lua_box *box = wsc_lua_use_box(L);
   size_t size;
   const char *data = check_bytes(L, box, 2, &size);
   int opcode = check_opcode(L, box, 3);
   unsigned flags = check_send_flags(L, box, 4);
-  if (!box->conn) return wsc_lua_push_failure(L, NULL, WSC_ERR_STATE);
-  return queued(L, box, wsc_conn_send(box->conn, opcode, data, size, flags));
+  if (!box->conn) return wsc_lua_push_failure(L, box, WSC_ERR_STATE);
+  return queued(L, box, wsc_conn_send(box->conn, opcode, data, size, flags), size);
 }
 
 /* send_fragment(data, kind, fin) */
 static int conn_send_fragment(lua_State *L) {
-  wsc_lua_box *box = wsc_lua_check_box(L);
+  wsc_lua_box *box = wsc_lua_use_box(L);
   size_t size;
   const char *data = check_bytes(L, box, 2, &size);
   int opcode = check_opcode(L, box, 3);
   bool fin = lua_toboolean(L, 4) != 0;
-  if (!box->conn) return wsc_lua_push_failure(L, NULL, WSC_ERR_STATE);
-  return queued(L, box, wsc_conn_send_fragment(box->conn, opcode, data, size, fin));
+  if (!box->conn) return wsc_lua_push_failure(L, box, WSC_ERR_STATE);
+  return queued(L, box, wsc_conn_send_fragment(box->conn, opcode, data, size, fin), size);
 }
 
 static int conn_ping(lua_State *L) {
-  wsc_lua_box *box = wsc_lua_check_box(L);
+  wsc_lua_box *box = wsc_lua_use_box(L);
   size_t size = 0;
   const char *data = lua_isnoneornil(L, 2) ? "" : check_bytes(L, box, 2, &size);
   if (size > 125) raise_argument(L, box, "a ping carries at most %s", "125 bytes");
-  if (!box->conn) return wsc_lua_push_failure(L, NULL, WSC_ERR_STATE);
-  int error = wsc_conn_ping(box->conn, data, size);
-  if (box->client) wsc_lua_start_timers(L, box);
-  return queued(L, box, error);
+  if (!box->conn) return wsc_lua_push_failure(L, box, WSC_ERR_STATE);
+  return queued(L, box, wsc_conn_ping(box->conn, data, size), size);
 }
 
 static unsigned check_close_code(lua_State *L, const wsc_lua_box *box, int index) {
@@ -172,84 +160,132 @@ static const char *check_close_reason(lua_State *L, const wsc_lua_box *box, int 
 
 /* close(code, reason): true; wrong arguments raise whatever the state is. */
 static int conn_close(lua_State *L) {
-  wsc_lua_box *box = wsc_lua_check_box(L);
+  wsc_lua_box *box = wsc_lua_use_box(L);
   unsigned code = check_close_code(L, box, 2);
   size_t size;
   const char *reason = check_close_reason(L, box, 3, &size);
   if (box->conn) wsc_conn_close(box->conn, code, reason, size);
-  wsc_lua_reraise(L, box);
-  if (box->client && box->conn) {
-    wsc_lua_start_timers(L, box);
-    flush_client(box);
-    wsc_lua_reraise(L, box);
-  }
+  if (box->conn && box->client) wsc_client_flush(box->client);
+  wsc_lua_let_go(L, box);
   lua_pushboolean(L, 1);
   return 1;
 }
 
 /* ---------------------------------------------------------------- events */
 
-wsc_event_type wsc_lua_next_event(wsc_lua_box *box, wsc_event *event) {
-  if (!box->conn) return WSC_EVENT_NONE;
-  if (box->close_taken) return WSC_EVENT_CLOSE;
-  wsc_event_type type = wsc_conn_next_event(box->conn, event);
+wsc_event_type wsc_lua_take_close(wsc_lua_box *box, wsc_event_type type) {
   if (type == WSC_EVENT_CLOSE) box->close_taken = true;
-  return type;
+  return box->close_taken ? WSC_EVENT_CLOSE : type;
 }
 
-/* "close", code, reason, info */
-static int push_close(lua_State *L, wsc_lua_box *box) {
-  lua_settop(L, 1);
-  lua_pushliteral(L, "close");
+/* (box, finish) -> code, reason, info */
+static int report(lua_State *L) {
+  const wsc_lua_box *box = lua_touserdata(L, 1);
   const wsc_close_info *info = wsc_conn_close_info(box->conn);
   lua_pushinteger(L, (lua_Integer)info->code);
   lua_pushlstring(L, info->reason, info->reason_size);
   wsc_lua_push_close_info(L, box->conn);
-  lua_getfield(L, lua_upvalueindex(WSC_UP_CORE), "finish_close_info");
-  if (lua_isfunction(L, -1)) {
+  if (lua_isfunction(L, 2)) {
+    lua_pushvalue(L, 2);
     lua_pushvalue(L, -2);
     lua_call(L, 1, 0);
-  } else {
-    lua_pop(L, 1);
   }
-  box->close_taken = false; /* from here on nothing raises: the end is told once */
+  return 3;
+}
+
+/* "close", code, reason, info.  A finalizer may have been told of the end meanwhile: it is told
+ * once. */
+static int push_close(lua_State *L, wsc_lua_box *box) {
+  lua_settop(L, 1);
+  lua_pushliteral(L, "close");
+  lua_getfield(L, lua_upvalueindex(WSC_UP_CORE), "finish_close_info");
+  if (!box->conn) return 0;
+  wsc_lua_call_inside(L, box, report, 1, 3);
+  if (!box->close_taken) return 0;
+  box->close_taken = false;
   return 4;
 }
 
-static int push_rare_event(lua_State *L, wsc_lua_box *box, wsc_event_type type,
-                           const wsc_event *event) {
-  switch (type) {
+/* Payloads of this size and less are copied before Lua makes a value of them: until 5.3, and in
+ * LuaJIT, Lua collects garbage first, and a finalizer may call update. */
+#define COPIED_MAX 1024
+
+#if LUA_VERSION_NUM < 503
+/* (box, event) -> string */
+static int payload_inside(lua_State *L) {
+  const wsc_event *event = lua_touserdata(L, 2);
+  lua_pushlstring(L, (const char *)event->data, event->size);
+  return 1;
+}
+
+static void push_payload(lua_State *L, wsc_lua_box *box, const wsc_event *event) {
+  char copy[COPIED_MAX];
+  if (event->size <= sizeof copy) {
+    memcpy(copy, event->data, event->size);
+    lua_pushlstring(L, copy, event->size);
+    return;
+  }
+  union {
+    const wsc_event *given;
+    void *lent;
+  } pointer = {event};
+  lua_pushlightuserdata(L, pointer.lent);
+  wsc_lua_call_inside(L, box, payload_inside, 1, 1);
+}
+#else
+static void push_payload(lua_State *L, wsc_lua_box *box, const wsc_event *event) {
+  (void)box;
+  lua_pushlstring(L, (const char *)event->data, event->size);
+}
+#endif
+
+/* A control frame's payload is copied: the table comes before it. */
+static int push_frame(lua_State *L, const wsc_event *event) {
+  wsc_frame_info frame = event->frame;
+  uint8_t payload[125];
+  if (frame.payload) frame.payload = memcpy(payload, frame.payload, (size_t)frame.size);
+  lua_pushliteral(L, "frame");
+  lua_pushstring(L, frame.outgoing ? "out" : "in");
+  wsc_lua_push_frame(L, &frame);
+  return 3;
+}
+
+static int push_control(lua_State *L, const char *name, const wsc_event *event) {
+  char payload[125];
+  memcpy(payload, event->data, event->size);
+  lua_pushstring(L, name);
+  lua_pushlstring(L, payload, event->size);
+  wsc_lua_push_seconds(L, event->rtt_us);
+  return event->type == WSC_EVENT_PING ? 2 : 3;
+}
+
+static int push_rare_event(lua_State *L, wsc_lua_box *box, const wsc_event *event) {
+  switch (event->type) {
   case WSC_EVENT_OPEN:
     lua_pushliteral(L, "open");
     return 1;
+  case WSC_EVENT_DRAIN:
+    lua_pushliteral(L, "drain");
+    return 1;
   case WSC_EVENT_PING:
-    lua_pushliteral(L, "ping");
-    lua_pushlstring(L, (const char *)event->data, event->size);
-    return 2;
+    return push_control(L, "ping", event);
   case WSC_EVENT_PONG:
-    lua_pushliteral(L, "pong");
-    lua_pushlstring(L, (const char *)event->data, event->size);
-    wsc_lua_push_seconds(L, event->rtt_us);
-    return 3;
+    return push_control(L, "pong", event);
   case WSC_EVENT_FRAME:
-    lua_pushliteral(L, "frame");
-    lua_pushstring(L, event->frame.outgoing ? "out" : "in");
-    wsc_lua_push_frame(L, &event->frame);
-    return 3;
+    return push_frame(L, event);
   case WSC_EVENT_CLOSE:
     return push_close(L, box);
   default:
-    lua_pushnil(L);
-    return 1;
+    return 0;
   }
 }
 
-int wsc_lua_push_event(lua_State *L, wsc_lua_box *box, wsc_event_type type,
-                       const wsc_event *event) {
-  if (type != WSC_EVENT_MESSAGE) return push_rare_event(L, box, type, event);
+int wsc_lua_push_event(lua_State *L, wsc_lua_box *box, const wsc_event *event) {
+  if (event->type != WSC_EVENT_MESSAGE) return push_rare_event(L, box, event);
+  uint8_t opcode = event->opcode;
   lua_pushvalue(L, lua_upvalueindex(WSC_UP_MESSAGE));
-  lua_pushlstring(L, (const char *)event->data, event->size);
-  lua_pushvalue(L, lua_upvalueindex(event->opcode == 1 ? WSC_UP_TEXT : WSC_UP_BINARY));
+  push_payload(L, box, event);
+  lua_pushvalue(L, lua_upvalueindex(opcode == 1 ? WSC_UP_TEXT : WSC_UP_BINARY));
   return 3;
 }
 
@@ -265,63 +301,80 @@ static int conn_state(lua_State *L) {
 static int conn_buffered(lua_State *L) {
   wsc_lua_box *box = wsc_lua_check_box(L);
   size_t size = box->conn ? wsc_conn_output_size(box->conn) : 0;
-  if (size > 0) box->watched = true;
+  if (box->client) wsc_client_watch_drain(box->client);
   wsc_lua_push_count(L, size);
   return 1;
 }
 
 static int conn_stats(lua_State *L) {
-  wsc_lua_box *box = wsc_lua_check_box(L);
-  const wsc_conn_stats none = {.rtt_us = WSC_NEVER};
-  wsc_lua_push_stats(L, box->conn ? wsc_conn_get_stats(box->conn) : &none);
+  const wsc_lua_box *box = wsc_lua_check_box(L);
+  wsc_conn_stats stats = {.rtt_us = WSC_NEVER};
+  if (box->conn) stats = *wsc_conn_get_stats(box->conn);
+  wsc_lua_push_stats(L, &stats);
   return 1;
 }
 
 /* progress() -> messages_out, of those how many had begun to leave, frames_in, wire_out: what the
  * outbox and the retry policy ask for; nothing without a connection */
 static int conn_progress(lua_State *L) {
-  wsc_lua_box *box = wsc_lua_check_box(L);
+  const wsc_lua_box *box = wsc_lua_check_box(L);
   if (!box->conn) return 0;
-  const wsc_conn_stats *stats = wsc_conn_get_stats(box->conn);
-  wsc_lua_push_count(L, stats->messages_out);
-  wsc_lua_push_count(L, stats->messages_started);
-  wsc_lua_push_count(L, stats->frames_in);
-  wsc_lua_push_count(L, stats->wire_out);
+  const wsc_conn_stats stats = *wsc_conn_get_stats(box->conn);
+  wsc_lua_push_count(L, stats.messages_out);
+  wsc_lua_push_count(L, stats.messages_started);
+  wsc_lua_push_count(L, stats.frames_in);
+  wsc_lua_push_count(L, stats.wire_out);
   return 4;
+}
+
+static int protocol_inside(lua_State *L) {
+  const wsc_lua_box *box = lua_touserdata(L, 1);
+  const char *protocol = wsc_conn_protocol(box->conn);
+  if (protocol)
+    lua_pushstring(L, protocol);
+  else
+    lua_pushnil(L);
+  return 1;
 }
 
 static int conn_protocol(lua_State *L) {
   wsc_lua_box *box = wsc_lua_check_box(L);
-  const char *protocol = box->conn ? wsc_conn_protocol(box->conn) : NULL;
-  if (!protocol) return 0;
-  lua_pushstring(L, protocol);
+  if (!box->conn) return 0;
+  wsc_lua_call_inside(L, box, protocol_inside, 0, 1);
   return 1;
 }
 
-/* What the handshake agreed on: protocol, extensions, status, headers. */
+/* (box, table) fills the table with what the handshake agreed on */
+static int info_inside(lua_State *L) {
+  const wsc_lua_box *box = lua_touserdata(L, 1);
+  const char *protocol = wsc_conn_protocol(box->conn);
+  if (protocol) {
+    lua_pushstring(L, protocol);
+    lua_setfield(L, 2, "protocol");
+  }
+  wsc_lua_push_extensions(L, box->conn);
+  lua_setfield(L, 2, "extensions");
+  const wsc_response *response = wsc_conn_response(box->conn);
+  wsc_lua_push_headers(L, response);
+  lua_setfield(L, 2, "headers");
+  if (response->status) {
+    lua_pushinteger(L, response->status);
+    lua_setfield(L, 2, "status");
+  }
+  return 1;
+}
+
+/* info() -> {protocol=, extensions=, headers=, status=} */
 static int conn_info(lua_State *L) {
   wsc_lua_box *box = wsc_lua_check_box(L);
   lua_createtable(L, 0, 12);
   if (!box->conn) return 1;
-  const char *protocol = wsc_conn_protocol(box->conn);
-  if (protocol) {
-    lua_pushstring(L, protocol);
-    lua_setfield(L, -2, "protocol");
-  }
-  wsc_lua_push_extensions(L, box->conn);
-  lua_setfield(L, -2, "extensions");
-  const wsc_response *response = wsc_conn_response(box->conn);
-  wsc_lua_push_headers(L, response);
-  lua_setfield(L, -2, "headers");
-  if (response->status) {
-    lua_pushinteger(L, response->status);
-    lua_setfield(L, -2, "status");
-  }
+  wsc_lua_call_inside(L, box, info_inside, 1, 1);
   return 1;
 }
 
-/* leave(): gives everything back; an open connection is told 1001, without waiting. */
-static int conn_leave(lua_State *L) {
+/* free(): gives everything back. */
+int wsc_lua_conn_free(lua_State *L) {
   wsc_lua_free_box(L, wsc_lua_check_box(L));
   return 0;
 }
@@ -329,6 +382,7 @@ static int conn_leave(lua_State *L) {
 static int conn_collect(lua_State *L) {
   wsc_lua_box *box = wsc_lua_check_box(L);
   wsc_lua_free_box(L, box);
+  if (box->held > 0) return 0; /* called by hand: it will be collected */
   luaL_unref(L, LUA_REGISTRYINDEX, box->url_ref);
   box->url_ref = LUA_NOREF;
   return 0;
@@ -345,7 +399,7 @@ const luaL_Reg wsc_lua_conn_methods[] = {
     {"info", conn_info},
     {"protocol", conn_protocol},
     {"progress", conn_progress},
-    {"leave", conn_leave},
+    {"free", wsc_lua_conn_free},
     {"__gc", conn_collect},
     {NULL, NULL},
 };

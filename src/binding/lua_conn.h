@@ -6,20 +6,17 @@
 #include "lua_box.h"
 
 /* Pushes nil, a sentence and the error's name; returns 3. */
-int wsc_lua_push_failure(lua_State *L, const wsc_conn *conn, int error);
+int wsc_lua_push_failure(lua_State *L, const wsc_lua_box *box, int error);
 
-/* Of a client: what was sent leaves, and further sends leave at once. */
-void wsc_lua_flush(wsc_lua_box *box);
-
-/* Of a client: timers run from the moment they are asked for, not from the next step. */
-void wsc_lua_start_timers(lua_State *L, wsc_lua_box *box);
-
-/* The connection's next event; the last one comes again until it was pushed. */
-wsc_event_type wsc_lua_next_event(wsc_lua_box *box, wsc_event *event);
+/* The event came; the end comes again until it was pushed. */
+wsc_event_type wsc_lua_take_close(wsc_lua_box *box, wsc_event_type type);
 
 /* Pushes "open" | "message", data, kind | "ping", data | "pong", data, rtt | "frame", direction,
- * frame | "close", code, reason, info | for WSC_EVENT_NONE nil. */
-int wsc_lua_push_event(lua_State *L, wsc_lua_box *box, wsc_event_type type, const wsc_event *event);
+ * frame | "drain" | "close", code, reason, info | for WSC_EVENT_NONE nil. */
+int wsc_lua_push_event(lua_State *L, wsc_lua_box *box, const wsc_event *event);
+
+/* free(): gives everything back */
+int wsc_lua_conn_free(lua_State *L);
 
 /* The methods that both kinds have, and those of the protocol object alone. */
 extern const luaL_Reg wsc_lua_conn_methods[];

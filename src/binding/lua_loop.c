@@ -26,16 +26,23 @@ static uint64_t deadline_of_box(void *context, const wsc_client *client, void *u
   return box->clock_ref == LUA_NOREF || at_us == 0 ? at_us : WSC_NEVER;
 }
 
-static lua_loop *check_loop(lua_State *L) {
+/* Also one that was freed. */
+static lua_loop *check_any_loop(lua_State *L) {
   lua_loop *self = lua_touserdata(L, 1);
-  if (!self || lua_rawlen(L, 1) < sizeof *self || self->mark != &loop_mark || !self->loop)
+  if (!self || lua_rawlen(L, 1) < sizeof *self || self->mark != &loop_mark)
     luaL_error(L, "expected a loop, got %s", luaL_typename(L, 1));
+  return self;
+}
+
+static lua_loop *check_loop(lua_State *L) {
+  lua_loop *self = check_any_loop(L);
+  if (!self->loop) luaL_error(L, "the loop was freed");
   return self;
 }
 
 /* Also __gc. */
 static int loop_free(lua_State *L) {
-  lua_loop *self = lua_touserdata(L, 1);
+  lua_loop *self = check_any_loop(L);
   if (!self->shared) return 0;
   const wsc_platform *platform = self->shared->platform;
   wsc_loop_free(self->loop);
@@ -95,7 +102,7 @@ static int loop_add(lua_State *L) {
   lua_loop *self = check_loop(L);
   wsc_lua_box *box = check_member(L);
   size_t slot = (size_t)luaL_checkinteger(L, 3);
-  bool added = box->client && reserve_slot(self, slot);
+  bool added = box->client && box->held == 0 && reserve_slot(self, slot);
   if (added) {
     self->boxes[slot] = box;
     added = wsc_loop_add(self->loop, box->client, user_of((lua_Integer)slot)) == WSC_OK;
@@ -131,7 +138,7 @@ static int loop_alarm(lua_State *L) {
 static int loop_wait(lua_State *L) {
   lua_loop *self = check_loop(L);
   uint64_t timeout_us = wsc_lua_to_us(luaL_checknumber(L, 2));
-  lua_pushinteger(L, wsc_loop_wait(self->loop, wsc_clock_now_us(), timeout_us));
+  lua_pushinteger(L, wsc_loop_wait(self->loop, timeout_us));
   return 1;
 }
 
@@ -169,17 +176,10 @@ static int loop_looks(lua_State *L) {
 }
 
 static const luaL_Reg loop_methods[] = {
-    {"add", loop_add},
-    {"remove", loop_remove},
-    {"forget", loop_forget},
-    {"alarm", loop_alarm},
-    {"wait", loop_wait},
-    {"next", loop_next},
-    {"pollfd", loop_pollfd},
-    {"looks", loop_looks},
-    {"deadline", loop_deadline},
-    {"__gc", loop_free},
-    {NULL, NULL},
+    {"add", loop_add},       {"remove", loop_remove}, {"forget", loop_forget},
+    {"alarm", loop_alarm},   {"wait", loop_wait},     {"next", loop_next},
+    {"pollfd", loop_pollfd}, {"looks", loop_looks},   {"deadline", loop_deadline},
+    {"free", loop_free},     {"__gc", loop_free},     {NULL, NULL},
 };
 
 void wsc_lua_add_loop(lua_State *L, int core, int anchor) {

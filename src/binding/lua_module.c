@@ -5,12 +5,19 @@
 #include "lua_conn.h"
 #include "lua_loop.h"
 #include "lua_options.h"
+#include "net/posix/clock.h"
 
 /* ---------------------------------------------------------------- functions of the module */
 
 static int module_now(lua_State *L) {
   lua_pushnumber(L, (lua_Number)wsc_clock_now_us() / 1e6);
   return 1;
+}
+
+/* sleep(seconds): lets time pass; a signal ends it early */
+static int module_sleep(lua_State *L) {
+  wsc_sleep_us(wsc_lua_to_us(luaL_checknumber(L, 1)));
+  return 0;
 }
 
 /* true, or nil and a sentence */
@@ -137,6 +144,7 @@ static int module_is_alike(lua_State *L) {
 
 static const luaL_Reg module_functions[] = {
     {"now", module_now},
+    {"sleep", module_sleep},
     {"is_alike", module_is_alike},
     {"check_url", module_check_url},
     {"check_header", module_check_header},
@@ -224,8 +232,7 @@ static const object_kind protocol_kind = {.name = "wsclose.protocol",
                                           .functions = protocol_functions,
                                           .close_method = "leave"};
 
-static const luaL_Reg client_functions[] = {
-    {"client", wsc_lua_client_new}, {"wait", wsc_lua_client_wait}, {NULL, NULL}};
+static const luaL_Reg client_functions[] = {{"client", wsc_lua_client_new}, {NULL, NULL}};
 
 /* A client's scope ends with its Lua object; that of the core's is a loop over its events. */
 static const object_kind client_kind = {.name = "wsclose.core.client",

@@ -230,6 +230,7 @@ static void read_conn_timeouts(lua_State *L, int index, const char *name, void *
   if (!get_table(L, index, name)) return;
   int table = lua_gettop(L);
   read_ms(L, table, "handshake", &config->handshake_timeout_ms);
+  read_ms(L, table, "drain", &config->drain_timeout_ms);
   read_ms(L, table, "close", &config->close_timeout_ms);
   lua_Number linger;
   if (!read_number(L, table, "linger", &linger)) return;

@@ -4,6 +4,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "core/conn.h"
 #include "lua_options.h"
 #include "lua_push.h"
 
@@ -17,15 +18,15 @@ int wsc_lua_protocol_new(lua_State *L) {
   wsc_config_init(&config, wsc_lua_platform(box));
   wsc_lua_read_conn_config(L, 1, &config);
   box->conn = wsc_conn_new(&config);
-  wsc_lua_reraise(L, box);
-  if (!box->conn) return wsc_lua_push_failure(L, NULL, WSC_ERR_MEMORY);
+  wsc_lua_let_go(L, box);
+  if (!box->conn) return wsc_lua_push_failure(L, box, WSC_ERR_MEMORY);
   lua_settop(L, object);
   return 1;
 }
 
 /* A client's bytes are not the program's to carry. */
 static wsc_lua_box *check_protocol(lua_State *L) {
-  wsc_lua_box *box = wsc_lua_check_box(L);
+  wsc_lua_box *box = wsc_lua_use_box(L);
   if (box->client) luaL_error(L, "a client moves its bytes itself");
   return box;
 }
@@ -33,10 +34,33 @@ static wsc_lua_box *check_protocol(lua_State *L) {
 /* next() -> the next event, or nil */
 static int protocol_next(lua_State *L) {
   wsc_lua_box *box = check_protocol(L);
-  wsc_event event;
-  wsc_event_type type = wsc_lua_next_event(box, &event);
-  wsc_lua_reraise(L, box);
-  return wsc_lua_push_event(L, box, type, &event);
+  wsc_event event = {.type = WSC_EVENT_NONE};
+  if (box->conn && !box->close_taken) wsc_conn_next_event(box->conn, &event);
+  event.type = wsc_lua_take_close(box, event.type);
+  if (event.type == WSC_EVENT_NONE) wsc_lua_let_go(L, box);
+  int count = wsc_lua_push_event(L, box, &event);
+  if (count > 0) return count;
+  lua_pushnil(L);
+  return 1;
+}
+
+/* (box, max) -> bytes */
+static int output_inside(lua_State *L) {
+  wsc_lua_box *box = lua_touserdata(L, 1);
+  lua_Number max = lua_tonumber(L, 2);
+  size_t left = max < 0 ? 0 : max < (lua_Number)SIZE_MAX ? (size_t)max : SIZE_MAX;
+  size_t size = 0;
+  const uint8_t *data = NULL;
+  lua_settop(L, 1);
+  lua_pushliteral(L, "");
+  while (left > 0 && (data = wsc_conn_output(box->conn, &size), size > 0)) {
+    if (size > left) size = left;
+    lua_pushlstring(L, (const char *)data, size);
+    wsc_conn_output_done(box->conn, size);
+    left -= size;
+    lua_concat(L, 2);
+  }
+  return 1;
 }
 
 /* output(max) -> the bytes that wait for the transport, `max` of them at the most (default: all);
@@ -44,20 +68,11 @@ static int protocol_next(lua_State *L) {
 static int protocol_output(lua_State *L) {
   wsc_lua_box *box = check_protocol(L);
   lua_Number max = luaL_optnumber(L, 2, HUGE_VAL);
-  size_t left = max < 0 ? 0 : max < (lua_Number)SIZE_MAX ? (size_t)max : SIZE_MAX;
-  size_t size = 0;
-  const uint8_t *data = NULL;
   lua_settop(L, 1);
   lua_pushliteral(L, "");
-  while (left > 0 && box->conn && (data = wsc_conn_output(box->conn, &size), size > 0)) {
-    if (size > left) size = left;
-    wsc_lua_reraise(L, box);
-    lua_pushlstring(L, (const char *)data, size);
-    wsc_conn_output_done(box->conn, size);
-    left -= size;
-    lua_concat(L, 2);
-  }
-  wsc_lua_reraise(L, box);
+  if (!box->conn) return 1;
+  lua_pushnumber(L, max);
+  wsc_lua_call_inside(L, box, output_inside, 1, 1);
   return 1;
 }
 
@@ -66,7 +81,7 @@ static int protocol_input(lua_State *L) {
   wsc_lua_box *box = check_protocol(L);
   size_t size, room;
   const char *data = luaL_checklstring(L, 2, &size);
-  bool taken = box->conn != NULL;
+  bool taken = box->conn != NULL; /* after the argument was read, which may collect garbage */
   while (taken && size > 0) {
     uint8_t *to = wsc_conn_input(box->conn, &room);
     taken = to != NULL;
@@ -77,7 +92,7 @@ static int protocol_input(lua_State *L) {
     data += n;
     size -= n;
   }
-  wsc_lua_reraise(L, box);
+  wsc_lua_let_go(L, box);
   lua_pushboolean(L, taken);
   return 1;
 }
@@ -96,6 +111,7 @@ static const struct {
 
 static void abort_conn(lua_State *L, wsc_lua_box *box, const char *name) {
   const char *text = luaL_optstring(L, 3, NULL);
+  if (!box->conn) return;
   bool certificate = strcmp(name, "certificate") == 0;
   size_t count = sizeof transport_errors / sizeof *transport_errors;
   for (size_t i = 0; i < count; i++) {
@@ -112,20 +128,23 @@ static void abort_conn(lua_State *L, wsc_lua_box *box, const char *name) {
  * "timeout", "dns", "refused", "unreachable", "proxy", "tls", "certificate", "cancelled". */
 static int protocol_eof(lua_State *L) {
   wsc_lua_box *box = check_protocol(L);
+  const char *name = luaL_optstring(L, 2, NULL);
   if (!box->conn) return 0;
-  if (lua_isnoneornil(L, 2))
-    wsc_conn_input_eof(box->conn);
+  if (name)
+    abort_conn(L, box, name);
   else
-    abort_conn(L, box, luaL_checkstring(L, 2));
+    wsc_conn_input_eof(box->conn);
   return 0;
 }
 
-/* tick(now) -> the next deadline on the same clock, in seconds, or nil */
+/* tick(now, looked) -> the next deadline on the same clock, in seconds, or nil.  looked: the moment
+ * up to which all that came was handed in, where that is not now. */
 static int protocol_tick(lua_State *L) {
   wsc_lua_box *box = check_protocol(L);
-  uint64_t now = wsc_lua_to_us(luaL_checknumber(L, 2));
-  uint64_t deadline = box->conn ? wsc_conn_tick(box->conn, now) : WSC_NEVER;
-  wsc_lua_reraise(L, box);
+  lua_Number now = luaL_checknumber(L, 2), looked = luaL_optnumber(L, 3, now);
+  if (box->conn) wsc_conn_tell(box->conn, wsc_lua_to_us(now), wsc_lua_to_us(looked));
+  uint64_t deadline = box->conn ? wsc_conn_deadline(box->conn) : WSC_NEVER;
+  wsc_lua_let_go(L, box);
   wsc_lua_push_seconds(L, deadline);
   return 1;
 }
@@ -137,12 +156,27 @@ static int protocol_finished(lua_State *L) {
   return 1;
 }
 
+/* skip(): what came is read without events; only the peer's Close counts from now on. */
+static int protocol_skip(lua_State *L) {
+  wsc_lua_box *box = check_protocol(L);
+  if (box->conn) wsc_conn_pass_over(box->conn);
+  if (box->conn) wsc_conn_skip_input(box->conn);
+  wsc_lua_let_go(L, box);
+  return 0;
+}
+
+/* depart(left): the transport is closed here; `left`: all that output gave has left.  "close" is
+ * the next event. */
+static int protocol_depart(lua_State *L) {
+  wsc_lua_box *box = check_protocol(L);
+  if (box->conn) wsc_conn_leave(box->conn, lua_toboolean(L, 2) != 0);
+  return 0;
+}
+
 const luaL_Reg wsc_lua_protocol_methods[] = {
-    {"next", protocol_next},
-    {"output", protocol_output},
-    {"input", protocol_input},
-    {"eof", protocol_eof},
-    {"tick", protocol_tick},
-    {"finished", protocol_finished},
-    {NULL, NULL},
+    {"next", protocol_next},      {"output", protocol_output},
+    {"input", protocol_input},    {"eof", protocol_eof},
+    {"tick", protocol_tick},      {"finished", protocol_finished},
+    {"skip", protocol_skip},      {"depart", protocol_depart},
+    {"leave", wsc_lua_conn_free}, {NULL, NULL},
 };

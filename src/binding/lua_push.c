@@ -154,6 +154,7 @@ void wsc_lua_push_close_info(lua_State *L, const wsc_conn *conn) {
   set_error(L, info);
   set_refusal(L, wsc_conn_response(conn));
   set_integer(L, "undelivered", info->undelivered);
+  set_integer(L, "dropped", info->dropped);
 }
 
 /* ---------------------------------------------------------------- looking on */

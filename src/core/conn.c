@@ -211,6 +211,7 @@ static int send_data(wsc_conn *conn, wsc_frame frame, const void *data, size_t s
                      bool compress) {
   size_t given = size;
   size_t most = compress ? wsc_deflate_bound(conn->deflate, size) : size;
+  if (compress && most == 0) return WSC_ERR_MEMORY;
   if (!wsc_queue_reserve(&conn->queue, most, frame.key)) return WSC_ERR_MEMORY;
   if (compress) {
     wsc_buf *scratch = wsc_deflate_scratch(conn->deflate);
@@ -227,11 +228,13 @@ static int send_data(wsc_conn *conn, wsc_frame frame, const void *data, size_t s
   return WSC_OK;
 }
 
-static int check_room(const wsc_conn *conn, size_t size) {
+static int check_room(wsc_conn *conn, size_t size) {
   size_t max = conn->limits.send_queue_size_max, held = wsc_buf_size(&conn->queue.buf);
   if (conn->state != WSC_OPEN) return WSC_ERR_STATE;
   if (size > max) return WSC_ERR_TOO_BIG;
-  return held > max || size > max - held ? WSC_ERR_BUSY : WSC_OK;
+  if (held <= max && size <= max - held) return WSC_OK;
+  conn->drain_wanted = true;
+  return WSC_ERR_BUSY;
 }
 
 size_t wsc_conn_send_max(const wsc_conn *conn) {
@@ -240,8 +243,8 @@ size_t wsc_conn_send_max(const wsc_conn *conn) {
 
 int wsc_conn_send(wsc_conn *conn, int opcode, const void *data, size_t size, unsigned flags) {
   assert(opcode == WSC_OP_TEXT || opcode == WSC_OP_BINARY);
-  int result = check_room(conn, size);
   if (conn->sending != WSC_SEND_WHOLE) return WSC_ERR_STATE;
+  int result = check_room(conn, size);
   if (result != WSC_OK) return result;
   if (opcode == WSC_OP_TEXT && !wsc_utf8_valid(data, size)) return WSC_ERR_UTF8;
   bool compress = conn->deflate && !(flags & WSC_SEND_UNCOMPRESSED) &&

@@ -119,6 +119,7 @@ struct wsc_conn {
   bool parsed;        /* all input was turned into events; more is welcome */
   bool we_began;      /* the closing */
   bool opened;        /* WSC_EVENT_OPEN was given */
+  bool drain_wanted;  /* the client is to tell when the queue is empty */
   uint8_t frame_part; /* wsc_frame_part */
   uint8_t sending;    /* wsc_sending; of that message: */
   uint8_t fragment_opcode;
@@ -162,6 +163,11 @@ static inline bool wsc_conn_input_ended(const wsc_conn *conn) {
   return conn->end_error != WSC_AGAIN;
 }
 
+/* Is there an event to be taken, or input that may hold one? */
+static inline bool wsc_conn_has_events(const wsc_conn *conn) {
+  return !conn->parsed || (conn->trace && wsc_buf_size(&conn->trace->records) > conn->trace->lent);
+}
+
 /* conn.c */
 int wsc_conn_queue_frame(wsc_conn *conn, const wsc_frame *frame, const void *payload);
 void wsc_conn_trace(wsc_conn *conn, bool outgoing, const wsc_frame *frame, const void *payload);
@@ -174,6 +180,9 @@ void wsc_conn_queue_late_pong(wsc_conn *conn);
 
 /* What is a refusal's body, as far as it came, in the place of the input. */
 void wsc_conn_keep_body(wsc_conn *conn);
+
+/* Reads what input there is without giving events. */
+void wsc_conn_skip_input(wsc_conn *conn);
 
 /* conn_close.c */
 
@@ -212,6 +221,9 @@ void wsc_conn_leave(wsc_conn *conn, bool left);
 /* The time is now_us, and all that came before looked_us was handed in.  wsc_conn_tick for who
  * knows one without the other. */
 void wsc_conn_tell(wsc_conn *conn, uint64_t now_us, uint64_t looked_us);
+
+/* Closing, and the time for it is up. */
+bool wsc_conn_is_overdue(const wsc_conn *conn, uint64_t now_us);
 
 /* The handshake is to be over at at_us, `timeout_ms` from the attempt's start. */
 void wsc_conn_connect_by(wsc_conn *conn, uint64_t at_us, uint32_t timeout_ms);

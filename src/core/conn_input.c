@@ -376,6 +376,7 @@ static bool next_close(wsc_conn *conn, wsc_event *event) {
   if (conn->reading == WSC_READ_TOLD) return true;
   event->type = WSC_EVENT_CLOSE;
   conn->reading = WSC_READ_TOLD;
+  conn->parsed = true;
   if (!conn->response.body) wsc_buf_drop(&conn->input); /* else that lies there */
   return true;
 }
@@ -410,4 +411,11 @@ wsc_event_type wsc_conn_next_event(wsc_conn *conn, wsc_event *event) {
     if (result == STEP_MORE && !at_rest(conn)) break;
   }
   return event->type;
+}
+
+void wsc_conn_skip_input(wsc_conn *conn) {
+  wsc_event event;
+  release_lent(conn);
+  while (!wsc_conn_is_closed(conn) && parse(conn, &event) != STEP_MORE) release_lent(conn);
+  if (!wsc_conn_is_closed(conn)) at_rest(conn);
 }

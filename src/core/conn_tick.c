@@ -161,12 +161,9 @@ void wsc_conn_expire(wsc_conn *conn) {
     keep_alive(conn);
 }
 
-/* What the program has not taken when the time to close is up gives way to the peer's Close, which
- * may stand behind it. */
-static void hurry_close(wsc_conn *conn) {
-  if (conn->state != WSC_CLOSING) return;
-  if (has_passed(conn->close_timer, conn->now_us) || has_passed(conn->drain_timer, conn->now_us))
-    wsc_conn_pass_over(conn);
+bool wsc_conn_is_overdue(const wsc_conn *conn, uint64_t now_us) {
+  return conn->state == WSC_CLOSING &&
+         (has_passed(conn->close_timer, now_us) || has_passed(conn->drain_timer, now_us));
 }
 
 static void free_if_empty(wsc_buf *buf) {
@@ -217,7 +214,8 @@ void wsc_conn_tell(wsc_conn *conn, uint64_t now_us, uint64_t looked_us) {
   if (looked_us > conn->looked_us) conn->looked_us = looked_us;
   if (conn->parsed) wsc_conn_expire(conn);
   if (wsc_conn_is_closed(conn)) return;
-  hurry_close(conn);
+  /* what the program has not taken gives way to the peer's Close, which may stand behind it */
+  if (wsc_conn_is_overdue(conn, conn->now_us)) wsc_conn_pass_over(conn);
   free_idle(conn);
   arm_timers(conn, conn->now_us);
   conn->deadline_us = earliest_of_all(conn);

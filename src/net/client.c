@@ -48,14 +48,10 @@ static void end_transport(wsc_client *client, bool orderly) {
   wsc_pollset_update(set, NULL, 0);
 }
 
-static bool is_over(const wsc_client *client) {
-  return client->broken || wsc_conn_finished(client->conn);
-}
-
-static void settle(wsc_client *client) {
+void wsc_client_settle(wsc_client *client) {
   client->ready_known = false;
   if (client->members) wsc_loop_touch(client);
-  if (is_over(client))
+  if (wsc_client_is_over(client))
     end_transport(client, true);
   else
     wsc_client_register(client);
@@ -78,15 +74,81 @@ void wsc_client_free(wsc_client *client) {
   wsc_release(client->platform, client);
 }
 
+/* What lies here is looked through, so that a Close of the peer's is known of, and messages that
+ * nobody will take are counted. */
+static void hear_out(wsc_client *client) {
+  const wsc_conn_stats *stats = wsc_conn_get_stats(client->conn);
+  uint64_t end = stats->bytes_in + WSC_HURRY_MAX;
+  wsc_conn_pass_over(client->conn);
+  do {
+    wsc_client_read(client, false);
+    wsc_conn_skip_input(client->conn);
+  } while (client->readable == WSC_READABLE_MORE && stats->bytes_in < end);
+}
+
+static bool holds_output(const wsc_client *client) {
+  return client->blocked || client->write_error != WSC_OK || wsc_stream_holds(client->stream);
+}
+
+static void say_goodbye(wsc_client *client) {
+  if (wsc_conn_state(client->conn) == WSC_CONNECTING) return;
+  hear_out(client);
+  if (wsc_conn_finished(client->conn)) return;
+  wsc_conn_close(client->conn, WSC_CLOSE_GOING_AWAY, "", 0);
+  wsc_client_write(client);
+  wsc_conn_leave(client->conn, !holds_output(client));
+}
+
 void wsc_client_leave(wsc_client *client) {
-  if (!client) return;
-  bool open = client->stream && wsc_conn_state(client->conn) == WSC_OPEN;
-  if (open && client->pid == getpid() &&
-      wsc_conn_close(client->conn, WSC_CLOSE_GOING_AWAY, "", 0) == WSC_OK) {
-    wsc_client_write(client);
-    end_transport(client, true);
-  }
-  wsc_client_free(client);
+  if (!client->conn) return;
+  if (client->stream && client->pid == getpid() && !client->broken) say_goodbye(client);
+  wsc_conn_leave(client->conn, false);
+  end_transport(client, true);
+  if (client->members) wsc_loop_touch(client);
+}
+
+/* ---------------------------------------------------------------- what TLS needs */
+
+/* What is right for the server is not for a proxy: another name, and no business with the client's
+ * certificate or the server's pins. */
+static wsc_tls_config tls_for_proxy(const wsc_tls_config *config) {
+  wsc_tls_config result = *config;
+  result.cert = result.key = result.password = result.server_name = NULL;
+  result.pins = NULL;
+  result.pin_count = 0;
+  result.alpn = "";
+  return result;
+}
+
+/* A context is kept as long as the settings stay, and its sessions with it. */
+static bool renew_context(const wsc_platform *platform, wsc_tls_context **context,
+                          const wsc_tls_config *config, char *fault, size_t size) {
+  if (*context && wsc_tls_context_fits(*context, config)) return true;
+  wsc_tls_context_free(*context);
+  *context = wsc_tls_context_new(platform, config, fault, size);
+  return *context != NULL;
+}
+
+static bool renew_tls(wsc_client *client, const wsc_setup *setup, const wsc_tls_config *config,
+                      char *fault, size_t size) {
+  if (wsc_setup_uses_tls(setup) &&
+      !renew_context(client->platform, &client->tls, config, fault, size))
+    return false;
+  wsc_tls_config proxy = tls_for_proxy(config);
+  return !wsc_setup_uses_proxy_tls(setup) ||
+         renew_context(client->platform, &client->proxy_tls, &proxy, fault, size);
+}
+
+/* A setup that is never stepped tells where the way would lead. */
+void wsc_client_prepare(wsc_client *client, const wsc_client_config *config) {
+  wsc_setup_options options = {.now_us = 0};
+  wsc_setup *setup;
+  const char *sentence;
+  char fault[256];
+  if (client->setup) return; /* it was lent the contexts there are */
+  if (wsc_setup_new(&setup, config, &options, &sentence) != WSC_OK) return;
+  renew_tls(client, setup, &config->tls, fault, sizeof fault);
+  wsc_setup_free(setup, NULL);
 }
 
 /* ---------------------------------------------------------------- the beginning */
@@ -98,23 +160,24 @@ static void adopt(wsc_client *client) {
   client->pid = pid;
 }
 
-static void reset_attempt(wsc_client *client, const wsc_client_config *config, uint64_t now_us) {
+static void reset_attempt(wsc_client *client, const wsc_client_config *config) {
   uint32_t limit_ms = config->connect_timeout_ms;
-  client->now_us = now_us;
+  uint64_t now_us = wsc_client_now(client);
   client->connect_timeout_ms = limit_ms;
   client->connect_at_us = limit_ms ? now_us + (uint64_t)limit_ms * 1000u : WSC_NEVER;
   client->address_current = client->tls_on_top = false;
   client->write_error = WSC_OK;
-  client->eof = client->broken = client->blocked = client->quiet = client->overdue = false;
-  client->ready_known = client->read_ahead = false;
+  client->broken = client->blocked = client->ready_known = false;
+  client->readable = WSC_READABLE_MAYBE;
+  client->hurried = 0;
 }
 
-static int make_attempt(wsc_client *client, const wsc_client_config *config, uint64_t now_us,
+static int make_attempt(wsc_client *client, const wsc_client_config *config,
                         const char **sentence) {
   wsc_setup_options options = {.avoid = config->other_address ? client->address : NULL,
                                .lookup = client->lookup,
                                .lookup_user = client->lookup_user,
-                               .now_us = now_us};
+                               .now_us = client->now_us};
   int result = wsc_setup_new(&client->setup, config, &options, sentence);
   if (result != WSC_OK) return result;
   client->phase = wsc_setup_phase(client->setup);
@@ -123,26 +186,24 @@ static int make_attempt(wsc_client *client, const wsc_client_config *config, uin
 }
 
 /* A certificate or key that cannot be used is a fault no retry mends. */
-int wsc_client_start(wsc_client *client, const wsc_client_config *config, uint64_t now_us,
-                     const char **sentence) {
+int wsc_client_start(wsc_client *client, const wsc_client_config *config, const char **sentence) {
   char fault[256];
   *sentence = "no memory";
   drop_attempt(client);
   adopt(client);
-  reset_attempt(client, config, now_us);
-  int result = make_attempt(client, config, now_us, sentence);
+  reset_attempt(client, config);
+  int result = make_attempt(client, config, sentence);
   if (result != WSC_OK) {
     drop_attempt(client);
     return result;
   }
-  wsc_conn_pause(client->conn, client->paused);
-  if (!wsc_client_renew_tls(client, client->setup, &config->tls, fault, sizeof fault)) {
+  if (!renew_tls(client, client->setup, &config->tls, fault, sizeof fault)) {
     client->phase = WSC_PHASE_TLS;
     wsc_conn_abort(client->conn, WSC_ERR_CERTIFICATE, WSC_PHASE_TLS, fault);
     client->broken = true;
   }
   wsc_setup_lend_tls(client->setup, client->tls, client->proxy_tls);
-  settle(client);
+  wsc_client_settle(client);
   return WSC_OK;
 }
 
@@ -163,15 +224,16 @@ static void begin_handshake(wsc_client *client) {
   client->stream = wsc_setup_take(client->setup);
   wsc_setup_free(client->setup, client->set);
   client->setup = NULL;
-  wsc_conn_tick(client->conn, client->now_us);
+  wsc_conn_connect_by(client->conn, client->connect_at_us, client->connect_timeout_ms);
+  wsc_conn_tell(client->conn, client->now_us, 0);
   wsc_client_write(client);
 }
 
-static void go_on_setup(wsc_client *client) {
-  wsc_turn turn = {.now_us = client->now_us,
+void wsc_client_go_on_setup(wsc_client *client) {
+  wsc_step step = {.now_us = client->now_us,
                    .ready = client->ready_known ? client->ready : NULL,
                    .set = client->set};
-  int result = wsc_setup_step(client->setup, &turn);
+  int result = wsc_setup_step(client->setup, &step);
   const wsc_address *peer = wsc_setup_peer(client->setup);
   client->phase = wsc_setup_phase(client->setup);
   if (peer && !client->address_current) note_peer(client, peer);
@@ -184,59 +246,33 @@ static void go_on_setup(wsc_client *client) {
   }
 }
 
-/* Bytes that came in this very step may hold the answer: they are looked at first, once. */
-static void check_connect_deadline(wsc_client *client, bool heard) {
-  char text[96];
-  bool late =
-      wsc_conn_state(client->conn) == WSC_CONNECTING && client->now_us >= client->connect_at_us;
-  if (!late || client->broken) return;
-  if (heard && !client->overdue) {
-    client->overdue = true;
-    return;
-  }
-  snprintf(text, sizeof text, "the handshake was not complete within %g s of the start",
-           client->connect_timeout_ms / 1000.0);
-  wsc_client_abort_stream(client, WSC_ERR_TIMEOUT, text);
+/* ---------------------------------------------------------------- what is waited for */
+
+size_t wsc_client_watches(const wsc_client *client, wsc_watch *watches) {
+  if (client->setup) return wsc_setup_watches(client->setup, watches);
+  if (!client->stream) return 0;
+  watches[0] =
+      (wsc_watch){.fd = client->stream->ops->fd(client->stream), .want = wsc_client_wants(client)};
+  return 1;
 }
 
-static bool may_write(const wsc_client *client) {
-  if (!client->blocked || !client->ready_known) return true;
-  return client->ready[0] &
-         (client->stream->lower ? WSC_WANT_READ | WSC_WANT_WRITE : WSC_WANT_WRITE);
+void wsc_client_register(wsc_client *client) {
+  wsc_watch watches[WSC_WATCH_MAX];
+  if (client->set) wsc_pollset_update(client->set, watches, wsc_client_watches(client, watches));
 }
 
-static bool exchange(wsc_client *client) {
-  uint64_t before = wsc_conn_get_stats(client->conn)->bytes_in;
-  bool more = wsc_client_read(client);
-  check_connect_deadline(client, wsc_conn_get_stats(client->conn)->bytes_in != before);
-  wsc_conn_tick(client->conn, client->now_us);
-  if (!client->broken && may_write(client)) wsc_client_write(client);
-  return more || (client->write_error != WSC_OK && wsc_client_reads(client));
-}
-
-bool wsc_client_step(wsc_client *client, uint64_t now_us) {
-  bool more = false;
-  if (now_us > client->now_us) client->now_us = now_us;
-  if (!client->setup && !client->stream) return false;
-  if (!is_over(client)) {
-    if (client->setup)
-      go_on_setup(client);
-    else
-      more = exchange(client);
-  }
-  settle(client);
-  return more && client->stream;
-}
-
-void wsc_client_flush(wsc_client *client) {
-  if (!client->setup && !client->stream) return;
-  if (client->stream && !client->blocked && !is_over(client)) wsc_client_write(client);
-  settle(client);
+int wsc_client_pollfd(wsc_client *client) {
+  wsc_pollset *own = wsc_pollset_owner(client->set);
+  if (own) return wsc_pollset_fd(own);
+  own = wsc_pollset_new(client->platform, NULL, client);
+  if (!own) return -1;
+  wsc_pollset_link(&client->set, own);
+  wsc_client_register(client);
+  return wsc_pollset_fd(own);
 }
 
 void wsc_client_pause(wsc_client *client, bool paused) {
   client->paused = paused;
-  if (client->conn) wsc_conn_pause(client->conn, paused);
   if (client->setup || client->stream) wsc_client_register(client);
   if (client->members) wsc_loop_touch(client);
 }
@@ -245,19 +281,6 @@ void wsc_client_pause(wsc_client *client, bool paused) {
 
 wsc_conn *wsc_client_conn(wsc_client *client) {
   return client->conn;
-}
-
-/* 0: at once. */
-uint64_t wsc_client_deadline(const wsc_client *client) {
-  if (!client->setup && !client->stream) return WSC_NEVER;
-  if (is_over(client)) return 0;
-  if (client->setup) return wsc_setup_deadline(client->setup);
-  if (client->read_ahead) return 0;
-  bool held = client->write_error != WSC_OK || client->stream->ops->pending(client->stream);
-  if (held && wsc_client_reads(client)) return 0;
-  uint64_t at_us = wsc_conn_deadline(client->conn);
-  bool connecting = wsc_conn_state(client->conn) == WSC_CONNECTING;
-  return connecting && client->connect_at_us < at_us ? client->connect_at_us : at_us;
 }
 
 static wsc_phase current_phase(const wsc_client *client) {

@@ -1,18 +1,38 @@
-/* Inside of wsc_client: what client.c, prepare.c, transfer.c and wait.c share.
+/* Inside of wsc_client: what client.c, turn.c and transfer.c share.
  *
- *   client.c    making, starting an attempt, stepping, the deadline, the end
- *   prepare.c   what TLS needs, before an attempt
+ *   client.c    making, starting an attempt, its end, what foreign loops ask for
+ *   turn.c      wsc_client_next: when to read, to write, to wait, to give events
  *   transfer.c  bytes between the stream and the connection
- *   wait.c      waiting for one or many clients, the descriptor for foreign loops
  *
  * An attempt is in one of three conditions: `setup` leads the way to the server; then `stream`
  * carries bytes; then neither is there and the connection object only tells how it ended. */
 #ifndef WSC_NET_CLIENT_H
 #define WSC_NET_CLIENT_H
 
+#include "net/posix/clock.h"
 #include "net/reach/setup.h"
 
 #include <sys/types.h>
+
+/* Where a turn stands: see turn.c. */
+typedef enum wsc_turn {
+  WSC_TURN_OVER,    /* none is under way */
+  WSC_TURN_BEGUN,   /* the events that are there are given; then its step is made */
+  WSC_TURN_STEPPED, /* the step was made, and the events that it brought are given */
+  WSC_TURN_DRAINED  /* WSC_EVENT_DRAIN was given: the last of them */
+} wsc_turn;
+
+/* What is known of reading from the stream. */
+typedef enum wsc_readable {
+  WSC_READABLE_MAYBE, /* a read tells */
+  WSC_READABLE_QUIET, /* the latest read found nothing */
+  WSC_READABLE_MORE,  /* the latest read left more */
+  WSC_READABLE_ENDED  /* nothing more can come */
+} wsc_readable;
+
+/* When the time to close is up, the peer's Close is looked for behind what else lies here, in so
+ * many bytes: more than a kernel holds for a connection. */
+#define WSC_HURRY_MAX (8u << 20)
 
 struct wsc_client {
   const wsc_platform *platform; /* borrowed */
@@ -28,54 +48,66 @@ struct wsc_client {
   void *lookup_user;
   char *address; /* owned; of the latest peer, NULL before there was one */
   int port, family;
+  uint32_t turn_messages; /* at most, for a turn; 0: any number */
+  uint32_t turn_time_us;  /* as turn_messages */
 
   /* of the attempt */
   pid_t pid; /* the process that made it */
   uint32_t connect_timeout_ms;
-  uint64_t now_us; /* the latest time told */
+  uint64_t now_us; /* the time as it was read last */
   uint64_t connect_at_us;
   wsc_phase phase; /* of the setup */
   int write_error; /* a write failed; what the peer had sent before is still read, then told */
 
+  /* of the turn */
+  uint64_t turn_until_us;  /* its step waits until then, at most */
+  uint64_t turn_end_us;    /* when its time is used up; WSC_NEVER: it has none, or waits yet */
+  uint32_t messages_given; /* by it */
+  uint32_t hurried;        /* bytes read since the time to close was up */
+
   /* what is narrow stands together: clients are many */
+  uint8_t turn;         /* wsc_turn */
+  uint8_t readable;     /* wsc_readable */
   bool paused;          /* lasts over attempts */
   bool address_current; /* `address` is this attempt's peer */
   bool tls_on_top;      /* the stream's top is TLS to the server */
-
-  /* of the stream */
-  bool eof;        /* nothing more can be read */
-  bool broken;     /* the transport failed and the connection was told */
-  bool blocked;    /* the latest write was not taken whole */
-  bool quiet;      /* the latest read found nothing */
-  bool overdue;    /* the handshake's deadline passed while bytes were coming in */
-  bool read_ahead; /* the latest wait has read; more_ahead: and there is more */
-  bool more_ahead;
-
-  /* what the latest wait found, valid for one step */
-  bool ready_known;
+  bool broken;          /* the transport failed and the connection was told */
+  bool blocked;         /* the latest write was not taken whole */
+  bool ready_known;     /* `ready` tells what the latest wait found, and holds for one step */
   uint8_t ready[WSC_WATCH_MAX];
 };
 
-/* prepare.c.  Brings the client's contexts up to date, those that `setup` will need.  False:
- * `fault` says why not. */
-bool wsc_client_renew_tls(wsc_client *client, const wsc_setup *setup, const wsc_tls_config *config,
-                          char *fault, size_t size);
+/* client.c */
 
-/* transfer.c; client->stream is there */
-bool wsc_client_read(wsc_client *client);      /* true: more can be read at once */
-bool wsc_client_read_wait(wsc_client *client); /* waits a little for bytes; false: it cannot */
-void wsc_client_write(wsc_client *client);
-bool wsc_client_reads(const wsc_client *client);     /* is the connection to be fed? */
-unsigned wsc_client_wants(const wsc_client *client); /* from the descriptor */
+/* The attempt needs its transport no more: the connection has ended, or was told of its fault. */
+static inline bool wsc_client_is_over(const wsc_client *client) {
+  return client->broken || wsc_conn_finished(client->conn);
+}
 
-/* The transport failed: the connection is told, in the phase it is in. */
-void wsc_client_abort_stream(wsc_client *client, int error, const char *text);
+/* After anything that was done to the attempt: lets go of a transport that is over, else has loops
+ * and pollsets know what is waited for. */
+void wsc_client_settle(wsc_client *client);
 
-/* wait.c */
+/* Goes on with the way to the server. */
+void wsc_client_go_on_setup(wsc_client *client);
+
 size_t wsc_client_watches(const wsc_client *client, wsc_watch *watches);
 void wsc_client_register(wsc_client *client); /* brings the pollsets up to date */
-int wsc_poll_for(struct pollfd *entries, size_t count, uint64_t timeout_us);
-struct pollfd wsc_poll_entry(const wsc_watch *watch);
+
+/* turn.c */
+
+/* Reads the clock. */
+uint64_t wsc_client_now(wsc_client *client);
+
+/* transfer.c; client->stream is there */
+
+/* Reads once, or waits for bytes with `waits` (wsc_stream_can_wait) and reads.  True: there was a
+ * look at what has come; false: nothing more is to be read for now. */
+bool wsc_client_read(wsc_client *client, bool waits);
+void wsc_client_write(wsc_client *client);
+bool wsc_client_reads(const wsc_client *client);     /* is the connection to be fed? */
+bool wsc_client_holds(const wsc_client *client);     /* does a pause hold events back? */
+unsigned wsc_client_wants(const wsc_client *client); /* from the descriptor */
 
 /* For specs: looks names up with `function` (resolve.h) from the next attempt on. */
 void wsc_client_set_lookup(wsc_client *client, wsc_lookup_fn function, void *user);

@@ -139,7 +139,7 @@ static size_t collect_polled(wsc_loop *loop) {
     const wsc_member *member = WSC_MEMBER_OF(place, all);
     size_t count = member->client ? wsc_client_watches(member->client, watches) : 0;
     if (!reserve_polled(loop, total + count)) return SIZE_MAX;
-    for (size_t i = 0; i < count; i++) loop->polled[total++] = wsc_poll_entry(&watches[i]);
+    for (size_t i = 0; i < count; i++) loop->polled[total++] = wsc_watch_pollfd(&watches[i]);
   }
   return total;
 }
@@ -176,7 +176,8 @@ static void renew_after_fork(wsc_loop *loop) {
   }
 }
 
-int wsc_loop_wait(wsc_loop *loop, uint64_t now_us, uint64_t timeout_us) {
+int wsc_loop_wait(wsc_loop *loop, uint64_t timeout_us) {
+  uint64_t now_us = wsc_now_us(loop->platform);
   renew_after_fork(loop);
   look_at_touched(loop, now_us);
   expire_alarms(loop, now_us);

@@ -14,6 +14,10 @@ bool wsc_stream_can_wait(const wsc_stream *stream) {
   return stream == NULL;
 }
 
+bool wsc_stream_holds(const wsc_stream *stream) {
+  return (stream->ops->want(stream, 0) & WSC_WANT_WRITE) != 0;
+}
+
 static void keep_sentence(wsc_stream *stream, const char *text) {
   wsc_release(stream->platform, stream->fault);
   stream->fault = wsc_copy_string(stream->platform, text, strlen(text));

@@ -50,6 +50,9 @@ struct wsc_stream {
 /* Has the whole stack a read_wait? */
 bool wsc_stream_can_wait(const wsc_stream *stream);
 
+/* Does it hold bytes that it took and could not pass on yet? */
+bool wsc_stream_holds(const wsc_stream *stream);
+
 /* Makes the sentence, or adds to it; 255 bytes of it are kept. */
 void wsc_stream_say(wsc_stream *stream, const char *format, ...)
     __attribute__((format(printf, 2, 3)));

@@ -7,6 +7,8 @@
  * an idle connection holds none. */
 #include "client.h"
 
+#include "core/conn.h"
+
 /* Of one read, whatever a long message has room for: a kernel may hold several megabytes, and to
  * copy them at one go would hold up a frame. */
 enum { READ_MAX = 1024 * 1024 };
@@ -15,29 +17,22 @@ static bool is_open(const wsc_client *client) {
   return wsc_conn_state(client->conn) == WSC_OPEN;
 }
 
-static wsc_phase transfer_phase(const wsc_client *client) {
-  switch (wsc_conn_state(client->conn)) {
-  case WSC_CONNECTING:
-    return WSC_PHASE_HANDSHAKE;
-  case WSC_OPEN:
-    return WSC_PHASE_OPEN;
-  case WSC_CLOSING:
-  case WSC_CLOSED:
-    break;
-  }
-  return WSC_PHASE_CLOSE;
-}
-
-void wsc_client_abort_stream(wsc_client *client, int error, const char *text) {
-  wsc_conn_abort(client->conn, error, transfer_phase(client), text);
+/* The transport failed: the connection is told, in the phase it is in. */
+static void abort_stream(wsc_client *client, int error) {
+  wsc_conn_abort(client->conn, error, wsc_conn_phase(client->conn),
+                 wsc_stream_fault(client->stream, error));
   client->broken = true;
 }
 
 /* Will more be read once the events there are have been taken?  A pause holds messages back.  It
  * does not hold up the handshake, nor the peer's Close once the connection is closing. */
 static bool goes_on_reading(const wsc_client *client) {
-  if (client->eof || wsc_conn_finished(client->conn)) return false;
-  return !client->paused || !is_open(client);
+  if (client->readable == WSC_READABLE_ENDED || wsc_conn_finished(client->conn)) return false;
+  return !(client->paused && is_open(client));
+}
+
+bool wsc_client_holds(const wsc_client *client) {
+  return client->paused && is_open(client);
 }
 
 bool wsc_client_reads(const wsc_client *client) {
@@ -58,7 +53,7 @@ unsigned wsc_client_wants(const wsc_client *client) {
 static void look_if_quiet(wsc_client *client) {
   wsc_watch watch = {.fd = client->stream->ops->fd(client->stream),
                      .want = wsc_client_wants(client)};
-  if (client->ready_known || !client->quiet) return;
+  if (client->ready_known || client->readable != WSC_READABLE_QUIET) return;
   wsc_watch_look(&watch, 1, client->ready);
   client->ready_known = true;
 }
@@ -76,55 +71,36 @@ static bool may_read(wsc_client *client) {
  * there before: some servers answer a Close and reset the connection at once, and what they said
  * first is to be heard. */
 static void reading_stopped(wsc_client *client, int64_t result) {
-  wsc_stream *stream = client->stream;
-  client->quiet = result == WSC_AGAIN;
-  if (result == WSC_AGAIN && (client->write_error == WSC_OK || stream->ops->pending(stream)))
-    return;
-  client->eof = result != WSC_AGAIN;
+  bool pending = client->stream->ops->pending(client->stream);
+  client->readable = result != WSC_AGAIN ? WSC_READABLE_ENDED
+                     : pending           ? WSC_READABLE_MORE
+                                         : WSC_READABLE_QUIET;
+  if (result == WSC_AGAIN && (client->write_error == WSC_OK || pending)) return;
+  client->readable = WSC_READABLE_ENDED;
   if (client->write_error != WSC_OK)
-    wsc_client_abort_stream(client, client->write_error,
-                            wsc_stream_fault(stream, client->write_error));
+    abort_stream(client, client->write_error);
   else if (result == 0)
     wsc_conn_input_eof(client->conn);
   else
-    wsc_client_abort_stream(client, (int)result, wsc_stream_fault(stream, (int)result));
+    abort_stream(client, (int)result);
 }
 
-typedef int64_t (*read_fn)(wsc_stream *stream, void *data, size_t size);
-
-static bool read_input(wsc_client *client, read_fn read) {
+bool wsc_client_read(wsc_client *client, bool waits) {
   wsc_stream *stream = client->stream;
   size_t room;
+  if (!wsc_client_reads(client)) return false;
+  if (!waits && !may_read(client)) return true;
   uint8_t *data = wsc_conn_input(client->conn, &room);
   if (!data) return false;
   if (room > READ_MAX) room = READ_MAX;
-  int64_t n = read(stream, data, room);
+  int64_t n = (waits ? stream->ops->read_wait : stream->ops->read)(stream, data, room);
   wsc_conn_input_done(client->conn, n > 0 ? (size_t)n : 0);
   if (n <= 0) {
     reading_stopped(client, n);
-    return n == WSC_AGAIN && stream->ops->pending(stream);
+    return true;
   }
-  client->quiet = false;
-  return (size_t)n == room || client->write_error != WSC_OK || stream->ops->pending(stream);
-}
-
-bool wsc_client_read(wsc_client *client) {
-  if (client->read_ahead) {
-    client->read_ahead = false;
-    return client->more_ahead;
-  }
-  if (!wsc_client_reads(client) || !may_read(client)) return false;
-  return read_input(client, client->stream->ops->read);
-}
-
-/* Only where nothing else is waited for; and only after a read that brought something: for a long
- * wait poll is better, which needs no buffer and no short limit. */
-bool wsc_client_read_wait(wsc_client *client) {
-  if (client->quiet || client->read_ahead || !client->stream || client->broken) return false;
-  if (!wsc_stream_can_wait(client->stream)) return false;
-  if (!wsc_client_reads(client) || wsc_client_wants(client) != WSC_WANT_READ) return false;
-  client->more_ahead = read_input(client, client->stream->ops->read_wait);
-  client->read_ahead = true;
+  bool more = (size_t)n == room || client->write_error != WSC_OK || stream->ops->pending(stream);
+  client->readable = more ? WSC_READABLE_MORE : WSC_READABLE_MAYBE;
   return true;
 }
 
@@ -135,16 +111,12 @@ static bool is_full(const wsc_stream *stream, int64_t taken, size_t offered) {
   return taken <= 0 || (!stream->lower && (size_t)taken < offered);
 }
 
-static bool holds_output(const wsc_stream *stream) {
-  return (stream->ops->want(stream, 0) & WSC_WANT_WRITE) != 0;
-}
-
 /* Bytes that the stream took and could not pass on. */
 static int write_held(wsc_stream *stream) {
-  if (!holds_output(stream)) return WSC_OK;
+  if (!wsc_stream_holds(stream)) return WSC_OK;
   int64_t n = stream->ops->write(stream, "", 0);
   if (n < 0) return (int)n;
-  return holds_output(stream) ? WSC_AGAIN : WSC_OK;
+  return wsc_stream_holds(stream) ? WSC_AGAIN : WSC_OK;
 }
 
 /* WSC_OK: all that waited was taken and passed on. */
@@ -169,6 +141,5 @@ void wsc_client_write(wsc_client *client) {
   if (result == WSC_OK || result == WSC_AGAIN) return;
   client->write_error = result;
   /* nothing is left to be read first: the peer had ended its side before */
-  if (client->eof)
-    wsc_client_abort_stream(client, result, wsc_stream_fault(client->stream, result));
+  if (client->readable == WSC_READABLE_ENDED) abort_stream(client, result);
 }

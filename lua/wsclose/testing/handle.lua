@@ -28,6 +28,11 @@ local BLANK = { url = "ws://blank.invalid/", extensions = {} }
 ---@field holds? true events are held back
 ---@field watched? boolean the program saw bytes waiting: tell it when they are gone
 ---@field unread? boolean there may be events not yet given
+---@field stage "over"|"begun"|"stepped"|"drained" of the turn, as in src/net/turn.c
+---@field until_time number the turn's step waits until then at the most
+---@field given integer messages that the turn has given
+---@field messages_max? integer for a turn
+---@field time_max? number for a turn, in seconds
 ---@field members? table<wsclose.testing.Loop, wsclose.testing.Member>
 local Handle = {}
 Handle.__index = Handle
@@ -47,7 +52,8 @@ function handle.new(random_bytes)
   random_bytes = random_bytes or fixed_bytes
   local p = core.protocol(BLANK, random_bytes)
   return setmetatable({
-    p = p, random_bytes = random_bytes, begun = false, attempts = 0,
+    p = p, random_bytes = random_bytes, begun = false, attempts = 0, stage = "over", given = 0,
+    until_time = 0,
   }, Handle)
 end
 
@@ -67,16 +73,18 @@ local function settle(self)
   if self.p:finished() then end_transport(self) end
 end
 
--- Time is told, and the next deadline asked for.  While the program holds events back the peer is
--- not found silent: it is not listened to.
-local function tick(self)
-  local held = self.holds and self.p:state() == "open"
-  self.due = not held and self.p:tick(world.time) or nil
+-- Time is told, and the next deadline asked for.  looked: 0 where what has arrived was not read.
+local function tick(self, looked)
+  self.due = self.p:tick(world.time, looked)
+end
+
+local function holds(self)
+  return self.holds and self.p:state() == "open"
 end
 
 -- Those that events and calls asked for begin now; while connecting there is none.
 local function start_timers(self)
-  if self.link and self.p:state() ~= "connecting" then tick(self) end
+  if self.link and self.p:state() ~= "connecting" then tick(self, 0) end
 end
 
 local function write(self)
@@ -98,7 +106,7 @@ end
 ---@param link wsclose.testing.Link
 function Handle:connect(link)
   self.link, self.dialling = link, nil
-  tick(self)
+  tick(self, 0)
   write(self)
 end
 
@@ -123,12 +131,19 @@ local function check_connect_timeout(self)
   self:fail("timeout", text:format(self.connect_limit), phase)
 end
 
+local function is_overdue(self)
+  return self.p:state() == "closing" and world.is_due(self.due)
+end
+
+-- Reads what one read brings; all, once the time to close is up: the peer's Close may stand there.
 local function step(self)
   world.play()
-  if self.link then read(self) end
+  local looks = self.link and not holds(self)
+  if looks then read(self) end
+  while self.link and is_overdue(self) and self.link.arrived[1] do read(self) end
   if self.dialling or self.link then check_connect_timeout(self) end
   if self.link then
-    tick(self)
+    tick(self, not looks and 0 or nil)
     write(self)
   end
 end
@@ -142,13 +157,16 @@ end
 ---@return number?
 function Handle:deadline()
   local untold = self.begun and not self.told and self.p:finished()
-  if (self.unread or untold) and not self.holds then return 0 end
+  if (self.unread or untold) and not holds(self) then return 0 end
   local connecting = (self.dialling or self.link) and self.p:state() == "connecting"
   local moment = connecting and self.connect_at or FOREVER
   if self.link then
     local can_write = self.link:free() > 0 and self.p:buffered() > 0
-    if can_write or self.link.arrived[1] then return 0 end
-    moment = math.min(moment, self.due or FOREVER)
+    if can_write or (self.watched and self.p:buffered() == 0) then return 0 end
+    if not holds(self) then
+      if self.link.arrived[1] then return 0 end
+      moment = math.min(moment, self.due or FOREVER)
+    end
   end
   return moment < FOREVER and moment or nil
 end
@@ -184,7 +202,7 @@ function Handle:start(config, url, headers, protocols)
   local p, sentence, name = core.protocol(all, self.random_bytes)
   if not p then return nil, sentence, name end
   self.p, self.begun, self.dialling, self.phase, self.due = p, true, true, nil, nil
-  self.watched, self.unread, self.told = false, false, false
+  self.watched, self.unread, self.told, self.stage = false, false, false, "over"
   self.connect_limit = limit(config.timeouts, "connect", CONNECT_TIMEOUT)
   self.connect_at = world.time + self.connect_limit
   server:dial(self)
@@ -198,66 +216,82 @@ local function is_drained(self)
 end
 
 local function next_event(self)
-  if self.holds then return end
+  if holds(self) then return end
   local event, a, b, c = self.p:next()
+  self.unread = event ~= nil
+  if not event then return end
+  self.until_time = 0
+  if event == "message" then self.given = self.given + 1 end
   if event == "close" then
-    self.step_due, self.told = false, true
+    self.told = true
     if self.phase and c.error then c.error.phase = self.phase end
     end_transport(self)
   end
   return event, a, b, c
 end
 
+local function is_used_up(self)
+  if self.messages_max and self.given >= self.messages_max then return true end
+  if self.stage == "begun" and self.given == 0 then return false end
+  return self.end_time and world.is_due(self.end_time)
+end
+
+local function end_turn(self)
+  self.stage = "over"
+  self:flush()
+end
+
+-- The next event of the turn: src/net/turn.c, played.
 local function give(self)
-  while true do
-    local event, a, b, c = next_event(self)
-    if not event and self.begun then
-      start_timers(self)
-      write(self)
-      event, a, b, c = next_event(self)
+  while self.begun and self.stage ~= "over" do
+    if self.stage ~= "drained" then
+      if is_used_up(self) then return end_turn(self) end
+      local event, a, b, c = next_event(self)
+      if not event then
+        start_timers(self)
+        write(self)
+        event, a, b, c = next_event(self)
+      end
+      if event then
+        if self.time_max and not self.end_time then self.end_time = world.time + self.time_max end
+        return event, a, b, c
+      end
     end
-    self.unread = event ~= nil or self.holds == true
-    if event then return event, a, b, c end
-    if is_drained(self) then
-      self.watched = false
-      return "drain"
+    local again = self.stage == "begun"
+      or self.stage == "stepped" and self.until_time > world.time and not self.told
+    if not again then break end
+    if is_drained(self) then self.until_time = 0 end
+    if self.until_time > world.time and not self:has_work() then
+      world.wait({ self }, self.until_time - world.time)
     end
-    if not self.step_due then return end
-    self.step_due = false
-    if self.wait > 0 and not self:has_work() then world.wait({ self }, self.wait) end
     step(self)
+    self.stage = "stepped"
   end
+  if self.stage == "stepped" and is_drained(self) then
+    self.watched, self.stage = false, "drained"
+    return "drain"
+  end
+  end_turn(self)
 end
 
 --- As the core's: turn(seconds) begins, turn(event) goes on.
 function Handle:turn(seconds)
-  if type(seconds) == "number" then self.step_due, self.wait = true, seconds end
+  if type(seconds) == "number" then
+    self.stage, self.given, self.until_time = "begun", 0, seconds > 0 and world.time + seconds or 0
+    self.end_time = seconds <= 0 and self.time_max and world.time + self.time_max or nil
+  end
   return give(self)
 end
 
+Handle.take = Handle.turn
+
 --- As the core's.
-function Handle:take(seconds)
-  self.step_due = type(seconds) == "number"
-  if self.step_due then self.wait = seconds end
-  return give(self)
+function Handle:limit(messages, seconds)
+  self.messages_max, self.time_max = messages, seconds
 end
 
 function Handle:pause(paused)
   self.holds = paused and true or nil
-end
-
---- The step that is due is made, so that time is told.
-function Handle:end_turn()
-  if self.step_due and self.begun then
-    self.step_due = false
-    step(self)
-  end
-  self:flush()
-end
-
---- A step takes all there is.
-function Handle:has_more() -- luacheck: ignore 212
-  return false
 end
 
 function Handle:flush()
@@ -320,11 +354,24 @@ function Handle:close(...)
   return true
 end
 
+--- As the core's: what has arrived is read, then the server is told.
 function Handle:leave()
-  if self.begun and self.link and self.p:state() == "open" then
-    self.p:close(1001, "")
-    write(self)
+  local p = self.p
+  if not self.begun then return true end
+  if self.link and p:state() ~= "connecting" then
+    while self.link and self.link.arrived[1] do read(self) end
+    p:skip()
+    if not p:finished() then
+      p:close(1001, "")
+      write(self)
+    end
   end
+  p:depart(p:buffered() == 0)
+  end_transport(self)
+  return true
+end
+
+function Handle:free()
   end_transport(self)
   self.begun = false
   self.p:leave()

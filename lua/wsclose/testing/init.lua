@@ -46,7 +46,7 @@ end
 
 -- What talks to the core's clients, over a core whose clients are scripted.
 local played = setmetatable({
-  client = handle.new, client_methods = handle.methods, wait = world.wait, now = world.now,
+  client = handle.new, client_methods = handle.methods, sleep = world.sleep, now = world.now,
   loop = loop.new,
 }, { __index = core })
 local scripted = load_again("wsclose.client", {

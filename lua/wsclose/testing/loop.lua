@@ -72,6 +72,12 @@ function Loop:alarm(handle, moment) -- luacheck: ignore 212
   if member then member.alarm = moment end
 end
 
+--- As the core's.
+function Loop:free()
+  for _, member in ipairs(self.members) do member.handle.members[self] = nil end
+  self.members, self.ready = {}, {}
+end
+
 function Loop:wait(seconds)
   world.wait(self.members, #self.ready > 0 and 0 or seconds)
   for _, member in ipairs(self.members) do

@@ -148,4 +148,8 @@ function world.wait(handles, seconds)
   end
 end
 
+function world.sleep(seconds)
+  world.wait({}, seconds)
+end
+
 return world

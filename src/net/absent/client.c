@@ -4,6 +4,7 @@
 
 #include "core/buf.h"
 #include "net/loop.h"
+#include "net/turn.h"
 
 struct wsc_client {
   const wsc_platform *platform; /* borrowed */
@@ -33,7 +34,7 @@ void wsc_client_free(wsc_client *client) {
 }
 
 void wsc_client_leave(wsc_client *client) {
-  wsc_client_free(client);
+  (void)client;
 }
 
 wsc_tls_cache *wsc_tls_cache_new(const wsc_platform *platform) {
@@ -49,9 +50,8 @@ void wsc_client_prepare(wsc_client *client, const wsc_client_config *config) {
   (void)client, (void)config;
 }
 
-int wsc_client_start(wsc_client *client, const wsc_client_config *config, uint64_t now_us,
-                     const char **sentence) {
-  (void)client, (void)config, (void)now_us;
+int wsc_client_start(wsc_client *client, const wsc_client_config *config, const char **sentence) {
+  (void)client, (void)config;
   *sentence = no_sockets;
   return WSC_ERR_URL;
 }
@@ -61,9 +61,31 @@ wsc_conn *wsc_client_conn(wsc_client *client) {
   return NULL;
 }
 
-bool wsc_client_step(wsc_client *client, uint64_t now_us) {
-  (void)client, (void)now_us;
+void wsc_client_limit_turn(wsc_client *client, uint32_t messages, uint32_t time_us) {
+  (void)client, (void)messages, (void)time_us;
+}
+
+wsc_event_type wsc_client_next(wsc_client *client, uint64_t timeout_us, wsc_event *event) {
+  (void)client, (void)timeout_us;
+  *event = (wsc_event){.type = WSC_EVENT_NONE, .rtt_us = WSC_NEVER};
+  return event->type;
+}
+
+void wsc_turn_begin(wsc_client *client, uint64_t timeout_us) {
+  (void)client, (void)timeout_us;
+}
+
+wsc_event_type wsc_turn_next(wsc_client *client, wsc_event *event) {
+  return wsc_client_next(client, 0, event);
+}
+
+bool wsc_client_step(wsc_client *client) {
+  (void)client;
   return false;
+}
+
+void wsc_client_watch_drain(wsc_client *client) {
+  (void)client;
 }
 
 void wsc_client_flush(wsc_client *client) {
@@ -79,9 +101,9 @@ uint64_t wsc_client_deadline(const wsc_client *client) {
   return WSC_NEVER;
 }
 
-int wsc_client_wait(wsc_client *const *clients, size_t count, uint64_t timeout_us) {
-  (void)clients, (void)count, (void)timeout_us;
-  return 0;
+bool wsc_client_wait(wsc_client *client, uint64_t timeout_us) {
+  (void)client, (void)timeout_us;
+  return false;
 }
 
 int wsc_client_pollfd(wsc_client *client) {
@@ -122,8 +144,8 @@ void wsc_loop_alarm(wsc_loop *loop, wsc_client *client, uint64_t at_us) {
   (void)loop, (void)client, (void)at_us;
 }
 
-int wsc_loop_wait(wsc_loop *loop, uint64_t now_us, uint64_t timeout_us) {
-  (void)loop, (void)now_us, (void)timeout_us;
+int wsc_loop_wait(wsc_loop *loop, uint64_t timeout_us) {
+  (void)loop, (void)timeout_us;
   return 0;
 }
 

@@ -10,3 +10,8 @@ uint64_t wsc_clock_now_us(void) {
   uint64_t count = (uint64_t)ticks.QuadPart, rate = (uint64_t)per_second.QuadPart;
   return count / rate * 1000000u + count % rate * 1000000u / rate;
 }
+
+void wsc_sleep_us(uint64_t time_us) {
+  uint64_t time_ms = time_us / 1000u + (time_us % 1000u != 0);
+  Sleep(time_ms < INFINITE ? (DWORD)time_ms : INFINITE);
+}

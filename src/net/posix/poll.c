@@ -1,13 +1,22 @@
 /* Readiness of descriptors by poll: see poll.h. */
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE /* ppoll under -std=c11 */
+#endif
 #include "poll.h"
 
 #include <assert.h>
 #include <errno.h>
+#include <limits.h>
 #include <poll.h>
 #include <string.h>
+#include <time.h>
+
+#if defined(__linux__) || defined(__FreeBSD__) || defined(__OpenBSD__) || defined(__DragonFly__)
+#define HAVE_PPOLL
+#endif
 
 struct pollfd wsc_watch_pollfd(const wsc_watch *watch) {
-  struct pollfd entry = {.fd = watch->fd};
+  struct pollfd entry = {.fd = watch->want ? watch->fd : -1};
   if (watch->want & WSC_WANT_READ) entry.events |= POLLIN;
   if (watch->want & WSC_WANT_WRITE) entry.events |= POLLOUT;
   return entry;
@@ -20,14 +29,31 @@ uint8_t wsc_watch_ready(const struct pollfd *entry) {
   return (uint8_t)bits;
 }
 
-void wsc_watch_look(const wsc_watch *watches, size_t count, uint8_t *ready) {
+#ifdef HAVE_PPOLL
+int wsc_poll_for(struct pollfd *entries, size_t count, uint64_t timeout_us) {
+  struct timespec timeout = {.tv_sec = (time_t)(timeout_us / 1000000u),
+                             .tv_nsec = (long)(timeout_us % 1000000u) * 1000};
+  bool for_ever = timeout_us / 1000000u > INT_MAX;
+  return ppoll(entries, (nfds_t)count, for_ever ? NULL : &timeout, NULL);
+}
+#else
+/* Rounded up: waking before a deadline would mean to wait again. */
+int wsc_poll_for(struct pollfd *entries, size_t count, uint64_t timeout_us) {
+  uint64_t timeout_ms = timeout_us / 1000u + (timeout_us % 1000u != 0);
+  return poll(entries, (nfds_t)count, timeout_ms > INT_MAX ? -1 : (int)timeout_ms);
+}
+#endif
+
+bool wsc_watch_wait(const wsc_watch *watches, size_t count, uint64_t timeout_us, uint8_t *ready) {
   struct pollfd entries[WSC_WATCH_MAX];
-  int result;
   assert(count <= WSC_WATCH_MAX);
   memset(ready, 0, count);
   for (size_t i = 0; i < count; i++) entries[i] = wsc_watch_pollfd(&watches[i]);
-  do result = poll(entries, (nfds_t)count, 0);
-  while (result < 0 && errno == EINTR);
-  if (result <= 0) return;
-  for (size_t i = 0; i < count; i++) ready[i] = wsc_watch_ready(&entries[i]);
+  int result = wsc_poll_for(entries, count, timeout_us);
+  for (size_t i = 0; i < count && result > 0; i++) ready[i] = wsc_watch_ready(&entries[i]);
+  return result >= 0 || errno != EINTR;
+}
+
+void wsc_watch_look(const wsc_watch *watches, size_t count, uint8_t *ready) {
+  while (!wsc_watch_wait(watches, count, 0, ready)) continue;
 }

@@ -14,6 +14,8 @@ typedef struct wsc_watch {
 
 struct pollfd;
 
+/* A descriptor that wants nothing stays in its place, but is not looked at: poll reports faults of
+ * all others. */
 struct pollfd wsc_watch_pollfd(const wsc_watch *watch);
 
 /* What a finished poll says of one descriptor, as WSC_WANT_… bits; a fault counts as both. */
@@ -21,5 +23,12 @@ uint8_t wsc_watch_ready(const struct pollfd *entry);
 
 /* Looks without waiting: ready[i] are the bits of watches[i].  count <= WSC_WATCH_MAX. */
 void wsc_watch_look(const wsc_watch *watches, size_t count, uint8_t *ready);
+
+/* Waits for one of them, at most timeout_us (WSC_NEVER: for ever), then as wsc_watch_look.  False:
+ * a signal ended the wait. */
+bool wsc_watch_wait(const wsc_watch *watches, size_t count, uint64_t timeout_us, uint8_t *ready);
+
+/* poll with microseconds; WSC_NEVER: for ever. */
+int wsc_poll_for(struct pollfd *entries, size_t count, uint64_t timeout_us);
 
 #endif

@@ -199,47 +199,47 @@ static int try_attempt(wsc_dial *dial, size_t at, wsc_pollset *set) {
   return result;
 }
 
-static bool try_ready_attempts(wsc_dial *dial, const wsc_turn *turn) {
+static bool try_ready_attempts(wsc_dial *dial, const wsc_step *step) {
   uint8_t ready[ATTEMPTS_MAX];
   size_t at = 0, count = dial->attempt_count;
   if (count == 0) return false;
-  if (turn->ready) {
-    memcpy(ready, turn->ready, count);
+  if (step->ready) {
+    memcpy(ready, step->ready, count);
   } else {
     wsc_watch watches[WSC_WATCH_MAX];
     wsc_watch_look(watches, wsc_dial_watches(dial, watches), ready);
   }
   for (size_t i = 0; i < count; i++) {
-    int result = ready[i] ? try_attempt(dial, at, turn->set) : WSC_AGAIN;
+    int result = ready[i] ? try_attempt(dial, at, step->set) : WSC_AGAIN;
     if (result == WSC_OK) return true;
     if (result == WSC_AGAIN) at++;
   }
   return false;
 }
 
-static bool start_next(wsc_dial *dial, const wsc_turn *turn) {
-  if (dial->attempt_count == ATTEMPTS_MAX) give_up_oldest(dial, turn->set);
+static bool start_next(wsc_dial *dial, const wsc_step *step) {
+  if (dial->attempt_count == ATTEMPTS_MAX) give_up_oldest(dial, step->set);
   size_t index = dial->next++;
   wsc_stream *stream = wsc_socket_new(dial->platform, &dial->addresses[index], &dial->socket);
   if (!stream) {
     note_failure(dial, WSC_ERR_MEMORY, "no memory for a socket");
     return false;
   }
-  dial->next_at_us = turn->now_us + WSC_DIAL_STAGGER_US;
+  dial->next_at_us = step->now_us + WSC_DIAL_STAGGER_US;
   dial->attempts[dial->attempt_count++] = (attempt){.stream = stream, .index = index};
-  return try_attempt(dial, dial->attempt_count - 1, turn->set) == WSC_OK;
+  return try_attempt(dial, dial->attempt_count - 1, step->set) == WSC_OK;
 }
 
 static bool next_is_due(const wsc_dial *dial, uint64_t now_us) {
   return dial->next < dial->count && (dial->attempt_count == 0 || now_us >= dial->next_at_us);
 }
 
-int wsc_dial_step(wsc_dial *dial, const wsc_turn *turn) {
+int wsc_dial_step(wsc_dial *dial, const wsc_step *step) {
   assert(!dial->winner.stream);
   if (dial->count == 0) return WSC_ERR_UNREACHABLE;
-  if (try_ready_attempts(dial, turn)) return WSC_OK;
-  while (next_is_due(dial, turn->now_us))
-    if (start_next(dial, turn)) return WSC_OK;
+  if (try_ready_attempts(dial, step)) return WSC_OK;
+  while (next_is_due(dial, step->now_us))
+    if (start_next(dial, step)) return WSC_OK;
   return dial->attempt_count > 0 ? WSC_AGAIN : dial->error;
 }
 

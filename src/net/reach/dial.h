@@ -8,11 +8,11 @@
 #define WSC_DIAL_STAGGER_US 250000u /* RFC 8305 8: connection attempt delay */
 
 /* What a step is told.  Nothing in here reads the clock. */
-typedef struct wsc_turn {
+typedef struct wsc_step {
   uint64_t now_us;
   const uint8_t *ready; /* bits for the watches last asked for, in their order; NULL: unknown */
   wsc_pollset *set;     /* where those watches are registered, or NULL */
-} wsc_turn;
+} wsc_step;
 
 /* Frees a stream whose descriptor may be registered. */
 void wsc_stream_drop(wsc_stream *stream, wsc_pollset *set); /* NULL is fine */
@@ -34,7 +34,7 @@ void wsc_dial_free(wsc_dial *dial, wsc_pollset *set); /* NULL is fine */
 
 /* WSC_AGAIN; WSC_OK: the winner is to be taken, the losers are closed; or the most telling of the
  * attempts' errors when all have failed. */
-int wsc_dial_step(wsc_dial *dial, const wsc_turn *turn);
+int wsc_dial_step(wsc_dial *dial, const wsc_step *step);
 
 /* After WSC_OK: the connected socket, owned by the caller, and where it leads to. */
 wsc_stream *wsc_dial_take(wsc_dial *dial, wsc_address *address);

@@ -153,15 +153,15 @@ static int begin_stage(wsc_setup *setup, uint64_t now_us) {
 }
 
 /* WSC_OK: the stage is through. */
-static int run_stage(wsc_setup *setup, const wsc_turn *turn) {
+static int run_stage(wsc_setup *setup, const wsc_step *step) {
   const wsc_stage_rules *rules = &wsc_stages[setup->stage];
   if (!rules->is_needed(setup)) return WSC_OK;
-  int result = setup->begun ? WSC_OK : begin_stage(setup, turn->now_us);
-  return result == WSC_OK ? rules->go_on(setup, turn) : result;
+  int result = setup->begun ? WSC_OK : begin_stage(setup, step->now_us);
+  return result == WSC_OK ? rules->go_on(setup, step) : result;
 }
 
-int wsc_setup_step(wsc_setup *setup, const wsc_turn *turn) {
-  wsc_turn here = *turn;
+int wsc_setup_step(wsc_setup *setup, const wsc_step *step) {
+  wsc_step here = *step;
   if (setup->early_error != WSC_OK) return setup->early_error;
   while (setup->stage != WSC_STAGE_READY) {
     int result = run_stage(setup, &here);

@@ -30,7 +30,7 @@ bool wsc_setup_uses_tls(const wsc_setup *setup);       /* to the server */
 bool wsc_setup_uses_proxy_tls(const wsc_setup *setup); /* to the proxy */
 
 /* WSC_AGAIN; WSC_OK: the stream can be taken; or an error, for which phase and fault tell more. */
-int wsc_setup_step(wsc_setup *setup, const wsc_turn *turn);
+int wsc_setup_step(wsc_setup *setup, const wsc_step *step);
 wsc_phase wsc_setup_phase(const wsc_setup *setup);
 const char *wsc_setup_fault(const wsc_setup *setup);
 int wsc_setup_proxy_status(const wsc_setup *setup); /* of HTTP, where the proxy refused; else 0 */

@@ -28,13 +28,13 @@ static int find_name(wsc_setup *setup, wsc_name *name) {
   return wsc_name_step(name, setup->lookup, setup->lookup_user, setup->fault, sizeof setup->fault);
 }
 
-static int find_far_name(wsc_setup *setup, const wsc_turn *turn) {
-  (void)turn;
+static int find_far_name(wsc_setup *setup, const wsc_step *step) {
+  (void)step;
   return find_name(setup, &setup->far);
 }
 
-static int find_near_name(wsc_setup *setup, const wsc_turn *turn) {
-  (void)turn;
+static int find_near_name(wsc_setup *setup, const wsc_step *step) {
+  (void)step;
   return find_name(setup, &setup->near);
 }
 
@@ -67,15 +67,15 @@ static int begin_dial(wsc_setup *setup) {
   return setup->dial ? WSC_OK : WSC_ERR_MEMORY;
 }
 
-static int go_on_dial(wsc_setup *setup, const wsc_turn *turn) {
-  int result = wsc_dial_step(setup->dial, turn);
+static int go_on_dial(wsc_setup *setup, const wsc_step *step) {
+  int result = wsc_dial_step(setup->dial, step);
   if (result == WSC_AGAIN) return result;
   if (result != WSC_OK) {
     wsc_dial_report(setup->dial, setup->fault, sizeof setup->fault);
     return result;
   }
   setup->stream = wsc_dial_take(setup->dial, &setup->peer);
-  wsc_dial_free(setup->dial, turn->set);
+  wsc_dial_free(setup->dial, step->set);
   setup->dial = NULL;
   return WSC_OK;
 }
@@ -118,9 +118,9 @@ static int begin_tunnel(wsc_setup *setup) {
   return setup->stream ? WSC_OK : WSC_ERR_MEMORY;
 }
 
-static int open_layer(wsc_setup *setup, const wsc_turn *turn) {
+static int open_layer(wsc_setup *setup, const wsc_step *step) {
   wsc_stream *stream = setup->stream;
-  if (turn->ready && !turn->ready[0] && !stream->ops->pending(stream)) return WSC_AGAIN;
+  if (step->ready && !step->ready[0] && !stream->ops->pending(stream)) return WSC_AGAIN;
   int result = stream->ops->open(stream);
   if (result != WSC_OK && result != WSC_AGAIN)
     snprintf(setup->fault, sizeof setup->fault, "%s", wsc_stream_fault(stream, result));

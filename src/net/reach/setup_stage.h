@@ -55,7 +55,7 @@ typedef struct wsc_stage_rules {
   bool (*is_needed)(const wsc_setup *setup);
   int (*begin)(wsc_setup *setup); /* puts its layer on the last one's; WSC_OK or WSC_ERR_MEMORY */
   int (*go_on)(wsc_setup *setup,
-               const wsc_turn *turn); /* WSC_OK: through; else as wsc_setup_step */
+               const wsc_step *step); /* WSC_OK: through; else as wsc_setup_step */
   void (*tell)(const wsc_setup *setup, char *text, size_t size); /* what did not come in time */
 } wsc_stage_rules;
 
