@@ -82,7 +82,7 @@ void fuzz_act(wsc_conn *conn, uint8_t action, fuzz_log *log) {
   fuzz_log_line(log, "action %d: %s", action % 12, wsc_error_name(result));
 }
 
-/* The registry once more, RFC 6455 7.4.2, so that the core is not judged by itself. */
+/* The registry once more, RFC 6455 7.4.2, so that the core is not checked by itself. */
 static bool may_travel(unsigned code) {
   static const unsigned assigned[] = {1000, 1001, 1002, 1003, 1007, 1008,
                                       1009, 1010, 1011, 1012, 1013, 1014};

@@ -204,15 +204,16 @@ static void add_numbers(lua_State *L) {
   lua_setfield(L, -2, "numbers");
 }
 
-/* fault(number, deed, peer, size) -> sentence, error's name; size of the room for the sentence */
+/* fault(number, operation, peer, size) -> sentence, error's name; size of the room for the sentence
+ */
 static int l_fault(lua_State *L) {
   int number = (int)luaL_checkinteger(L, 1);
-  wsc_deed deed =
-      strcmp(luaL_checkstring(L, 2), "connect") == 0 ? WSC_DEED_CONNECT : WSC_DEED_TRANSFER;
+  wsc_operation operation = strcmp(luaL_checkstring(L, 2), "connect") == 0 ? WSC_OPERATION_CONNECT
+                                                                           : WSC_OPERATION_TRANSFER;
   const char *peer = luaL_checkstring(L, 3);
   size_t size = (size_t)luaL_optinteger(L, 4, 256);
   char *text = (char *)wsc_testing_before_wall(L, WSC_TESTING_OUTPUT, size, 0);
-  int error = wsc_fault_of_errno(text, size, number, deed, peer);
+  int error = wsc_fault_of_errno(text, size, number, operation, peer);
   lua_pushstring(L, text);
   lua_pushstring(L, wsc_error_name(error));
   return 2;

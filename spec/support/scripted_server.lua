@@ -9,7 +9,7 @@
 --     local scripted = require "support.scripted_server"
 --
 --     local server = scripted.new(function(c)      -- plays the server, from top to bottom
---       c:upgrade()                                 -- the request is read and judged, 101 sent
+--       c:upgrade()                                 -- the request is read and checked, 101 sent
 --       c:expect("text", "hello")
 --       c:send_close(1001, "restarting")
 --       c:expect_close(1001)

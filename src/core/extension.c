@@ -1,5 +1,5 @@
 /* Sec-WebSocket-Extensions as text, RFC 6455 9.1: see extension.h.  What the extensions mean is
- * judged in extension_judge.c.
+ * checked in extension_check_answer.c.
  *
  *   extension-list  = 1#extension
  *   extension       = extension-token *( ";" extension-param )

@@ -24,7 +24,7 @@ static const char *only_value(const wsc_http_head *head, const char *name) {
   return wsc_http_count(head, name) == 1 ? wsc_http_find(head, name, NULL)->value : NULL;
 }
 
-static refusal judge_request(const wsc_http_head *head) {
+static refusal check_request(const wsc_http_head *head) {
   const char *version = only_value(head, "Sec-WebSocket-Version");
   const char *key = only_value(head, "Sec-WebSocket-Key");
   if (strcmp(head->method, "GET") != 0)
@@ -148,7 +148,7 @@ static int answer_request(wsc_handshake *handshake, const uint8_t *data, size_t 
   int error = wsc_http_parse_request(&result->head, platform, data, size, &why.sentence);
   if (error == WSC_ERR_MEMORY) return error;
   if (error) return write_or_fail(result, out, why);
-  why = judge_request(&result->head);
+  why = check_request(&result->head);
   if (why.status) return write_or_fail(result, out, why);
   why.status = 400;
   error = wsc_extension_parse(&offers, platform, &result->head, &why.sentence);

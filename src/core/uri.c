@@ -1,6 +1,6 @@
 /* ws, wss, ws+unix and wss+unix URLs, RFC 6455 3 and RFC 3986: see uri.h.
  *
- * `split_url` judges a URL without memory and leaves slices of it; `wsc_uri_parse` writes them out.
+ * `split_url` checks a URL without memory and leaves slices of it; `wsc_uri_parse` writes them out.
  */
 #include "uri.h"
 #include "ascii.h"

@@ -1,6 +1,6 @@
 --- The opening handshake of WebSocket, seen from a server (RFC 6455 4).
 --
--- Reads and judges a client's request and writes the answer, valid or altered at will.
+-- Reads and checks a client's request and writes the answer, valid or altered at will.
 
 local core = require "wsclose.core"
 local options = require "wsclose.options"

@@ -2,7 +2,7 @@
 --
 -- Written from RFC 6455 alone, in plain Lua, and without wsclose's core, so that a fault of the
 -- core cannot hide behind the same fault here.  What it writes may be as illegal as a spec likes;
--- what it reads it reports and judges (`fault`).  The opening handshake is in handshake.lua.
+-- what it reads it reports and checks (`fault`).  The opening handshake is in handshake.lua.
 
 local byte, char, floor = string.byte, string.char, math.floor
 local unpack = rawget(_G, "unpack") or table.unpack -- luacheck: ignore 143

@@ -32,7 +32,7 @@ function Connection:stall()
   end, true)
 end
 
---- Waits for the opening handshake, and judges it.
+--- Waits for the opening handshake, and checks it.
 ---@return wsclose.testing.Request
 function Connection:read_request()
   if not self.request then

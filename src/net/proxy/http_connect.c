@@ -54,7 +54,7 @@ static int connect_refused(wsc_tunnel *tunnel, const wsc_http_head *head) {
 }
 
 /* A whole head: WSC_AGAIN for a 1xx answer, which another follows (RFC 9110 15.2). */
-static int judge_proxy_head(wsc_tunnel *tunnel, size_t size) {
+static int check_proxy_head(wsc_tunnel *tunnel, size_t size) {
   wsc_http_head head;
   const char *sentence = "";
   int result = wsc_http_parse_response(&head, tunnel->stream.platform, wsc_buf_data(&tunnel->input),
@@ -96,7 +96,7 @@ static int connect_answer(wsc_tunnel *tunnel) {
                              "the head of the proxy's answer to CONNECT is longer than %d bytes",
                              CONNECT_HEAD_MAX);
     if (size == 0) return WSC_AGAIN;
-    result = judge_proxy_head(tunnel, size);
+    result = check_proxy_head(tunnel, size);
   }
   return result;
 }

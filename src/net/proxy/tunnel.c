@@ -63,8 +63,8 @@ static int tunnel_read_answer(wsc_tunnel *tunnel) {
   return WSC_OK;
 }
 
-/* Asks, judges, reads, as far as it goes without waiting.  An answer may have come in one piece
- * with the one before, so it is judged before more is read. */
+/* Asks, checks, reads, as far as it goes without waiting.  An answer may have come in one piece
+ * with the one before, so it is checked before more is read. */
 static int tunnel_advance(wsc_tunnel *tunnel) {
   for (;;) {
     int result = tunnel_flush(tunnel);

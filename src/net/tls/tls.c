@@ -48,7 +48,7 @@ static int tls_fail(wsc_tls_stream *tls, int error) {
 }
 
 static int handshake_done(wsc_tls_stream *tls) {
-  int error = wsc_tls_judge(tls);
+  int error = wsc_tls_check_peer(tls);
   if (error != WSC_OK) return tls_fail(tls, error);
   tls->ready = true;
   keep_session(tls);
@@ -87,7 +87,7 @@ static int tls_open(wsc_stream *stream) {
 
 /* ---------------------------------------------------------------- read and write */
 
-/* OpenSSL judges a call by the thread's queue of errors, which others use too.  To clear an empty
+/* OpenSSL checks a call by the thread's queue of errors, which others use too.  To clear an empty
  * one costs a tenth of a short message. */
 static void forget_errors(void) {
   if (ERR_peek_error() != 0) ERR_clear_error();

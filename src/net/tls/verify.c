@@ -231,7 +231,7 @@ static int refuse_certificate(wsc_tls_stream *tls, const char *sentence) {
 
 /* The key of the server itself is compared, not those above it: that holds also where nothing
  * above was verified. */
-static int judge_pin(wsc_tls_stream *tls, X509 *certificate) {
+static int check_pin(wsc_tls_stream *tls, X509 *certificate) {
   uint8_t pin[32];
   unsigned char seen[45];
   if (tls->context->base->pin_count == 0) return WSC_OK;
@@ -244,7 +244,7 @@ static int judge_pin(wsc_tls_stream *tls, X509 *certificate) {
   return WSC_ERR_CERTIFICATE;
 }
 
-int wsc_tls_judge(wsc_tls_stream *tls) {
+int wsc_tls_check_peer(wsc_tls_stream *tls) {
   /* The session has it also where a handshake was cut short by resumption. */
   X509 *certificate = SSL_SESSION_get0_peer(SSL_get_session(tls->ssl));
   long result = SSL_get_verify_result(tls->ssl);
@@ -255,5 +255,5 @@ int wsc_tls_judge(wsc_tls_stream *tls) {
     say(tls, "%s", X509_verify_cert_error_string(result));
     return WSC_ERR_CERTIFICATE;
   }
-  return judge_pin(tls, certificate);
+  return check_pin(tls, certificate);
 }
