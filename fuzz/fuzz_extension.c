@@ -68,7 +68,7 @@ static void check_same(const wsc_extension_list *a, const wsc_extension_list *b)
     for (size_t k = 0; k < one->param_count; k++) {
       const wsc_param *p = &one->params[k], *q = &other->params[k];
       fuzz_check(strcmp(p->name, q->name) == 0, "written and parsed again: another parameter");
-      fuzz_check((p->value == NULL) == (q->value == NULL), "a value came or went");
+      fuzz_check((!p->value) == (!q->value), "a value came or went");
       fuzz_check(!p->value || strcmp(p->value, q->value) == 0, "another value");
     }
   }
@@ -177,7 +177,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     answer(&list, &platform.face, kind);
     wsc_extension_list_free(&list);
   } else {
-    fuzz_check(result == WSC_ERR_EXTENSION && sentence != NULL, "a fault without a sentence");
+    fuzz_check(result == WSC_ERR_EXTENSION && sentence, "a fault without a sentence");
   }
   agree(&platform.face, kind);
   fuzz_platform_done(&platform);

@@ -214,7 +214,7 @@ static const uint8_t *find_head_end(fuzz_input output) {
 
 static void check_output(fuzz_input output, bool server) {
   const uint8_t *end = find_head_end(output);
-  fuzz_check(end != NULL || output.size == 0, "a head without end goes out");
+  fuzz_check(end || output.size == 0, "a head without end goes out");
   if (!end) return;
   if (server && memcmp(output.data, "HTTP/1.1 101 ", 13) != 0) return;
   fuzz_piece(&output, (size_t)(end - output.data));

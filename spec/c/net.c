@@ -72,7 +72,7 @@ static int l_resolver_new(lua_State *L) {
 static int l_resolver_attach(lua_State *L) {
   const int *ends = luaL_checkudata(L, 1, resolver_type);
   wsc_lua_box *box = lua_touserdata(L, 2);
-  luaL_argcheck(L, box != NULL && box->client != NULL, 2, "the core's client expected");
+  luaL_argcheck(L, box && box->client, 2, "the core's client expected");
   luaL_argcheck(L, ends[THREAD_END] < (int)sizeof places, 1, "a descriptor below 4096 expected");
   keep_loaded();
   wsc_client_set_lookup(box->client, ask_spec, places + ends[THREAD_END]);
@@ -234,7 +234,7 @@ static int l_socket_connect(lua_State *L) {
   wsc_address remote = check_address(L, 1), local = check_address(L, 3);
   wsc_socket_options options = {.bind = &local, .nodelay = true};
   wsc_stream *stream = wsc_socket_new(wsc_testing_platform(L), &remote, &options);
-  if (stream == NULL) return wsc_testing_push_error(L, WSC_ERR_MEMORY, NULL);
+  if (!stream) return wsc_testing_push_error(L, WSC_ERR_MEMORY, NULL);
   int error = stream->ops->open(stream);
   if (error == WSC_OK)
     lua_pushboolean(L, 1);
@@ -314,7 +314,7 @@ static const luaL_Reg watch_functions[] = {
  * core, prepared or started */
 static int l_tls_users(lua_State *L) {
   const wsc_lua_box *box = lua_touserdata(L, 1);
-  if (box == NULL || box->client == NULL || box->client->tls == NULL)
+  if (!box || !box->client || !box->client->tls)
     return luaL_argerror(L, 1, "a client with TLS expected");
   lua_pushinteger(L, (lua_Integer)box->client->tls->base->references);
   return 1;

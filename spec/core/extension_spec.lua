@@ -533,7 +533,8 @@ describe("an answer to several offers", function()
       assert.equal("", extension.check_answer(order, { PMD }).missing)
       assert.is_false(extension.check_answer(order, { PMD }).client_no_context_takeover)
     end
-    local agreement = extension.check_answer({ strict, lax }, { PMD .. "; server_no_context_takeover" })
+    local value = { PMD .. "; server_no_context_takeover" }
+    local agreement = extension.check_answer({ strict, lax }, value)
     assert.is_true(agreement.client_no_context_takeover)
     local other = { name = PMD, require = { "client_no_context_takeover" } }
     assert.equal(PMD .. "; server_no_context_takeover",

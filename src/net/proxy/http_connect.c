@@ -10,7 +10,7 @@
          */
 
 static bool append_strings(wsc_buf *out, const char *const *strings) {
-  for (; *strings != NULL; strings++)
+  for (; *strings; strings++)
     if (!wsc_buf_append_string(out, *strings)) return false;
   return true;
 }
@@ -22,9 +22,9 @@ static bool append_credentials(wsc_tunnel *tunnel) {
   char *coded = NULL;
   if (append_strings(&plain, pair))
     coded = wsc_alloc(tunnel->stream.platform, (wsc_buf_size(&plain) + 2) / 3 * 4 + 1, 1);
-  if (coded != NULL) wsc_base64(coded, wsc_buf_data(&plain), wsc_buf_size(&plain));
+  if (coded) wsc_base64(coded, wsc_buf_data(&plain), wsc_buf_size(&plain));
   const char *const line[] = {"Proxy-Authorization: Basic ", coded, "\r\n", NULL};
-  bool done = coded != NULL && append_strings(&tunnel->output, line);
+  bool done = coded && append_strings(&tunnel->output, line);
   wsc_release(tunnel->stream.platform, coded);
   wsc_buf_free(&plain);
   return done;
@@ -33,8 +33,7 @@ static bool append_credentials(wsc_tunnel *tunnel) {
 static bool connect_begin(wsc_tunnel *tunnel) {
   const char *const head[] = {
       "CONNECT ", tunnel->authority, " HTTP/1.1\r\nHost: ", tunnel->authority, "\r\n", NULL};
-  return append_strings(&tunnel->output, head) &&
-         (tunnel->user == NULL || append_credentials(tunnel)) &&
+  return append_strings(&tunnel->output, head) && (!tunnel->user || append_credentials(tunnel)) &&
          wsc_buf_append_string(&tunnel->output, "\r\n");
 }
 

@@ -14,8 +14,8 @@ static bool socks5_begin(wsc_tunnel *tunnel) {
   static const uint8_t both[] = {5, 2, SOCKS5_NO_LOGIN, SOCKS5_PASSWORD};
   static const uint8_t plain[] = {5, 1, SOCKS5_NO_LOGIN};
   tunnel->step = SOCKS5_METHOD;
-  return tunnel->user != NULL ? wsc_buf_append(&tunnel->output, both, sizeof both)
-                              : wsc_buf_append(&tunnel->output, plain, sizeof plain);
+  return tunnel->user ? wsc_buf_append(&tunnel->output, both, sizeof both)
+                      : wsc_buf_append(&tunnel->output, plain, sizeof plain);
 }
 
 /* A text behind its length in one byte; proxy.c and RFC 1035 keep it within 255. */
@@ -65,9 +65,9 @@ static int socks5_request(wsc_tunnel *tunnel) {
 static int socks5_method(wsc_tunnel *tunnel, uint8_t method) {
   wsc_buf_consume(&tunnel->input, 2);
   if (method == SOCKS5_NO_LOGIN) return socks5_request(tunnel);
-  if (method == SOCKS5_PASSWORD && tunnel->user != NULL)
+  if (method == SOCKS5_PASSWORD && tunnel->user)
     return append_login(tunnel) ? WSC_AGAIN : WSC_ERR_MEMORY;
-  if (method == SOCKS5_NO_METHOD && tunnel->user == NULL)
+  if (method == SOCKS5_NO_METHOD && !tunnel->user)
     return wsc_tunnel_fail(tunnel, "the SOCKS5 proxy does not let anyone in without a login");
   if (method == SOCKS5_NO_METHOD)
     return wsc_tunnel_fail(tunnel, "the SOCKS5 proxy takes no login by user and password");
