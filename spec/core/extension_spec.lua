@@ -53,10 +53,10 @@ describe("Sec-WebSocket-Extensions, RFC 6455 9.1", function()
     end)
   end
 
-  local NO_EXTENSION = "Sec-WebSocket-Extensions has no extension's name where one should stand"
-  local NO_PARAM = "Sec-WebSocket-Extensions has no parameter's name where one should stand"
-  local NO_VALUE = "Sec-WebSocket-Extensions has no value behind a '='"
-  local BEHIND = "Sec-WebSocket-Extensions has something other than ',' or ';' behind a name or "
+  local NO_EXTENSION = "an extension in Sec-WebSocket-Extensions has no name"
+  local NO_PARAM = "a parameter in Sec-WebSocket-Extensions has no name"
+  local NO_VALUE = "a parameter in Sec-WebSocket-Extensions has no value after its '='"
+  local BEHIND = "Sec-WebSocket-Extensions has something other than ',' or ';' after a name or "
     .. "value"
   local OPEN = "a quoted value in Sec-WebSocket-Extensions is not closed"
   local NO_TOKEN = "a quoted value in Sec-WebSocket-Extensions is not a token"
@@ -178,8 +178,8 @@ describe("what a program may offer", function()
   local FLAG = "client_no_context_takeover and server_no_context_takeover of permessage-deflate "
     .. "take no value"
   local SERVER_BITS = "server_max_window_bits of permessage-deflate must be 8 to 15"
-  local CLIENT_BITS = "client_max_window_bits of permessage-deflate must be 8 to 15, or stand "
-    .. "without a value"
+  local CLIENT_BITS = "client_max_window_bits of permessage-deflate must be 8 to 15, or "
+    .. "have no value"
   local FOUR = "permessage-deflate has four parameters only: client_no_context_takeover, "
     .. "server_no_context_takeover, client_max_window_bits, server_max_window_bits"
   local REQUIRE = "require must list names of parameters; one of them is not a token"
@@ -559,7 +559,7 @@ describe("an answer to several offers", function()
 
   it("is refused as a whole when its grammar is", function()
     local _, sentence, name = extension.check_answer(both, { PMD .. ";" })
-    assert.same({ "Sec-WebSocket-Extensions has no parameter's name where one should stand",
+    assert.same({ "a parameter in Sec-WebSocket-Extensions has no name",
       "extension" }, { sentence, name })
   end)
 end)

@@ -164,7 +164,7 @@ describe("a header that a program gives", function()
   local NO_BODY = "a handshake has no body: Content-Length, Transfer-Encoding, TE, Trailer and "
     .. "Expect are refused"
   local TRANSPORT =
-    "the connection is the handshake's matter: Keep-Alive and Proxy-Connection are refused"
+    "Keep-Alive and Proxy-Connection are refused: the handshake manages the connection"
 
   for _, case in ipairs {
     { "", "x", TOKEN }, { "a b", "x", TOKEN }, { "a:", "x", TOKEN }, { "a\r\n", "x", TOKEN },
@@ -199,7 +199,7 @@ describe("a list of subprotocols", function()
   end)
 
   local TOKEN = "a subprotocol must be a token: letters, digits and !#$%&'*+-.^_`|~ only"
-  local TWICE = "a subprotocol stands twice in the list"
+  local TWICE = "a subprotocol is in the list twice"
   for _, case in ipairs {
     { { "" }, TOKEN }, { { "a", "b c" }, TOKEN }, { { "a,b" }, TOKEN }, { { "a\r\n" }, TOKEN },
     { { "http://a" }, TOKEN }, { { "\195\164" }, TOKEN }, { { "a", "a" }, TWICE },
@@ -475,8 +475,8 @@ describe("the server's answer, RFC 6455 4.1", function()
       assert.same({ "the server answered with the extension bar, which was not offered; expected "
         .. "none but those offered", "extension", 101 }, { sentence, name, status })
       _, sentence, name = check(answer { "Sec-WebSocket-Extensions: foo;" }, config)
-      assert.same({ "the server's answer is ill-formed: Sec-WebSocket-Extensions has no "
-        .. "parameter's name where one should stand", "extension" }, { sentence, name })
+      assert.same({ "the server's answer is ill-formed: a parameter in "
+        .. "Sec-WebSocket-Extensions has no name", "extension" }, { sentence, name })
       _, _, name = check(answer { "Sec-WebSocket-Extensions: foo" }, {})
       assert.equal("extension", name)
     end)
@@ -602,8 +602,8 @@ describe("a server's answer, RFC 6455 4.2", function()
     { ask({}, "POST /chat HTTP/1.1"), "405 Method Not Allowed",
       "a WebSocket handshake is a GET request" },
     { ask({}, "GET /chat HTTP/1.0"), "400 Bad Request", "a WebSocket handshake needs HTTP/1.1" },
-    { ask { Host = false }, "400 Bad Request", "the request has not one Host header" },
-    { ask { "Host: b" }, "400 Bad Request", "the request has not one Host header" },
+    { ask { Host = false }, "400 Bad Request", "the request needs exactly one Host header" },
+    { ask { "Host: b" }, "400 Bad Request", "the request needs exactly one Host header" },
     { ask { Upgrade = false }, "426 Upgrade Required",
       'this server speaks WebSocket: expected "Upgrade: websocket"' },
     { ask { Upgrade = "h2c" }, "426 Upgrade Required",
@@ -613,9 +613,9 @@ describe("a server's answer, RFC 6455 4.2", function()
     { ask { ["Sec-WebSocket-Version"] = "8" }, "426 Upgrade Required",
       "this server speaks version 13 of WebSocket" },
     { ask { ["Sec-WebSocket-Version"] = false }, "400 Bad Request",
-      "the request has not one Sec-WebSocket-Version" },
+      "the request needs exactly one Sec-WebSocket-Version header" },
     { ask { "Sec-WebSocket-Version: 13" }, "400 Bad Request",
-      "the request has not one Sec-WebSocket-Version" },
+      "the request needs exactly one Sec-WebSocket-Version header" },
     { ask { ["Sec-WebSocket-Key"] = false }, "400 Bad Request",
       "Sec-WebSocket-Key is not the base64 form of 16 bytes" },
     { ask { "Sec-WebSocket-Key: " .. KEY }, "400 Bad Request",
@@ -629,7 +629,7 @@ describe("a server's answer, RFC 6455 4.2", function()
     { ask { ["Sec-WebSocket-Key"] = "dGhlIHNhbXBsZ-Bub25jZQ==" }, "400 Bad Request",
       "Sec-WebSocket-Key is not the base64 form of 16 bytes" },
     { ask { "Sec-WebSocket-Extensions: foo;" }, "400 Bad Request",
-      "Sec-WebSocket-Extensions has no parameter's name where one should stand" },
+      "a parameter in Sec-WebSocket-Extensions has no name" },
     { ask { "no colon here" }, "400 Bad Request", "a header line has no colon" },
     { "hello\r\n\r\n", "400 Bad Request",
       "the request does not begin with an HTTP/1.x request line" },

@@ -64,8 +64,7 @@ static const char *find_deflate_fault(const wsc_extension *extension) {
   case WSC_PARAMETER_BAD_VALUE:
     return wsc_parameter_find(faulty->name) == WSC_PARAMETER_SERVER_MAX_WINDOW_BITS
                ? "server_max_window_bits of permessage-deflate must be 8 to 15"
-               : "client_max_window_bits of permessage-deflate must be 8 to 15, or stand without a "
-                 "value";
+               : "client_max_window_bits of permessage-deflate must be 8 to 15, or have no value";
   default:
     return "permessage-deflate has four parameters only: client_no_context_takeover, "
            "server_no_context_takeover, client_max_window_bits, server_max_window_bits";

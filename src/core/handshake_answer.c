@@ -30,12 +30,12 @@ static refusal check_request(const wsc_http_head *head) {
   if (strcmp(head->method, "GET") != 0)
     return (refusal){405, "a WebSocket handshake is a GET request"};
   if (head->minor < 1) return (refusal){400, "a WebSocket handshake needs HTTP/1.1"};
-  if (!only_value(head, "Host")) return (refusal){400, "the request has not one Host header"};
+  if (!only_value(head, "Host")) return (refusal){400, "the request needs exactly one Host header"};
   if (!wsc_http_has_token(head, "Upgrade", "websocket"))
     return (refusal){426, "this server speaks WebSocket: expected \"Upgrade: websocket\""};
   if (!wsc_http_has_token(head, "Connection", "upgrade"))
     return (refusal){426, "this server speaks WebSocket: expected \"Connection: Upgrade\""};
-  if (!version) return (refusal){400, "the request has not one Sec-WebSocket-Version"};
+  if (!version) return (refusal){400, "the request needs exactly one Sec-WebSocket-Version header"};
   if (strcmp(version, "13") != 0)
     return (refusal){426, "this server speaks version 13 of WebSocket"};
   if (!key || !is_key(key))

@@ -19,7 +19,7 @@ static const char owned_by_extensions[] =
 static const char owned_by_nobody[] = "a handshake has no body: Content-Length, Transfer-Encoding, "
                                       "TE, Trailer and Expect are refused";
 static const char owned_by_transport[] =
-    "the connection is the handshake's matter: Keep-Alive and Proxy-Connection are refused";
+    "Keep-Alive and Proxy-Connection are refused: the handshake manages the connection";
 
 static const owned_header owned_headers[] = {
     {"Host", owned_by_url},
@@ -75,7 +75,7 @@ int wsc_protocol_check(const char *const *protocols, size_t count, const char **
     }
     for (size_t k = 0; k < i; k++)
       if (strcmp(protocols[k], protocols[i]) == 0) {
-        *sentence = "a subprotocol stands twice in the list";
+        *sentence = "a subprotocol is in the list twice";
         return WSC_ERR_HANDSHAKE;
       }
   }

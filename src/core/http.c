@@ -64,7 +64,7 @@ static bool next_line(head_parser *parser) {
   size_t left = (size_t)(parser->end - parser->next);
   if (left == 0) return false;
   char *feed = memchr(parser->next, '\n', left);
-  if (!feed) return refuse_head(parser, "the HTTP head ends within a line");
+  if (!feed) return refuse_head(parser, "the HTTP head ends in the middle of a line");
   parser->line = parser->next;
   parser->line_size = (size_t)(feed - parser->line);
   parser->next = feed + 1;

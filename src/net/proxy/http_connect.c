@@ -48,8 +48,8 @@ static void copy_reason(char *out, size_t size, const char *reason) {
 static int connect_refused(wsc_tunnel *tunnel, const wsc_http_head *head) {
   char reason[80];
   copy_reason(reason, sizeof reason, head->reason);
-  return wsc_tunnel_fail(tunnel, "the proxy refused CONNECT to %.120s: %d%s%s", tunnel->authority,
-                         head->status, *reason == '\0' ? "" : " ", reason);
+  return wsc_tunnel_fail(tunnel, "the proxy refused the tunnel to %.120s: %d%s%s",
+                         tunnel->authority, head->status, *reason == '\0' ? "" : " ", reason);
 }
 
 /* A whole head: WSC_AGAIN for a 1xx answer, which another follows (RFC 9110 15.2). */

@@ -162,7 +162,7 @@ static const char *take_host(proxy_url *url, slice text) {
   slice rest = {.data = url->host.data + url->host.size + skip};
   rest.size = text.size - (size_t)(rest.data - text.data);
   if (rest.size == 0) return NULL;
-  if (*rest.data != ':') return "something follows the proxy's host that is no port";
+  if (*rest.data != ':') return "what follows the proxy's host is not a port";
   return take_port(url, (slice){.data = rest.data + 1, .size = rest.size - 1});
 }
 

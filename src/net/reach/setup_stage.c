@@ -132,7 +132,7 @@ static void tell_proxy_tls(const wsc_setup *setup, char *text, size_t size) {
 }
 
 static void tell_tunnel(const wsc_setup *setup, char *text, size_t size) {
-  snprintf(text, size, "the proxy %s opened no way to %s", setup->proxy.host, setup->uri.host);
+  snprintf(text, size, "the proxy %s opened no tunnel to %s", setup->proxy.host, setup->uri.host);
 }
 
 static void tell_tls(const wsc_setup *setup, char *text, size_t size) {
