@@ -118,6 +118,12 @@ bool wsc_buf_append_string(wsc_buf *buf, const char *text) {
   return wsc_buf_append(buf, text, strlen(text));
 }
 
+bool wsc_buf_append_strings(wsc_buf *buf, const char *const *texts) {
+  for (; *texts; texts++)
+    if (!wsc_buf_append_string(buf, *texts)) return false;
+  return true;
+}
+
 void *wsc_alloc(const wsc_platform *platform, size_t count, size_t size) {
   if (size != 0 && count > SIZE_MAX / size) return NULL;
   size_t total = count * size;
@@ -143,4 +149,10 @@ char *wsc_copy_string(const wsc_platform *platform, const char *data, size_t siz
   if (size != 0) memcpy(copy, data, size);
   copy[size] = '\0';
   return copy;
+}
+
+bool wsc_keep_string(const wsc_platform *platform, char **copy, const char *text) {
+  if (!text) return true;
+  *copy = wsc_copy_string(platform, text, strlen(text));
+  return *copy != NULL;
 }

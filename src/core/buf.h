@@ -87,6 +87,7 @@ void wsc_buf_drop(wsc_buf *buf); /* as wsc_buf_free, for a queue that may have b
 
 bool wsc_buf_append(wsc_buf *buf, const void *data, size_t size);
 bool wsc_buf_append_string(wsc_buf *buf, const char *text);
+bool wsc_buf_append_strings(wsc_buf *buf, const char *const *texts); /* NULL ends them */
 
 /* Memory for small owned things, zeroed where new; the platform's resize with an overflow check. */
 void *wsc_alloc(const wsc_platform *platform, size_t count,
@@ -94,5 +95,8 @@ void *wsc_alloc(const wsc_platform *platform, size_t count,
 void wsc_release(const wsc_platform *platform, const void *block); /* NULL is fine */
 char *wsc_copy_string(const wsc_platform *platform, const char *data,
                       size_t size); /* NUL added; NULL: no memory */
+
+/* *copy becomes a copy of `text`, and stays as it is for NULL.  False: no memory. */
+bool wsc_keep_string(const wsc_platform *platform, char **copy, const char *text);
 
 #endif

@@ -126,11 +126,8 @@ static int accept_request(wsc_handshake *handshake, wsc_handshake_result *result
   const char *protocol = choose_protocol(handshake, &result->head);
   char accept[WSC_ACCEPT_SIZE];
   if (!wsc_handshake_accept(platform, key, accept)) return WSC_ERR_MEMORY;
-  if (protocol) {
-    result->protocol = result->protocol_copy =
-        wsc_copy_string(platform, protocol, strlen(protocol));
-    if (!result->protocol) return WSC_ERR_MEMORY;
-  }
+  if (!wsc_keep_string(platform, &result->protocol_copy, protocol)) return WSC_ERR_MEMORY;
+  result->protocol = result->protocol_copy;
   wsc_buf value;
   wsc_buf_init(&value, platform);
   int error = answer_extensions(handshake, result, offers, &value);

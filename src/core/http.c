@@ -226,9 +226,7 @@ void wsc_http_head_free(wsc_http_head *head) {
 }
 
 bool wsc_http_equal_nocase(const char *a, size_t a_size, const char *b) {
-  for (size_t i = 0; i < a_size; i++)
-    if (b[i] == '\0' || wsc_lower(a[i]) != wsc_lower(b[i])) return false;
-  return b[a_size] == '\0';
+  return strlen(b) == a_size && wsc_equal_nocase(a, b, a_size);
 }
 
 bool wsc_http_is_token(const char *text, size_t size) {

@@ -75,12 +75,6 @@ static bool address_matches(const listed_address *host, const char *entry, size_
   return prefix_matches(host, &network, (size_t)bits);
 }
 
-static bool equal_without_case(const char *a, const char *b, size_t size) {
-  for (size_t i = 0; i < size; i++)
-    if (wsc_lower(a[i]) != wsc_lower(b[i])) return false;
-  return true;
-}
-
 static size_t without_last_dot(const char *name, size_t size) {
   return size > 0 && name[size - 1] == '.' ? size - 1 : size;
 }
@@ -95,7 +89,7 @@ static bool name_matches(const char *host, const char *entry, size_t size) {
   }
   if (size == 0 || size > host_size) return false;
   const char *tail = host + host_size - size;
-  return equal_without_case(tail, entry, size) && (tail == host || tail[-1] == '.');
+  return wsc_equal_nocase(tail, entry, size) && (tail == host || tail[-1] == '.');
 }
 
 /* Cuts ":port" off an entry, and the brackets of an IPv6 address.  False: for another port. */

@@ -1,30 +1,23 @@
 /* CONNECT, RFC 9110 9.3.6, with Basic authentication, RFC 7617. */
 #include "proxy_private.h"
 
-#include <string.h>
-
 #include "core/http.h"
 
-#define CONNECT_HEAD_MAX                                                                           \
-  16384 /* bytes of the answer's head, with those of 1xx answers before it                         \
-         */
+#include <string.h>
 
-static bool append_strings(wsc_buf *out, const char *const *strings) {
-  for (; *strings; strings++)
-    if (!wsc_buf_append_string(out, *strings)) return false;
-  return true;
-}
+/* Bytes of the answer's head, with those of 1xx answers before it. */
+#define CONNECT_HEAD_MAX 16384
 
 static bool append_credentials(wsc_tunnel *tunnel) {
   const char *const pair[] = {tunnel->user, ":", tunnel->password, NULL};
   wsc_buf plain;
   wsc_buf_init(&plain, tunnel->stream.platform);
   char *coded = NULL;
-  if (append_strings(&plain, pair))
+  if (wsc_buf_append_strings(&plain, pair))
     coded = wsc_alloc(tunnel->stream.platform, (wsc_buf_size(&plain) + 2) / 3 * 4 + 1, 1);
   if (coded) wsc_base64(coded, wsc_buf_data(&plain), wsc_buf_size(&plain));
   const char *const line[] = {"Proxy-Authorization: Basic ", coded, "\r\n", NULL};
-  bool done = coded && append_strings(&tunnel->output, line);
+  bool done = coded && wsc_buf_append_strings(&tunnel->output, line);
   wsc_release(tunnel->stream.platform, coded);
   wsc_buf_free(&plain);
   return done;
@@ -33,7 +26,8 @@ static bool append_credentials(wsc_tunnel *tunnel) {
 static bool connect_begin(wsc_tunnel *tunnel) {
   const char *const head[] = {
       "CONNECT ", tunnel->authority, " HTTP/1.1\r\nHost: ", tunnel->authority, "\r\n", NULL};
-  return append_strings(&tunnel->output, head) && (!tunnel->user || append_credentials(tunnel)) &&
+  return wsc_buf_append_strings(&tunnel->output, head) &&
+         (!tunnel->user || append_credentials(tunnel)) &&
          wsc_buf_append_string(&tunnel->output, "\r\n");
 }
 

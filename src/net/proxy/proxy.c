@@ -2,6 +2,7 @@
 #include "proxy_private.h"
 
 #include "core/ascii.h"
+#include "core/http.h"
 
 #include <arpa/inet.h>
 #include <stdio.h>
@@ -41,13 +42,6 @@ static const proxy_scheme schemes[] = {
     {"socks5h", WSC_PROXY_SOCKS5, false, 1080},
 };
 
-static bool slice_is(slice text, const char *word) {
-  if (strlen(word) != text.size) return false;
-  for (size_t i = 0; i < text.size; i++)
-    if (wsc_lower(text.data[i]) != word[i]) return false;
-  return true;
-}
-
 /* Moves *text behind "scheme://"; without a scheme it is HTTP, as curl has it. */
 static const proxy_scheme *take_scheme(const char **text) {
   const char *end = strstr(*text, "://");
@@ -55,7 +49,7 @@ static const proxy_scheme *take_scheme(const char **text) {
   slice name = {.data = *text, .size = (size_t)(end - *text)};
   *text = end + 3;
   for (size_t i = 0; i < sizeof schemes / sizeof *schemes; i++)
-    if (slice_is(name, schemes[i].name)) return &schemes[i];
+    if (wsc_http_equal_nocase(name.data, name.size, schemes[i].name)) return &schemes[i];
   return NULL;
 }
 

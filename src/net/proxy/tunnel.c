@@ -179,15 +179,11 @@ static char *make_authority(const wsc_platform *platform, const char *host, uint
 
 static bool tunnel_init(wsc_tunnel *tunnel, const wsc_proxy *proxy, const char *host) {
   const wsc_platform *platform = tunnel->stream.platform;
-  tunnel->host = wsc_copy_string(platform, host, strlen(host));
   tunnel->authority = make_authority(platform, host, tunnel->port);
-  if (!tunnel->host || !tunnel->authority) return false;
-  if (proxy->user) {
-    tunnel->user = wsc_copy_string(platform, proxy->user, strlen(proxy->user));
-    tunnel->password = wsc_copy_string(platform, proxy->password, strlen(proxy->password));
-    if (!tunnel->user || !tunnel->password) return false;
-  }
-  return tunnel->protocol->begin(tunnel);
+  return tunnel->authority && wsc_keep_string(platform, &tunnel->host, host) &&
+         wsc_keep_string(platform, &tunnel->user, proxy->user) &&
+         wsc_keep_string(platform, &tunnel->password, proxy->password) &&
+         tunnel->protocol->begin(tunnel);
 }
 
 wsc_stream *wsc_tunnel_new(const wsc_platform *platform, wsc_stream *lower, const wsc_proxy *proxy,

@@ -8,12 +8,6 @@
 
 /* ---------------------------------------------------------------- making */
 
-/* NULL stays NULL. */
-static bool keep_text(const wsc_setup *setup, char **copy, const char *text) {
-  if (text) *copy = wsc_copy_string(setup->platform, text, strlen(text));
-  return *copy || !text;
-}
-
 static bool copy_options(wsc_setup *setup, const wsc_client_config *config,
                          const wsc_setup_options *options) {
   setup->family = config->family;
@@ -23,8 +17,8 @@ static bool copy_options(wsc_setup *setup, const wsc_client_config *config,
   setup->limit_ms[WSC_LIMIT_TLS] = config->tls_timeout_ms;
   setup->lookup = options->lookup;
   setup->lookup_user = options->lookup_user;
-  return keep_text(setup, &setup->server_name, config->tls.server_name) &&
-         keep_text(setup, &setup->avoid, options->avoid);
+  return wsc_keep_string(setup->platform, &setup->server_name, config->tls.server_name) &&
+         wsc_keep_string(setup->platform, &setup->avoid, options->avoid);
 }
 
 static uint64_t deadline_after(uint64_t now_us, uint32_t wait_ms) {

@@ -119,11 +119,9 @@ static bool set_verification(wsc_tls_base *base, const wsc_tls_config *config, c
 }
 
 static bool keep_ca(wsc_tls_base *base, const wsc_tls_config *config, char *fault, size_t size) {
-  const char *ca = ca_of(config);
   (void)fault;
   (void)size;
-  if (ca) base->ca = wsc_copy_string(base->platform, ca, strlen(ca));
-  return !ca || base->ca;
+  return wsc_keep_string(base->platform, &base->ca, ca_of(config));
 }
 
 static bool set_pins(wsc_tls_base *base, const wsc_tls_config *config, char *fault, size_t size) {
