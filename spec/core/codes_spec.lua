@@ -1,6 +1,6 @@
 local testing = require "wsclose.core_testing"
 local close, error_of = testing.close, testing.error
-local wire = require "wsclose.testing.wire"
+local wire = require "support.wire"
 
 local floor = math.floor
 

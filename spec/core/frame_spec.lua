@@ -1,6 +1,6 @@
 local testing = require "wsclose.core_testing"
 local frame = testing.frame
-local wire = require "wsclose.testing.wire"
+local wire = require "support.wire"
 
 local floor = math.floor
 

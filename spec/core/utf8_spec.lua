@@ -1,7 +1,7 @@
 local testing = require "wsclose.core_testing"
 local utf8 = testing.utf8
 local new_random = require "support.random"
-local wire = require "wsclose.testing.wire"
+local wire = require "support.wire"
 
 local ACCEPT, REJECT = 0, 1
 local char, byte, floor = string.char, string.byte, math.floor

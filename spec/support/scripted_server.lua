@@ -3,7 +3,7 @@
 -- It lives in the same process as the client under test and moves in lockstep with it: nothing
 -- runs but in `server:step()` and `ws:update(0)`, which `pump` calls in turn until what the spec
 -- waits for has happened.  It listens on 127.0.0.1, on a port the kernel chose, and never blocks.
--- Its frames and handshake are not the core's: wsclose.testing.wire, and scripted/handshake.lua.
+-- Its frames and handshake are not the core's: support/wire.lua, and scripted/handshake.lua.
 -- Where a spec is about what a program is told, wsclose.testing itself does, without a network.
 --
 --     local scripted = require "support.scripted_server"
@@ -36,7 +36,7 @@ local socket = require "socket"
 local Connection = require "support.scripted.verbs"
 
 local scripted = {
-  wire = require "wsclose.testing.wire",
+  wire = require "support.wire",
   handshake = require "support.scripted.handshake",
 }
 

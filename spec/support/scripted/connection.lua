@@ -4,7 +4,7 @@
 -- it or not; a client that breaks RFC 6455 makes `server:step()` raise a sentence that says how.
 -- What a script may do with a connection is in verbs.lua.
 
-local wire = require "wsclose.testing.wire"
+local wire = require "support.wire"
 
 local READ_SIZE = 65536
 

@@ -6,7 +6,7 @@
 
 local Connection = require "support.scripted.connection"
 local handshake = require "support.scripted.handshake"
-local wire = require "wsclose.testing.wire"
+local wire = require "support.wire"
 
 -- ---------------------------------------------------------------- what waits
 
