@@ -187,7 +187,7 @@ $(asan_lua): spec/support/interpreter.c $(OUT)/cflags $(BUILD)/command
 # of the random streams of the chunking law a few hundred.
 valgrind := valgrind -q --error-exitcode=99 --leak-check=full --errors-for-leak-kinds=definite \
             --show-leak-kinds=definite --suppressions=spec/support/valgrind.supp
-long_tables := judges.each.pair judges.three.bytes judges.four.bytes every.offer.tried \
+long_tables := checks.each.pair checks.three.bytes checks.four.bytes every.offer.tried \
                masks.long.payloads
 test-valgrind: export WSCLOSE_STREAMS ?= 500
 test-valgrind:

@@ -69,7 +69,7 @@ static inline bench bench_arguments(int argc, char **argv) {
   b.warm = b.count / 10 > 0 ? b.count / 10 : 1;
   b.tls = strncmp(b.url, "wss:", 4) == 0;
   const char *colon = strrchr(b.url, ':');
-  b.port = colon != NULL ? (int)strtol(colon + 1, NULL, 10) : 0;
+  b.port = colon ? (int)strtol(colon + 1, NULL, 10) : 0;
   bench_check(b.port > 0, "the URL has no port");
   bench_choose_path(&b);
   return b;
@@ -119,7 +119,7 @@ static inline void bench_result(const bench *b) {
 static inline int64_t bench_resident(void) {
   long pages = 0;
   FILE *file = fopen("/proc/self/statm", "r");
-  bench_check(file != NULL && fscanf(file, "%*s %ld", &pages) == 1, "/proc/self/statm");
+  bench_check(file && fscanf(file, "%*s %ld", &pages) == 1, "/proc/self/statm");
   fclose(file);
   return (int64_t)pages * sysconf(_SC_PAGESIZE);
 }

@@ -91,7 +91,7 @@ static void take_message(program *p, const wsc_event *event) {
 static void check_deflate(const program *p) {
   size_t count;
   wsc_conn_extensions(wsc_client_conn(p->client), &count);
-  bench_check(p->deflate.name == NULL || count == 1, "permessage-deflate was not agreed");
+  bench_check(!p->deflate.name || count == 1, "permessage-deflate was not agreed");
 }
 
 static void take_open(program *p) {
@@ -103,7 +103,7 @@ static void take_open(program *p) {
 static void take_close(const program *p) {
   const wsc_close_info *info = wsc_conn_close_info(wsc_client_conn(p->client));
   bench_check(p->done && info->code == 1000,
-              info->error_text != NULL ? info->error_text : "the connection ended early");
+              info->error_text ? info->error_text : "the connection ended early");
 }
 
 static bool has_room_to_send(const program *p) {

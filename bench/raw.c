@@ -39,7 +39,7 @@ typedef SSL *transport;
 static SSL_CTX *context;
 
 static transport transport_open(int port) {
-  if (context == NULL) {
+  if (!context) {
     signal(SIGPIPE, SIG_IGN); /* the server may be gone before our close_notify */
     context = SSL_CTX_new(TLS_client_method());
     bench_check(context != NULL, "no TLS");
@@ -47,7 +47,7 @@ static transport transport_open(int port) {
     SSL_CTX_set_default_read_buffer_len(context, CHUNK);
   }
   SSL *tls = SSL_new(context);
-  bench_check(tls != NULL && SSL_set_fd(tls, wire_connect(port)), "no TLS");
+  bench_check(tls && SSL_set_fd(tls, wire_connect(port)), "no TLS");
   bench_check(SSL_connect(tls) == 1, "the TLS handshake failed");
   return tls;
 }
@@ -213,7 +213,7 @@ static void take_compressed(const bench *b, const uint8_t *data, size_t size, bo
   static z_stream z;
   static uint8_t text[16384];
   static const uint8_t marker[4] = {0, 0, 0xff, 0xff};
-  bench_check(z.state != NULL || inflateInit2(&z, -15) == Z_OK, "no memory");
+  bench_check(z.state || inflateInit2(&z, -15) == Z_OK, "no memory");
   z.next_out = text;
   z.avail_out = sizeof text;
   z.next_in = (Bytef *)data;

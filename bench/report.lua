@@ -75,7 +75,7 @@ end
 ---@field value? string what was reached, in the same measure
 ---@field met? boolean nil: not measured
 
-local function judge_bytes(row, results, target, name)
+local function check_bytes(row, results, target, name)
   local own = median(results, row.id, name)
   return {
     client = name, limit = "≤ " .. report.figure(row, target.bytes),
@@ -83,7 +83,7 @@ local function judge_bytes(row, results, target, name)
   }
 end
 
-local function judge_ratio(row, results, target, name)
+local function check_ratio(row, results, target, name)
   local own = median(results, row.id, name)
   local base = median(results, target.row or row.id, target.of)
   local most = target.most or target.ns / target.reference
@@ -100,11 +100,11 @@ end
 ---@param row bench.Row
 ---@param results table<string, bench.Result[]>
 ---@return bench.Verdict[]
-function report.judge(row, results)
+function report.check(row, results)
   local verdicts = {}
   for i, target in ipairs(row.targets) do
-    local judge = target.bytes and judge_bytes or judge_ratio
-    verdicts[i] = judge(row, results, target, target.client or OURS)
+    local check = target.bytes and check_bytes or check_ratio
+    verdicts[i] = check(row, results, target, target.client or OURS)
   end
   return verdicts
 end
@@ -158,7 +158,7 @@ end
 
 local function verdict_lines(row, results)
   local lines = {}
-  for i, verdict in ipairs(report.judge(row, results)) do
+  for i, verdict in ipairs(report.check(row, results)) do
     lines[i] = ("%s: %s, %s%s"):format(verdict.client, verdict.limit,
       verdict.value and verdict.value .. ": " or "", word_of(verdict))
   end
@@ -233,7 +233,7 @@ local function summary(results)
       cells[i + 1] = figure_or_blank(row, results, name)
     end
     cells[7] = best_peer(row, results, peers)
-    local verdicts = report.judge(row, results)
+    local verdicts = report.check(row, results)
     if #verdicts == 0 then verdicts[1] = { limit = "", value = "", client = OURS } end
     for i, verdict in ipairs(verdicts) do
       if i > 1 then cells = { verdict.client == OURS and "" or verdict.client, "", "", "", "", "",

@@ -58,7 +58,7 @@ static void die(const char *what) {
 }
 
 static void *need(void *block) {
-  if (block == NULL) die("memory");
+  if (!block) die("memory");
   return block;
 }
 
@@ -202,7 +202,7 @@ static void fill_json(source *s) {
 }
 
 static source *find_source(size_t message_size, bool json) {
-  for (source *s = sources; s != NULL; s = s->next)
+  for (source *s = sources; s; s = s->next)
     if (s->message_size == message_size && s->json == json) return s;
   source *s = need(calloc(1, sizeof *s));
   *s = (source){.next = sources, .message_size = message_size, .json = json};
@@ -253,10 +253,10 @@ static uint8_t input[INPUT_SIZE];
 static bytes output; /* answers of the step under way */
 
 static void conn_free(conn *c) {
-  if (c->tls != NULL && c->closing) SSL_shutdown(c->tls);
-  if (c->tls != NULL) SSL_free(c->tls);
+  if (c->tls && c->closing) SSL_shutdown(c->tls);
+  if (c->tls) SSL_free(c->tls);
   close(c->fd);
-  if (c->inflater != NULL) {
+  if (c->inflater) {
     inflateEnd(&c->inflater->z);
     drop(&c->inflater->message);
     free(c->inflater);
@@ -277,7 +277,7 @@ static void watch(conn *c, bool for_room) {
 
 /* How much was written; -1: the connection is broken. */
 static ssize_t transport_write(conn *c, const uint8_t *data, size_t size) {
-  if (c->tls == NULL) {
+  if (!c->tls) {
     ssize_t n = send(c->fd, data, size, MSG_NOSIGNAL);
     return n >= 0 ? n : errno == EAGAIN || errno == EINTR ? 0 : -1;
   }
@@ -290,7 +290,7 @@ static ssize_t transport_write(conn *c, const uint8_t *data, size_t size) {
 
 /* 0: nothing now; -1: over. */
 static ssize_t transport_read(conn *c) {
-  if (c->tls == NULL) {
+  if (!c->tls) {
     ssize_t n = recv(c->fd, input, sizeof input, 0);
     return n > 0 ? n : n < 0 && (errno == EAGAIN || errno == EINTR) ? 0 : -1;
   }
@@ -341,7 +341,7 @@ static bool flush(conn *c) {
   if (!c->flooding && c->backlog.size == 0 && !write_bytes(c, &output)) return false;
   append(&c->backlog, output.data, output.size);
   output.size = 0;
-  if (c->backlog.size == 0 && c->backlog.data != NULL) drop(&c->backlog);
+  if (c->backlog.size == 0 && c->backlog.data) drop(&c->backlog);
   if (!c->flooding && c->backlog.size == 0 && !write_flood(c)) return false;
   bool more = c->backlog.size > 0 || c->flood_bytes > 0;
   watch(c, more);
@@ -364,14 +364,14 @@ static void begin_flood(conn *c) {
 /* A header's value in the request, ended by CR; NULL: not there. */
 static const char *find_header(const char *request, const char *name) {
   const char *at = strcasestr(request, name);
-  if (at == NULL || at[-1] != '\n') return NULL;
+  if (!at || at[-1] != '\n') return NULL;
   at += strlen(name);
   return at + strspn(at, ": ");
 }
 
 static uint64_t query(const char *target, const char *name, uint64_t otherwise) {
   size_t length = strlen(name);
-  for (const char *at = strchr(target, '?'); at != NULL && *at != ' '; at = strpbrk(at + 1, "& "))
+  for (const char *at = strchr(target, '?'); at && *at != ' '; at = strpbrk(at + 1, "& "))
     if (strncmp(at + 1, name, length) == 0 && at[1 + length] == '=')
       return strtoull(at + 2 + length, NULL, 10);
   return otherwise;
@@ -382,20 +382,20 @@ static uint64_t query(const char *target, const char *name, uint64_t otherwise) 
 static const char *answer_to_offer(const char *offer) {
   static const char window[] = "server_max_window_bits=15";
   const char *demand = strstr(offer, "server_");
-  if (strstr(offer, "permessage-deflate") == NULL) return NULL;
-  if (demand == NULL) return "permessage-deflate";
+  if (!strstr(offer, "permessage-deflate")) return NULL;
+  if (!demand) return "permessage-deflate";
   if (strncmp(demand, window, strlen(window)) != 0 || strstr(demand + 1, "server_")) return NULL;
   return "permessage-deflate; server_max_window_bits=15";
 }
 
 static const char *answer_to_offers(const char *request) {
   const char *at = find_header(request, "Sec-WebSocket-Extensions");
-  while (at != NULL && *at != '\r') {
+  while (at && *at != '\r') {
     size_t length = strcspn(at, ",\r");
     char *offer = need(strndup(at, length));
     const char *answer = answer_to_offer(offer);
     free(offer);
-    if (answer != NULL) return answer;
+    if (answer) return answer;
     at += length + (at[length] == ',');
   }
   return NULL;
@@ -411,7 +411,7 @@ static bool choose_path(conn *c, const char *target) {
   if (strncmp(target, "/flood", 6) == 0 || c->json) c->kind = FLOOD;
   if (c->kind == FLOOD && c->message_size >= (c->json ? 512 : 0) && c->message_size < 1U << 28)
     c->source = find_source(c->message_size, c->json);
-  return c->kind == ECHO || c->kind == SINK || c->source != NULL;
+  return c->kind == ECHO || c->kind == SINK || c->source;
 }
 
 static void accept_key(const char *key, char accept[29]) {
@@ -427,8 +427,8 @@ static void accept_key(const char *key, char accept[29]) {
 static bool answer(conn *c, const char *request) {
   const char *key = find_header(request, "Sec-WebSocket-Key");
   const char *target = strchr(request, '/');
-  if (key == NULL || strlen(key) < 24 || strncmp(request, "GET ", 4) != 0) return false;
-  if (target == NULL || !choose_path(c, target)) return false;
+  if (!key || strlen(key) < 24 || strncmp(request, "GET ", 4) != 0) return false;
+  if (!target || !choose_path(c, target)) return false;
   const char *deflate = c->json || c->kind == ECHO ? answer_to_offers(request) : NULL;
   c->agreed = deflate != NULL;
   if (c->json && !c->agreed) return false;
@@ -449,11 +449,11 @@ static size_t read_request(conn *c, const uint8_t *data, size_t size) {
   size_t before = c->request.size;
   append(&c->request, data, size);
   const uint8_t *end = memmem(c->request.data, c->request.size, "\r\n\r\n", 4);
-  if (end == NULL && c->request.size < REQUEST_MAX) return size;
-  size_t used = end == NULL ? size : (size_t)(end - c->request.data) + 4 - before;
+  if (!end && c->request.size < REQUEST_MAX) return size;
+  size_t used = end ? (size_t)(end - c->request.data) + 4 - before : size;
   c->request.size = before + used;
   append(&c->request, "", 1);
-  if (end == NULL || !answer(c, (const char *)c->request.data)) {
+  if (!end || !answer(c, (const char *)c->request.data)) {
     append(&output, refusal, sizeof refusal - 1);
     c->closing = true;
   }
@@ -490,7 +490,7 @@ static void inflate_piece(conn *c, const uint8_t *data, size_t size) {
 }
 
 static void begin_inflating(conn *c) {
-  if (c->inflater == NULL) {
+  if (!c->inflater) {
     c->inflater = need(calloc(1, sizeof *c->inflater));
     if (inflateInit2(&c->inflater->z, -15) != Z_OK) die("inflateInit2");
   }
@@ -609,7 +609,7 @@ static bool serve(conn *c, uint32_t events) {
       if (n < 0) return false;
       if (n == 0) break;
       read_frames(c, input, (size_t)n);
-    } while (c->tls != NULL && !c->closing);
+    } while (c->tls && !c->closing);
   }
   return flush(c);
 }
@@ -673,8 +673,7 @@ static X509 *make_certificate(EVP_PKEY *key) {
   X509_NAME_add_entry_by_txt(name, "CN", MBSTRING_ASC, (const unsigned char *)"wsclose bench", -1,
                              -1, 0);
   X509_set_issuer_name(certificate, name);
-  if (names == NULL || !X509_add_ext(certificate, names, -1) ||
-      !X509_sign(certificate, key, EVP_sha256()))
+  if (!names || !X509_add_ext(certificate, names, -1) || !X509_sign(certificate, key, EVP_sha256()))
     die("certificate");
   X509_EXTENSION_free(names);
   return certificate;

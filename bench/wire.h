@@ -39,7 +39,7 @@ static inline size_t wire_request(char *text, size_t room, const bench *b) {
 static inline bool wire_answered(const bench *b, const char *text, size_t size) {
   if (size < 4 || memcmp(text + size - 4, "\r\n\r\n", 4) != 0) return false;
   bench_check(memcmp(text, "HTTP/1.1 101 ", 13) == 0, "the handshake was refused");
-  bench_check(!bench_is(b, "inflate") || strstr(text, "permessage-deflate") != NULL,
+  bench_check(!bench_is(b, "inflate") || strstr(text, "permessage-deflate"),
               "permessage-deflate was not agreed");
   return true;
 }

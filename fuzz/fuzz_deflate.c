@@ -30,7 +30,7 @@ static outcome inflate_in(wsc_deflate *deflate, const wsc_platform *platform, fu
   fuzz_check((size == limit + 1) == (o.result == WSC_ERR_TOO_BIG), "the limit is not where it is");
   fuzz_check(o.result == WSC_OK || o.result == WSC_ERR_TOO_BIG || o.result == WSC_ERR_DEFLATE,
              "an error of another kind");
-  fuzz_check(o.result != WSC_ERR_DEFLATE || o.sentence != NULL, "a fault without a sentence");
+  fuzz_check(o.result != WSC_ERR_DEFLATE || o.sentence, "a fault without a sentence");
   return o;
 }
 

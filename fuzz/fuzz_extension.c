@@ -1,4 +1,4 @@
-/* Sec-WebSocket-Extensions: any value parsed, judged as an answer to offers of several kinds, and
+/* Sec-WebSocket-Extensions: any value parsed, checked as an answer to offers of several kinds, and
  * answered as a server would.  What was parsed and written anew is parsed to the same, and a
  * server's own answer never displeases the client whose offer it answers.
  *
@@ -68,7 +68,7 @@ static void check_same(const wsc_extension_list *a, const wsc_extension_list *b)
     for (size_t k = 0; k < one->param_count; k++) {
       const wsc_param *p = &one->params[k], *q = &other->params[k];
       fuzz_check(strcmp(p->name, q->name) == 0, "written and parsed again: another parameter");
-      fuzz_check((p->value == NULL) == (q->value == NULL), "a value came or went");
+      fuzz_check((!p->value) == (!q->value), "a value came or went");
       fuzz_check(!p->value || strcmp(p->value, q->value) == 0, "another value");
     }
   }
@@ -101,12 +101,13 @@ static void check_agreement(const wsc_agreement *agreement) {
   fuzz_check(p->server_max_window_bits >= 8 && p->server_max_window_bits <= 15, "server's bits");
 }
 
-static void judge(const wsc_extension_list *list, unsigned kind) {
+static void check(const wsc_extension_list *list, unsigned kind) {
   wsc_extension offers[3];
   size_t count = make_offers(offers, kind);
   wsc_agreement agreement;
   char sentence[256] = "";
-  int result = wsc_extension_judge(&agreement, offers, count, list, sentence, sizeof sentence);
+  int result =
+      wsc_extension_check_answer(&agreement, offers, count, list, sentence, sizeof sentence);
   fuzz_check(strlen(sentence) < sizeof sentence, "a sentence without end");
   if (result == WSC_OK)
     check_agreement(&agreement);
@@ -150,7 +151,7 @@ static void agree(const wsc_platform *platform, unsigned kind) {
   value = (fuzz_input){.data = wsc_buf_data(&reply), .size = wsc_buf_size(&reply)};
   fuzz_check(parse(&said, platform, value, &sentence) == WSC_OK, "an answer is ill-formed");
   char fault[256] = "";
-  int result = wsc_extension_judge(&ours, offers, offer_count, &said, fault, sizeof fault);
+  int result = wsc_extension_check_answer(&ours, offers, offer_count, &said, fault, sizeof fault);
   fuzz_check(result == WSC_OK, fault);
   fuzz_check(ours.deflate == theirs.deflate, "one side compresses");
   fuzz_check(!ours.deflate || memcmp(&ours.params, &theirs.params, sizeof ours.params) == 0,
@@ -172,11 +173,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   int result = parse(&list, &platform.face, input, &sentence);
   if (result == WSC_OK) {
     check_again(&list, &platform.face);
-    judge(&list, kind);
+    check(&list, kind);
     answer(&list, &platform.face, kind);
     wsc_extension_list_free(&list);
   } else {
-    fuzz_check(result == WSC_ERR_EXTENSION && sentence != NULL, "a fault without a sentence");
+    fuzz_check(result == WSC_ERR_EXTENSION && sentence, "a fault without a sentence");
   }
   agree(&platform.face, kind);
   fuzz_platform_done(&platform);

@@ -1,5 +1,5 @@
 /* The opening handshake: any bytes as the server's answer (or, for a server, as the request),
- * judged by offers and protocols of several kinds.  Holds the chunking law.
+ * checked by offers and protocols of several kinds.  Holds the chunking law.
  *
  * Input: flags; the cuts; the answer and what stands behind it. */
 #include "play.h"

@@ -22,7 +22,7 @@ static void check_uri(const wsc_uri *uri) {
   check_clean(uri->target);
   fuzz_check(uri->host[0] != '\0', "an empty host");
   fuzz_check(uri->target[0] == '/', "a target that does not begin with a slash");
-  fuzz_check(strchr(uri->target, '#') == NULL, "a fragment gets through");
+  fuzz_check(!strchr(uri->target, '#'), "a fragment gets through");
   fuzz_check((uri->path != NULL) == (uri->port == 0), "a socket has no port, all else has one");
   for (const char *c = uri->host; *c; c++)
     fuzz_check(*c < 'A' || *c > 'Z', "a capital in the host");
@@ -64,7 +64,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     check_again(&uri, &platform.face);
     wsc_uri_free(&uri);
   } else {
-    fuzz_check(result == WSC_ERR_URL && sentence != NULL, "a fault without a sentence");
+    fuzz_check(result == WSC_ERR_URL && sentence, "a fault without a sentence");
     fuzz_check(strcmp(sentence, other) == 0, "the check and the parser say other things");
   }
   free(text);

@@ -82,7 +82,7 @@ void fuzz_act(wsc_conn *conn, uint8_t action, fuzz_log *log) {
   fuzz_log_line(log, "action %d: %s", action % 12, wsc_error_name(result));
 }
 
-/* The registry once more, RFC 6455 7.4.2, so that the core is not judged by itself. */
+/* The registry once more, RFC 6455 7.4.2, so that the core is not checked by itself. */
 static bool may_travel(unsigned code) {
   static const unsigned assigned[] = {1000, 1001, 1002, 1003, 1007, 1008,
                                       1009, 1010, 1011, 1012, 1013, 1014};
@@ -214,7 +214,7 @@ static const uint8_t *find_head_end(fuzz_input output) {
 
 static void check_output(fuzz_input output, bool server) {
   const uint8_t *end = find_head_end(output);
-  fuzz_check(end != NULL || output.size == 0, "a head without end goes out");
+  fuzz_check(end || output.size == 0, "a head without end goes out");
   if (!end) return;
   if (server && memcmp(output.data, "HTTP/1.1 101 ", 13) != 0) return;
   fuzz_piece(&output, (size_t)(end - output.data));

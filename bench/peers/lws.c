@@ -83,7 +83,7 @@ static int callback(struct lws *wsi, enum lws_callback_reasons reason, void *use
   (void)user;
   switch (reason) {
   case LWS_CALLBACK_CLIENT_CONNECTION_ERROR:
-    bench_fail("no connection: %s", data != NULL ? (const char *)data : "?");
+    bench_fail("no connection: %s", data ? (const char *)data : "?");
   case LWS_CALLBACK_CLIENT_FILTER_PRE_ESTABLISH:
     check_extension(wsi);
     return 0;

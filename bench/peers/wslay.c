@@ -150,7 +150,7 @@ static void handshake(int fd, const bench *b) {
   if (send(fd, text, (size_t)size, MSG_NOSIGNAL) != size) bench_fail("send failed");
   read_answer(fd, answer, sizeof answer);
   accept_of(key, accept);
-  if (strncmp(answer, "HTTP/1.1 101 ", 13) != 0 || strstr(answer, accept) == NULL)
+  if (strncmp(answer, "HTTP/1.1 101 ", 13) != 0 || !strstr(answer, accept))
     bench_fail("the handshake was refused");
 }
 
@@ -240,7 +240,7 @@ static void run_idle(const bench *b) {
   int64_t before = bench_resident();
   connection *all = malloc(b->count * sizeof *all);
   struct pollfd *polled = malloc(b->count * sizeof *polled);
-  bench_check(all != NULL && polled != NULL, "no memory");
+  bench_check(all && polled, "no memory");
   for (uint64_t i = 0; i < b->count; i++) {
     open_connection(&all[i], b, NULL);
     polled[i] = (struct pollfd){.fd = all[i].fd, .events = POLLIN};

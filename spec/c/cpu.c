@@ -110,7 +110,7 @@ static const luaL_Reg utf8_functions[] = {{"check", l_utf8_check}, {NULL, NULL}}
 static void add_on_path(lua_State *L, const char *name, const luaL_Reg *functions,
                         const wsc_testing_path *path) {
   lua_newtable(L);
-  for (; functions->name != NULL; functions++) {
+  for (; functions->name; functions++) {
     lua_pushlightuserdata(L, (void *)path);
     lua_pushcclosure(L, functions->func, 1);
     lua_setfield(L, -2, functions->name);

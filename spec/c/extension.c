@@ -179,8 +179,8 @@ static int l_extension_check(lua_State *L) {
   return 1;
 }
 
-/* judge(offers, {value, …}, sentence_size) -> agreement */
-static int l_extension_judge(lua_State *L) {
+/* check_answer(offers, {value, …}, sentence_size) -> agreement */
+static int l_extension_check_answer(lua_State *L) {
   size_t count, sentence_size = (size_t)luaL_optinteger(L, 3, 256);
   const wsc_extension *offers = wsc_testing_read_extensions(L, 1, &count);
   wsc_extension_list list;
@@ -189,7 +189,7 @@ static int l_extension_judge(lua_State *L) {
   int error = parse_lines(L, 2, &list, &fault);
   if (error) return wsc_testing_push_error(L, error, fault);
   char *sentence = (char *)wsc_testing_before_wall(L, WSC_TESTING_OUTPUT, sentence_size, 0);
-  error = wsc_extension_judge(&agreement, offers, count, &list, sentence, sentence_size);
+  error = wsc_extension_check_answer(&agreement, offers, count, &list, sentence, sentence_size);
   wsc_extension_list_free(&list);
   if (error) return wsc_testing_push_error(L, error, sentence);
   if (*sentence) return luaL_error(L, "a sentence without an error: %s", sentence);
@@ -219,8 +219,9 @@ static int l_extension_answer(lua_State *L) {
 }
 
 static const luaL_Reg extension_functions[] = {
-    {"parse", l_extension_parse}, {"write", l_extension_write},   {"check", l_extension_check},
-    {"judge", l_extension_judge}, {"answer", l_extension_answer}, {NULL, NULL}};
+    {"parse", l_extension_parse},   {"write", l_extension_write},
+    {"check", l_extension_check},   {"check_answer", l_extension_check_answer},
+    {"answer", l_extension_answer}, {NULL, NULL}};
 
 void wsc_testing_extension(lua_State *L) {
   wsc_testing_add(L, "extension", extension_functions);

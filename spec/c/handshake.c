@@ -109,19 +109,19 @@ static int push_result(lua_State *L, int error, wsc_handshake_result *result) {
   return error ? 4 : 1;
 }
 
-/* handshake:judge(head) */
-static int l_handshake_judge(lua_State *L) {
+/* handshake:check(head) */
+static int l_handshake_check(lua_State *L) {
   handshake_box *box = check_handshake(L);
   size_t size;
   const char *bytes = luaL_checklstring(L, 2, &size);
   wsc_handshake_result result;
   memset(&result, 0xA5, sizeof result);
-  int error = wsc_handshake_judge(box->handshake, wsc_testing_copy_before_wall(L, bytes, size),
+  int error = wsc_handshake_check(box->handshake, wsc_testing_copy_before_wall(L, bytes, size),
                                   size, &result);
   return push_result(L, error, &result);
 }
 
-/* handshake:answer(head) -> bytes, then as judge */
+/* handshake:answer(head) -> bytes, then as check */
 static int l_handshake_answer(lua_State *L) {
   handshake_box *box = check_handshake(L);
   size_t size;
@@ -177,7 +177,7 @@ static int l_body_size(lua_State *L) {
   return 1;
 }
 
-static const luaL_Reg handshake_methods[] = {{"judge", l_handshake_judge},
+static const luaL_Reg handshake_methods[] = {{"check", l_handshake_check},
                                              {"answer", l_handshake_answer},
                                              {"free", l_handshake_free},
                                              {"__gc", l_handshake_free},

@@ -8,7 +8,7 @@
 
 /* Fields are put into the table on top of the stack; NULL is left out. */
 static void put_string(lua_State *L, const char *name, const char *value) {
-  if (value == NULL) return;
+  if (!value) return;
   lua_pushstring(L, value);
   lua_setfield(L, -2, name);
 }

@@ -50,7 +50,7 @@ static int l_buf_reserve(lua_State *L) {
   size_t size = check_size(L, 2), room = 0;
   bool exact = lua_toboolean(L, 3);
   uint8_t *lent = exact ? wsc_buf_reserve_exact(buf, size) : wsc_buf_reserve(buf, size, &room);
-  if (lent == NULL) return 0;
+  if (!lent) return 0;
   if (exact) room = buf->capacity - buf->end;
   memset(lent, 0xEE, room); /* all of it must be ours to write */
   return push_size(L, room);
@@ -100,7 +100,7 @@ static int l_buf_append_string(lua_State *L) {
 static int l_buf_data(lua_State *L) {
   const wsc_buf *buf = check_buf(L);
   const uint8_t *data = wsc_buf_data(buf);
-  lua_pushlstring(L, data == NULL ? "" : (const char *)data, wsc_buf_size(buf));
+  lua_pushlstring(L, data ? (const char *)data : "", wsc_buf_size(buf));
   return 1;
 }
 
@@ -130,7 +130,7 @@ static int l_buf_copy_string(lua_State *L) {
   size_t size;
   const char *bytes = luaL_checklstring(L, 1, &size);
   char *copy = wsc_copy_string(platform, bytes, size);
-  if (copy == NULL) return 0;
+  if (!copy) return 0;
   lua_pushlstring(L, copy, size + 1);
   wsc_release(platform, copy);
   return 1;

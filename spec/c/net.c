@@ -72,7 +72,7 @@ static int l_resolver_new(lua_State *L) {
 static int l_resolver_attach(lua_State *L) {
   const int *ends = luaL_checkudata(L, 1, resolver_type);
   wsc_lua_box *box = lua_touserdata(L, 2);
-  luaL_argcheck(L, box != NULL && box->client != NULL, 2, "the core's client expected");
+  luaL_argcheck(L, box && box->client, 2, "the core's client expected");
   luaL_argcheck(L, ends[THREAD_END] < (int)sizeof places, 1, "a descriptor below 4096 expected");
   keep_loaded();
   wsc_client_set_lookup(box->client, ask_spec, places + ends[THREAD_END]);
@@ -204,15 +204,16 @@ static void add_numbers(lua_State *L) {
   lua_setfield(L, -2, "numbers");
 }
 
-/* fault(number, deed, peer, size) -> sentence, error's name; size of the room for the sentence */
+/* fault(number, operation, peer, size) -> sentence, error's name; size of the room for the sentence
+ */
 static int l_fault(lua_State *L) {
   int number = (int)luaL_checkinteger(L, 1);
-  wsc_deed deed =
-      strcmp(luaL_checkstring(L, 2), "connect") == 0 ? WSC_DEED_CONNECT : WSC_DEED_TRANSFER;
+  wsc_operation operation = strcmp(luaL_checkstring(L, 2), "connect") == 0 ? WSC_OPERATION_CONNECT
+                                                                           : WSC_OPERATION_TRANSFER;
   const char *peer = luaL_checkstring(L, 3);
   size_t size = (size_t)luaL_optinteger(L, 4, 256);
   char *text = (char *)wsc_testing_before_wall(L, WSC_TESTING_OUTPUT, size, 0);
-  int error = wsc_fault_of_errno(text, size, number, deed, peer);
+  int error = wsc_fault_of_errno(text, size, number, operation, peer);
   lua_pushstring(L, text);
   lua_pushstring(L, wsc_error_name(error));
   return 2;
@@ -233,7 +234,7 @@ static int l_socket_connect(lua_State *L) {
   wsc_address remote = check_address(L, 1), local = check_address(L, 3);
   wsc_socket_options options = {.bind = &local, .nodelay = true};
   wsc_stream *stream = wsc_socket_new(wsc_testing_platform(L), &remote, &options);
-  if (stream == NULL) return wsc_testing_push_error(L, WSC_ERR_MEMORY, NULL);
+  if (!stream) return wsc_testing_push_error(L, WSC_ERR_MEMORY, NULL);
   int error = stream->ops->open(stream);
   if (error == WSC_OK)
     lua_pushboolean(L, 1);
@@ -313,7 +314,7 @@ static const luaL_Reg watch_functions[] = {
  * core, prepared or started */
 static int l_tls_users(lua_State *L) {
   const wsc_lua_box *box = lua_touserdata(L, 1);
-  if (box == NULL || box->client == NULL || box->client->tls == NULL)
+  if (!box || !box->client || !box->client->tls)
     return luaL_argerror(L, 1, "a client with TLS expected");
   lua_pushinteger(L, (lua_Integer)box->client->tls->base->references);
   return 1;

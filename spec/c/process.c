@@ -24,7 +24,7 @@ static void run_child(lua_State *L, int fd) {
   size_t size = 0;
   const char *said = lua_tolstring(L, -1, &size);
   bool told = write(fd, failed ? "-" : "+", 1) == 1;
-  if (said != NULL) told = told && write(fd, said, size) == (ssize_t)size;
+  if (said) told = told && write(fd, said, size) == (ssize_t)size;
   _exit(told ? 0 : 1);
 }
 
@@ -118,7 +118,7 @@ static int l_tick(lua_State *L) {
 static int count_threads(void) {
   int count = 0;
   DIR *folder = opendir("/proc/self/task");
-  if (folder == NULL) return 0;
+  if (!folder) return 0;
   for (struct dirent *entry; (entry = readdir(folder)) != NULL;)
     if (entry->d_name[0] != '.') count++;
   closedir(folder);
@@ -148,8 +148,8 @@ static bool is_mapped(const char *name) {
   char line[4096];
   bool found = false;
   FILE *maps = fopen("/proc/self/maps", "r");
-  if (maps == NULL) return false;
-  while (!found && fgets(line, sizeof line, maps) != NULL) found = strstr(line, name) != NULL;
+  if (!maps) return false;
+  while (!found && fgets(line, sizeof line, maps)) found = strstr(line, name) != NULL;
   fclose(maps);
   return found;
 }
@@ -166,7 +166,7 @@ static void set_path(lua_State *from, int index, lua_State *to, const char *fiel
 static int l_is_kept(lua_State *L) {
   const char *name = luaL_checkstring(L, 1), *code = luaL_checkstring(L, 4);
   lua_State *other = luaL_newstate();
-  if (other == NULL) return luaL_error(L, "no memory for a state");
+  if (!other) return luaL_error(L, "no memory for a state");
   luaL_openlibs(other);
   set_path(L, 2, other, "path");
   set_path(L, 3, other, "cpath");

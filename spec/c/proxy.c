@@ -50,7 +50,7 @@ static int l_environment_set(lua_State *L) {
   const char *name = luaL_checkstring(L, 1);
   const char *value = luaL_optstring(L, 2, NULL);
   lua_pushstring(L, getenv(name));
-  if ((value != NULL ? setenv(name, value, 1) : unsetenv(name)) != 0)
+  if ((value ? setenv(name, value, 1) : unsetenv(name)) != 0)
     return luaL_error(L, "cannot set %s", name);
   return 1;
 }

@@ -73,16 +73,16 @@ static void count_block(testing_state *state, size_t size) {
 /* Every block moves whenever it is resized, so that a pointer kept too long is found out. */
 static void *testing_resize(void *user, void *block, size_t size) {
   testing_state *state = user;
-  block_head *old = block == NULL ? NULL : (block_head *)block - 1;
+  block_head *old = block ? (block_head *)block - 1 : NULL;
   if (size == 0) {
-    if (old != NULL) drop_block(state, old);
+    if (old) drop_block(state, old);
     return NULL;
   }
   if (attempt_fails(state) || size > BLOCK_SIZE_MAX) return NULL;
   block_head *head = malloc(sizeof(block_head) + size);
-  if (head == NULL) return NULL;
+  if (!head) return NULL;
   head->size = size;
-  if (old != NULL) {
+  if (old) {
     memcpy(head + 1, block, old->size < size ? old->size : size);
     drop_block(state, old);
   }
@@ -114,7 +114,7 @@ static int free_state(lua_State *L) {
   wsc_platform_free(state->real);
   state->real = NULL;
   for (int i = 0; i < 2; i++)
-    if (state->rooms[i].pages != NULL) munmap(state->rooms[i].pages, state->rooms[i].size);
+    if (state->rooms[i].pages) munmap(state->rooms[i].pages, state->rooms[i].size);
   return 0;
 }
 
@@ -126,7 +126,7 @@ static testing_state *new_state(lua_State *L) {
   lua_setfield(L, -2, "__gc");
   lua_setmetatable(L, -2);
   state->real = wsc_platform_new();
-  if (state->real == NULL) luaL_error(L, "no memory for a platform");
+  if (!state->real) luaL_error(L, "no memory for a platform");
   lua_pushlightuserdata(L, (void *)&state_key);
   lua_insert(L, -2);
   lua_rawset(L, LUA_REGISTRYINDEX);
@@ -143,7 +143,7 @@ static testing_state *get_state(lua_State *L) {
   lua_rawget(L, LUA_REGISTRYINDEX);
   testing_state *state = lua_touserdata(L, -1);
   lua_pop(L, 1);
-  return state != NULL ? state : new_state(L);
+  return state ? state : new_state(L);
 }
 
 wsc_platform *wsc_testing_platform(lua_State *L) {
@@ -157,7 +157,7 @@ static void build_walls(lua_State *L, walled *room, size_t size) {
   size_t total = (size + page - 1) / page * page + 2 * page;
   uint8_t *pages = mmap(NULL, total, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   if (pages == MAP_FAILED) luaL_error(L, "no memory for %d walled bytes", (int)size);
-  if (room->pages != NULL) munmap(room->pages, room->size);
+  if (room->pages) munmap(room->pages, room->size);
   *room = (walled){.pages = pages, .size = total};
   if (mprotect(pages, page, PROT_NONE) != 0 || mprotect(pages + total - page, page, PROT_NONE) != 0)
     luaL_error(L, "cannot protect a page");
@@ -166,7 +166,7 @@ static void build_walls(lua_State *L, walled *room, size_t size) {
 static walled *walled_room(lua_State *L, wsc_testing_place place, size_t size) {
   walled *room = &get_state(L)->rooms[place];
   size_t page = (size_t)sysconf(_SC_PAGESIZE);
-  if (room->pages == NULL || room->size - 2 * page < size) build_walls(L, room, size + 1);
+  if (!room->pages || room->size - 2 * page < size) build_walls(L, room, size + 1);
   return room;
 }
 
@@ -273,12 +273,12 @@ static const luaL_Reg module_functions[] = {
     {"sha1", l_sha1}, {"open_core", l_open_core}, {NULL, NULL}};
 
 void wsc_testing_add(lua_State *L, const char *name, const luaL_Reg *functions) {
-  if (name != NULL) lua_newtable(L);
-  for (; functions->name != NULL; functions++) {
+  if (name) lua_newtable(L);
+  for (; functions->name; functions++) {
     lua_pushcfunction(L, functions->func);
     lua_setfield(L, -2, functions->name);
   }
-  if (name != NULL) lua_setfield(L, -2, name);
+  if (name) lua_setfield(L, -2, name);
 }
 
 int wsc_testing_push_error(lua_State *L, int error, const char *sentence) {

@@ -67,7 +67,7 @@ describe("frames of the scripted server, RFC 6455 5.7", function()
   end)
 end)
 
-describe("the scripted server's judgement of a client's frame", function()
+describe("the scripted server's check of a client's frame", function()
   local faults = {
     { "unmasked", "8100", "mask" },
     { "RSV1 without an extension", "c18000000000", "RSV" },
@@ -92,7 +92,7 @@ describe("the scripted server's judgement of a client's frame", function()
   end)
 end)
 
-describe("the scripted server's judgement of a handshake", function()
+describe("the scripted server's check of a handshake", function()
   it("has nothing against the example of RFC 6455 1.2, and answers it as 1.3 does", function()
     local request, rest = handshake.read(REQUEST .. "rest")
     assert.equal("rest", rest)

@@ -258,7 +258,7 @@ describe("the platform of the specs", function()
   end)
 
   it("hashes with the real SHA-1, FIPS 180 and RFC 6455 1.3", function()
-    local wire = require "wsclose.testing.wire"
+    local wire = require "support.wire"
     assert.equal("a9993e364706816aba3e25717850c26c9cd0d89d", wire.to_hex(testing.sha1 "abc"))
     local accept = testing.sha1 "dGhlIHNhbXBsZSBub25jZQ==258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
     assert.equal("s3pPLMBiTxaQ9kYGzzhZRbK+xOo=", testing.http.base64(accept))

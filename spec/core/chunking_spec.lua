@@ -4,7 +4,7 @@
 
 local new_random = require "support.random"
 local talk = require "support.talk"
-local wire = require "wsclose.testing.wire"
+local wire = require "support.wire"
 local handshake = require "support.scripted.handshake"
 
 local STREAMS = tonumber(os.getenv "WSCLOSE_STREAMS" or 20000)

@@ -1,6 +1,6 @@
 local testing = require "wsclose.core_testing"
 local close, error_of = testing.close, testing.error
-local wire = require "wsclose.testing.wire"
+local wire = require "support.wire"
 
 local floor = math.floor
 
@@ -66,7 +66,7 @@ describe("the payload of a Close frame, RFC 6455 5.5.1", function()
     { "03e8 80", "utf8", "a reason that begins with a continuation byte" },
     { "03e8 61c3", "utf8", "a reason that ends within a character" },
     { "03e8 eda080", "utf8", "a reason with a surrogate" },
-    { "03ed ff", "protocol", "the code is judged before the reason" },
+    { "03ed ff", "protocol", "the code is checked before the reason" },
   } do
     it("refuses " .. case[1] .. " as " .. case[2] .. ": " .. case[3], function()
       assert.same({ nil, nil, case[2] }, { close.parse(wire.hex(case[1])) })

@@ -1,5 +1,5 @@
 local talk = require "support.talk"
-local wire = require "wsclose.testing.wire"
+local wire = require "support.wire"
 
 local function names(events)
   local list = {}

@@ -1,6 +1,6 @@
 local testing = require "wsclose.core_testing"
 local rawdeflate = require "support.rawdeflate"
-local wire = require "wsclose.testing.wire"
+local wire = require "support.wire"
 
 local hex, to_hex = wire.hex, wire.to_hex
 local memory = testing.memory

@@ -36,7 +36,7 @@ describe("Sec-WebSocket-Extensions, RFC 6455 9.1", function()
     { { 'foo;a="x";b="y",bar;c="z"' }, "foo;a=x;b=y,bar;c=z" },
     { { "a;b=c", 'd;e="f"', "g" }, "a;b=c,d;e=f,g" },
     { { "!#$%&'*+-.^_`|~09AZaz" }, "!#$%&'*+-.^_`|~09AZaz" },
-    { { "foo; a; a=1; a" }, "foo;a;a=1;a" }, -- whether that is allowed is judged elsewhere
+    { { "foo; a; a=1; a" }, "foo;a;a=1;a" }, -- whether that is allowed is checked elsewhere
     -- lenient on blanks and empty elements
     { {}, "" },
     { { "" }, "" },
@@ -53,10 +53,10 @@ describe("Sec-WebSocket-Extensions, RFC 6455 9.1", function()
     end)
   end
 
-  local NO_EXTENSION = "Sec-WebSocket-Extensions has no extension's name where one should stand"
-  local NO_PARAM = "Sec-WebSocket-Extensions has no parameter's name where one should stand"
-  local NO_VALUE = "Sec-WebSocket-Extensions has no value behind a '='"
-  local BEHIND = "Sec-WebSocket-Extensions has something other than ',' or ';' behind a name or "
+  local NO_EXTENSION = "an extension in Sec-WebSocket-Extensions has no name"
+  local NO_PARAM = "a parameter in Sec-WebSocket-Extensions has no name"
+  local NO_VALUE = "a parameter in Sec-WebSocket-Extensions has no value after its '='"
+  local BEHIND = "Sec-WebSocket-Extensions has something other than ',' or ';' after a name or "
     .. "value"
   local OPEN = "a quoted value in Sec-WebSocket-Extensions is not closed"
   local NO_TOKEN = "a quoted value in Sec-WebSocket-Extensions is not a token"
@@ -178,8 +178,8 @@ describe("what a program may offer", function()
   local FLAG = "client_no_context_takeover and server_no_context_takeover of permessage-deflate "
     .. "take no value"
   local SERVER_BITS = "server_max_window_bits of permessage-deflate must be 8 to 15"
-  local CLIENT_BITS = "client_max_window_bits of permessage-deflate must be 8 to 15, or stand "
-    .. "without a value"
+  local CLIENT_BITS = "client_max_window_bits of permessage-deflate must be 8 to 15, or "
+    .. "have no value"
   local FOUR = "permessage-deflate has four parameters only: client_no_context_takeover, "
     .. "server_no_context_takeover, client_max_window_bits, server_max_window_bits"
   local REQUIRE = "require must list names of parameters; one of them is not a token"
@@ -331,8 +331,8 @@ for bits = 0, 15 do
   required_sets[#required_sets + 1] = set
 end
 
-local function judge(offer, required, header)
-  local agreement, sentence, name = extension.judge(
+local function check(offer, required, header)
+  local agreement, sentence, name = extension.check_answer(
     { { name = PMD, params = to_params(offer), require = required } }, { header })
   return agreement, sentence, name
 end
@@ -364,7 +364,7 @@ local function try_all(answers, sets, quote)
         else
           agreed = agreed + 1
         end
-        if not same_outcome(expected, judge(offer, required, header)) and #wrong < 5 then
+        if not same_outcome(expected, check(offer, required, header)) and #wrong < 5 then
           wrong[#wrong + 1] = ("%s require %s answered %s"):format(to_header(offer),
             table.concat(required, ","), header)
         end
@@ -423,7 +423,7 @@ describe("an answer to permessage-deflate, every offer tried with every answer",
         "; client_max_window_bits=8; client_max_window_bits=8",
         '; server_max_window_bits=""', "; server_max_window_bits=", '; server_max_window_bits=" 8"',
         ", permessage-deflate" } do
-        local agreement, _, name = judge(offer, {}, PMD .. tail)
+        local agreement, _, name = check(offer, {}, PMD .. tail)
         if agreement or name ~= "extension" then accepted[#accepted + 1] = tail end
       end
     end
@@ -473,7 +473,7 @@ describe("the sentence about a bad answer", function()
   } do
     it("names what came and what was expected: " .. case[3], function()
       local agreement, sentence, name =
-        extension.judge({ { name = PMD, params = case[1] } }, { PMD .. case[2] })
+        extension.check_answer({ { name = PMD, params = case[1] } }, { PMD .. case[2] })
       assert.same({ nil, "the server answered " .. case[3], "extension" },
         { agreement, sentence, name })
     end)
@@ -483,18 +483,18 @@ describe("the sentence about a bad answer", function()
     local long = ("x"):rep(3000)
     local list = { { name = PMD } }
     for _, size in ipairs { 1, 2, 20, 100, 256 } do
-      local _, sentence = extension.judge(list, { long }, size)
+      local _, sentence = extension.check_answer(list, { long }, size)
       assert.is_true(#sentence < size)
-      _, sentence = extension.judge(list, { PMD .. "; " .. long .. "=" .. long }, size)
+      _, sentence = extension.check_answer(list, { PMD .. "; " .. long .. "=" .. long }, size)
       assert.is_true(#sentence < size)
     end
-    local _, sentence = extension.judge(list, { long })
+    local _, sentence = extension.check_answer(list, { long })
     assert.is_truthy(sentence:find("which was not offered; expected none but those offered", 1,
       true))
   end)
 
   it("is about the parameter twice, for any extension", function()
-    local _, sentence = extension.judge({ { name = "foo" } }, { "foo; a; b; a=1" })
+    local _, sentence = extension.check_answer({ { name = "foo" } }, { "foo; a; b; a=1" })
     assert.equal("the server answered the extension foo with the parameter a twice; expected it "
       .. "once", sentence)
   end)
@@ -514,14 +514,14 @@ describe("an answer to several offers", function()
       { "; client_max_window_bits=9; server_max_window_bits=8", 9, 8 },
       { "", 15, 15 },
     } do
-      local agreement = assert(extension.judge(both, { PMD .. case[1] }))
+      local agreement = assert(extension.check_answer(both, { PMD .. case[1] }))
       assert.equal(case[2], agreement.client_max_window_bits)
       assert.equal(case[3], agreement.server_max_window_bits)
     end
     local first = { both[1], { name = PMD, params = { { "server_no_context_takeover" } } } }
-    local _, _, name = extension.judge(first, { PMD .. "; server_max_window_bits=12" })
+    local _, _, name = extension.check_answer(first, { PMD .. "; server_max_window_bits=12" })
     assert.equal("extension", name)
-    assert.is_truthy(extension.judge(first,
+    assert.is_truthy(extension.check_answer(first,
       { PMD .. "; server_max_window_bits=12; server_no_context_takeover" }))
   end)
 
@@ -530,42 +530,43 @@ describe("an answer to several offers", function()
       params = { { "client_no_context_takeover" } } }
     local lax = { name = PMD }
     for _, order in ipairs { { strict, lax }, { lax, strict } } do
-      assert.equal("", extension.judge(order, { PMD }).missing)
-      assert.is_false(extension.judge(order, { PMD }).client_no_context_takeover)
+      assert.equal("", extension.check_answer(order, { PMD }).missing)
+      assert.is_false(extension.check_answer(order, { PMD }).client_no_context_takeover)
     end
-    local agreement = extension.judge({ strict, lax }, { PMD .. "; server_no_context_takeover" })
+    local value = { PMD .. "; server_no_context_takeover" }
+    local agreement = extension.check_answer({ strict, lax }, value)
     assert.is_true(agreement.client_no_context_takeover)
     local other = { name = PMD, require = { "client_no_context_takeover" } }
     assert.equal(PMD .. "; server_no_context_takeover",
-      extension.judge({ strict, other }, { PMD }).missing)
+      extension.check_answer({ strict, other }, { PMD }).missing)
     assert.equal(PMD .. "; client_no_context_takeover",
-      extension.judge({ other, strict }, { PMD }).missing)
+      extension.check_answer({ other, strict }, { PMD }).missing)
   end)
 
   it("may take up others than permessage-deflate, with any parameters", function()
-    local agreement = extension.judge({ { name = "foo" }, { name = "bar" } },
+    local agreement = extension.check_answer({ { name = "foo" }, { name = "bar" } },
       { "bar; x=1; y", "foo; server_max_window_bits=99" })
     assert.same({ deflate = false, missing = "" }, agreement)
   end)
 
   it("may be empty", function()
-    assert.same({ deflate = false, missing = "" }, extension.judge(both, {}))
-    assert.same({ deflate = false, missing = "" }, extension.judge({}, { "" }))
-    local _, sentence, name = extension.judge({}, { PMD })
+    assert.same({ deflate = false, missing = "" }, extension.check_answer(both, {}))
+    assert.same({ deflate = false, missing = "" }, extension.check_answer({}, { "" }))
+    local _, sentence, name = extension.check_answer({}, { PMD })
     assert.same({ "the server answered with the extension permessage-deflate, which was not "
       .. "offered; expected none but those offered", "extension" }, { sentence, name })
   end)
 
   it("is refused as a whole when its grammar is", function()
-    local _, sentence, name = extension.judge(both, { PMD .. ";" })
-    assert.same({ "Sec-WebSocket-Extensions has no parameter's name where one should stand",
+    local _, sentence, name = extension.check_answer(both, { PMD .. ";" })
+    assert.same({ "a parameter in Sec-WebSocket-Extensions has no name",
       "extension" }, { sentence, name })
   end)
 end)
 
 describe("what is missing, for Close 1010", function()
   local function missing(list, ...)
-    return assert(extension.judge(list, { ... })).missing
+    return assert(extension.check_answer(list, { ... })).missing
   end
 
   it("is an extension that is required and absent", function()
@@ -607,9 +608,9 @@ describe("what is missing, for Close 1010", function()
 
   it("is outdone by anything that fails the handshake", function()
     local list = { { name = "a", required = true }, { name = "b" } }
-    local _, _, name = extension.judge(list, { "b; x; x" })
+    local _, _, name = extension.check_answer(list, { "b; x; x" })
     assert.equal("extension", name)
-    _, _, name = extension.judge(list, { "c" })
+    _, _, name = extension.check_answer(list, { "c" })
     assert.equal("extension", name)
   end)
 
@@ -647,22 +648,22 @@ describe("a server's answer", function()
     return { { name = PMD, params = params } }
   end
 
-  --- The values that a client's own judgement finds in the answer.
+  --- The values that a client's own check finds in the answer.
   local function agree(offer, wishes)
     local value, agreement =
       extension.answer(accepted_deflate(to_params(wishes)), { to_header(offer) })
-    local judged = extension.judge({ { name = PMD, params = to_params(offer) } }, { value })
-    return value, agreement, judged
+    local checked = extension.check_answer({ { name = PMD, params = to_params(offer) } }, { value })
+    return value, agreement, checked
   end
 
-  it("is one that the client's judgement takes, for every offer and every wish", function()
+  it("is one that the client's check takes, for every offer and every wish", function()
     local wrong = {}
     for _, offer in ipairs(offers) do
       for _, wishes in ipairs(offers) do
-        local value, agreement, judged = agree(offer, wishes)
-        local same = judged and judged.deflate
+        local value, agreement, checked = agree(offer, wishes)
+        local same = checked and checked.deflate
         for key, entry in pairs(agreement) do
-          same = same and judged[key] == entry
+          same = same and checked[key] == entry
         end
         if not same and #wrong < 5 then
           wrong[#wrong + 1] = to_header(offer) .. " wished " .. to_header(wishes) .. ": " .. value
@@ -729,8 +730,8 @@ describe("every allocation", function()
 
   for name, scenario in pairs {
     parse = function() return extension.parse { long, "a, b; c", "d" } end,
-    judge = function()
-      return extension.judge(list, { PMD .. "; client_max_window_bits=9" })
+    check_answer = function()
+      return extension.check_answer(list, { PMD .. "; client_max_window_bits=9" })
     end,
     write = function() return extension.write { { name = ("a"):rep(300) }, { name = "b" } } end,
     answer = function()

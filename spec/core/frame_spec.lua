@@ -1,6 +1,6 @@
 local testing = require "wsclose.core_testing"
 local frame = testing.frame
-local wire = require "wsclose.testing.wire"
+local wire = require "support.wire"
 
 local floor = math.floor
 
@@ -49,7 +49,7 @@ describe("the head of a frame, RFC 6455 5.2", function()
     { "c101", true, 4, 1, false, "0000000000000001", "RSV1" },
     { "a101", true, 2, 1, false, "0000000000000001", "RSV2" },
     { "9101", true, 1, 1, false, "0000000000000001", "RSV3" },
-    { "f901", true, 7, 9, false, "0000000000000001", "all RSV bits, which others judge" },
+    { "f901", true, 7, 9, false, "0000000000000001", "all RSV bits, which others check" },
   } do
     it("reads and writes " .. case[7] .. ": " .. case[1], function()
       local head = wire.hex(case[1])
@@ -111,7 +111,7 @@ describe("the head of a frame, RFC 6455 5.2", function()
     end)
   end
 
-  it("judges each pair of first bytes as the RFC does", function()
+  it("checks each pair of first bytes as the RFC does", function()
     local wrong = {}
     for first = 0, 255 do
       for second = 0, 255 do
@@ -132,7 +132,7 @@ describe("the head of a frame, RFC 6455 5.2", function()
     assert.same({}, wrong)
   end)
 
-  it("judges each length in the 16-bit form", function()
+  it("checks each length in the 16-bit form", function()
     local wrong = {}
     for value = 0, 65535 do
       local size, fields = frame.read("\129\126" .. string.char(floor(value / 256), value % 256))

@@ -164,7 +164,7 @@ describe("a header that a program gives", function()
   local NO_BODY = "a handshake has no body: Content-Length, Transfer-Encoding, TE, Trailer and "
     .. "Expect are refused"
   local TRANSPORT =
-    "the connection is the handshake's matter: Keep-Alive and Proxy-Connection are refused"
+    "Keep-Alive and Proxy-Connection are refused: the handshake manages the connection"
 
   for _, case in ipairs {
     { "", "x", TOKEN }, { "a b", "x", TOKEN }, { "a:", "x", TOKEN }, { "a\r\n", "x", TOKEN },
@@ -199,7 +199,7 @@ describe("a list of subprotocols", function()
   end)
 
   local TOKEN = "a subprotocol must be a token: letters, digits and !#$%&'*+-.^_`|~ only"
-  local TWICE = "a subprotocol stands twice in the list"
+  local TWICE = "a subprotocol is in the list twice"
   for _, case in ipairs {
     { { "" }, TOKEN }, { { "a", "b c" }, TOKEN }, { { "a,b" }, TOKEN }, { { "a\r\n" }, TOKEN },
     { { "http://a" }, TOKEN }, { { "\195\164" }, TOKEN }, { { "a", "a" }, TWICE },
@@ -232,18 +232,18 @@ local function answer(change, status)
 end
 
 describe("the server's answer, RFC 6455 4.1", function()
-  local function judge(bytes, config)
+  local function check(bytes, config)
     testing.random.set "the sample nonce"
     local object = assert(handshake.new(config or {}))
     testing.random.set()
-    local result, sentence, name, status = object:judge(bytes)
+    local result, sentence, name, status = object:check(bytes)
     object:free()
     return result, sentence, name, status
   end
 
   it("opens the connection", function()
     assert.same({ status = 101, extensions = {}, agreement = { deflate = false, missing = "" } },
-      judge(answer()))
+      check(answer()))
   end)
 
   for title, bytes in pairs {
@@ -265,7 +265,7 @@ describe("the server's answer, RFC 6455 4.1", function()
     ["with other headers"] = answer { "Server: x", "Date: y", "Set-Cookie: a=b", "Set-Cookie: c" },
   } do
     it("is taken " .. title, function()
-      assert.equal(101, judge(bytes).status)
+      assert.equal(101, check(bytes).status)
     end)
   end
 
@@ -312,19 +312,19 @@ describe("the server's answer, RFC 6455 4.1", function()
     { "SSH-2.0-OpenSSH\r\n\r\n", "the answer does not begin with an HTTP/1.x status line" },
   } do
     it("fails the handshake: " .. case[2], function()
-      local result, sentence, name = judge(case[1])
+      local result, sentence, name = check(case[1])
       assert.same({ nil, case[2], "handshake" }, { result, sentence, name })
     end)
   end
 
   it("is quoted in sentences, but not at any length", function()
     for name in pairs { Upgrade = 1, Connection = 1, ["Sec-WebSocket-Accept"] = 1 } do
-      local _, sentence = judge(answer { [name] = ("x"):rep(5000) })
+      local _, sentence = check(answer { [name] = ("x"):rep(5000) })
       assert.is_true(#sentence < 200)
       assert.is_truthy(sentence:find('expected "' .. (name == "Connection" and "U" or name ==
         "Upgrade" and "websocket" or ACCEPT), 1, true))
     end
-    local _, sentence = judge(answer { "Sec-WebSocket-Protocol: " .. ("x"):rep(5000) })
+    local _, sentence = check(answer { "Sec-WebSocket-Protocol: " .. ("x"):rep(5000) })
     assert.is_truthy(sentence:find("which was not asked for", 1, true))
   end)
 
@@ -334,9 +334,9 @@ describe("the server's answer, RFC 6455 4.1", function()
       local client, request = handshake.new {}
       local server = handshake.new { server = true }
       local bytes = server:answer(request)
-      assert.is_truthy(client:judge(bytes))
+      assert.is_truthy(client:check(bytes))
       testing.random.set(string.char(seed, 200, 7 * seed + 1))
-      assert.is_nil((handshake.new {}):judge(bytes))
+      assert.is_nil((handshake.new {}):check(bytes))
     end
     testing.random.set()
   end)
@@ -364,7 +364,7 @@ describe("the server's answer, RFC 6455 4.1", function()
       { "HTTP/1.1 426 Upgrade Required", {}, 426, "the server answered 426 Upgrade Required" },
     } do
       it("is a refusal: " .. case[4], function()
-        local result, sentence, name, status = judge(answer(case[2], case[1]))
+        local result, sentence, name, status = check(answer(case[2], case[1]))
         assert.same({ nil, case[4], "http", case[3] }, { result, sentence, name, status })
       end)
     end
@@ -376,7 +376,7 @@ describe("the server's answer, RFC 6455 4.1", function()
         { "HTTP/1.1 302 " .. long, { "Location: " .. long } },
         { "HTTP/1.1 426 " .. long, { "Sec-WebSocket-Version: " .. long } },
       } do
-        local _, sentence = judge(answer(case[2], case[1]))
+        local _, sentence = check(answer(case[2], case[1]))
         assert.is_true(#sentence < 256 and #sentence > 70)
       end
     end)
@@ -387,15 +387,15 @@ describe("the server's answer, RFC 6455 4.1", function()
     local lax = { protocols = { "v2", "v1" } }
 
     it("is one of those asked for", function()
-      assert.equal("v2", judge(answer { "Sec-WebSocket-Protocol: v2" }, asked).protocol)
-      assert.equal("v1", judge(answer { "sec-websocket-protocol:v1 " }, asked).protocol)
-      assert.equal("v1", judge(answer { "Sec-WebSocket-Protocol: v1" }, lax).protocol)
+      assert.equal("v2", check(answer { "Sec-WebSocket-Protocol: v2" }, asked).protocol)
+      assert.equal("v1", check(answer { "sec-websocket-protocol:v1 " }, asked).protocol)
+      assert.equal("v1", check(answer { "Sec-WebSocket-Protocol: v1" }, lax).protocol)
     end)
 
     it("may be left out only where it is not required", function()
-      assert.is_nil(judge(answer(), lax).protocol)
-      assert.equal(101, judge(answer(), { require_protocol = true }).status)
-      local _, sentence, name = judge(answer(), asked)
+      assert.is_nil(check(answer(), lax).protocol)
+      assert.equal(101, check(answer(), { require_protocol = true }).status)
+      local _, sentence, name = check(answer(), asked)
       assert.same({ "the server chose no subprotocol; expected one of v2, v1", "handshake" },
         { sentence, name })
     end)
@@ -404,7 +404,7 @@ describe("the server's answer, RFC 6455 4.1", function()
       local many = {}
       for i = 1, 60 do
         many[i] = "protocol-" .. i
-        local _, sentence = judge(answer(), { protocols = many, require_protocol = true })
+        local _, sentence = check(answer(), { protocols = many, require_protocol = true })
         local list = sentence:match "^the server chose no subprotocol; expected one of (.*)$"
         assert.is_true(#list < 100)
         assert.equal(list, (list:gsub(", %.%.%.$", "")) == table.concat(many, ", ") and list
@@ -413,7 +413,7 @@ describe("the server's answer, RFC 6455 4.1", function()
       for first = 80, 200 do
         for second = 1, 12 do
           local asked_for = { ("x"):rep(first), ("y"):rep(second) }
-          local _, sentence = judge(answer(), { protocols = asked_for, require_protocol = true })
+          local _, sentence = check(answer(), { protocols = asked_for, require_protocol = true })
           local list = sentence:match "expected one of (.*)$"
           assert.is_truthy(list == table.concat(asked_for, ", ")
             or list == asked_for[1] .. ", ..." or list == "...")
@@ -425,7 +425,7 @@ describe("the server's answer, RFC 6455 4.1", function()
     for _, value in ipairs { "v3", "V2", "v2, v1", "v", "v22", "" } do
       it("fails if it was not asked for: " .. value, function()
         for _, config in ipairs { asked, lax } do
-          local _, sentence, name = judge(answer { "Sec-WebSocket-Protocol: " .. value }, config)
+          local _, sentence, name = check(answer { "Sec-WebSocket-Protocol: " .. value }, config)
           assert.same({ 'the server chose the subprotocol "' .. value
             .. '", which was not asked for; expected one of v2, v1', "handshake" },
             { sentence, name })
@@ -436,7 +436,7 @@ describe("the server's answer, RFC 6455 4.1", function()
     it("fails if it stands there twice", function()
       for _, second in ipairs { "v2", "v1", "x" } do
         local bytes = answer { "Sec-WebSocket-Protocol: v2", "Sec-WebSocket-Protocol: " .. second }
-        local _, sentence, name = judge(bytes, asked)
+        local _, sentence, name = check(bytes, asked)
         assert.same({ "the server's answer has Sec-WebSocket-Protocol more than once; expected it "
           .. "once", "handshake" }, { sentence, name })
       end
@@ -447,8 +447,8 @@ describe("the server's answer, RFC 6455 4.1", function()
     local deflate = { name = PMD, params = { { "client_max_window_bits" } } }
     local config = { extensions = { deflate, { name = "foo", required = true } } }
 
-    it("are judged, over several lines", function()
-      local result = judge(answer { "Sec-WebSocket-Extensions: permessage-deflate; "
+    it("are checked, over several lines", function()
+      local result = check(answer { "Sec-WebSocket-Extensions: permessage-deflate; "
         .. 'client_max_window_bits="10"', "Server: x", "sec-websocket-extensions: foo; a=1; b" },
         config)
       assert.same({
@@ -462,27 +462,27 @@ describe("the server's answer, RFC 6455 4.1", function()
 
     it("may lack what was required: that is for Close 1010, not a failed handshake", function()
       assert.equal("foo",
-        judge(answer { "Sec-WebSocket-Extensions: permessage-deflate" }, config).agreement.missing)
+        check(answer { "Sec-WebSocket-Extensions: permessage-deflate" }, config).agreement.missing)
       assert.equal("permessage-deflate; server_no_context_takeover",
-        judge(answer { "Sec-WebSocket-Extensions: permessage-deflate" }, {
+        check(answer { "Sec-WebSocket-Extensions: permessage-deflate" }, {
           extensions = { { name = PMD, params = { { "server_no_context_takeover" } },
             require = { "server_no_context_takeover" } } },
         }).agreement.missing)
     end)
 
     it("fail the handshake with a name of their own", function()
-      local _, sentence, name, status = judge(answer { "Sec-WebSocket-Extensions: bar" }, config)
+      local _, sentence, name, status = check(answer { "Sec-WebSocket-Extensions: bar" }, config)
       assert.same({ "the server answered with the extension bar, which was not offered; expected "
         .. "none but those offered", "extension", 101 }, { sentence, name, status })
-      _, sentence, name = judge(answer { "Sec-WebSocket-Extensions: foo;" }, config)
-      assert.same({ "the server's answer is ill-formed: Sec-WebSocket-Extensions has no "
-        .. "parameter's name where one should stand", "extension" }, { sentence, name })
-      _, _, name = judge(answer { "Sec-WebSocket-Extensions: foo" }, {})
+      _, sentence, name = check(answer { "Sec-WebSocket-Extensions: foo;" }, config)
+      assert.same({ "the server's answer is ill-formed: a parameter in "
+        .. "Sec-WebSocket-Extensions has no name", "extension" }, { sentence, name })
+      _, _, name = check(answer { "Sec-WebSocket-Extensions: foo" }, {})
       assert.equal("extension", name)
     end)
   end)
 
-  it("is judged by copies: what the program gave may be gone by then", function()
+  it("is checked by copies: what the program gave may be gone by then", function()
     testing.random.set "the sample nonce"
     local object, request = handshake.new {
       protocols = { ("%s%d"):format("protocol", 1), ("%s%d"):format("protocol", 2) },
@@ -500,7 +500,7 @@ describe("the server's answer, RFC 6455 4.1", function()
     for i = 1, 3000 do clutter[i] = ("%s%d"):format("extensior", i) end
     assert.equal("extensior3000", clutter[#clutter])
     assert.is_truthy(request:find("extension1, extension2; param3=x, extension6", 1, true))
-    local result = object:judge(answer { "Sec-WebSocket-Protocol: protocol2",
+    local result = object:check(answer { "Sec-WebSocket-Protocol: protocol2",
       "Sec-WebSocket-Extensions: extension2; param5, extension1" })
     assert.equal("protocol2", result.protocol)
     assert.equal("extension2; param4, extension6", result.agreement.missing)
@@ -602,8 +602,8 @@ describe("a server's answer, RFC 6455 4.2", function()
     { ask({}, "POST /chat HTTP/1.1"), "405 Method Not Allowed",
       "a WebSocket handshake is a GET request" },
     { ask({}, "GET /chat HTTP/1.0"), "400 Bad Request", "a WebSocket handshake needs HTTP/1.1" },
-    { ask { Host = false }, "400 Bad Request", "the request has not one Host header" },
-    { ask { "Host: b" }, "400 Bad Request", "the request has not one Host header" },
+    { ask { Host = false }, "400 Bad Request", "the request needs exactly one Host header" },
+    { ask { "Host: b" }, "400 Bad Request", "the request needs exactly one Host header" },
     { ask { Upgrade = false }, "426 Upgrade Required",
       'this server speaks WebSocket: expected "Upgrade: websocket"' },
     { ask { Upgrade = "h2c" }, "426 Upgrade Required",
@@ -613,9 +613,9 @@ describe("a server's answer, RFC 6455 4.2", function()
     { ask { ["Sec-WebSocket-Version"] = "8" }, "426 Upgrade Required",
       "this server speaks version 13 of WebSocket" },
     { ask { ["Sec-WebSocket-Version"] = false }, "400 Bad Request",
-      "the request has not one Sec-WebSocket-Version" },
+      "the request needs exactly one Sec-WebSocket-Version header" },
     { ask { "Sec-WebSocket-Version: 13" }, "400 Bad Request",
-      "the request has not one Sec-WebSocket-Version" },
+      "the request needs exactly one Sec-WebSocket-Version header" },
     { ask { ["Sec-WebSocket-Key"] = false }, "400 Bad Request",
       "Sec-WebSocket-Key is not the base64 form of 16 bytes" },
     { ask { "Sec-WebSocket-Key: " .. KEY }, "400 Bad Request",
@@ -629,7 +629,7 @@ describe("a server's answer, RFC 6455 4.2", function()
     { ask { ["Sec-WebSocket-Key"] = "dGhlIHNhbXBsZ-Bub25jZQ==" }, "400 Bad Request",
       "Sec-WebSocket-Key is not the base64 form of 16 bytes" },
     { ask { "Sec-WebSocket-Extensions: foo;" }, "400 Bad Request",
-      "Sec-WebSocket-Extensions has no parameter's name where one should stand" },
+      "a parameter in Sec-WebSocket-Extensions has no name" },
     { ask { "no colon here" }, "400 Bad Request", "a header line has no colon" },
     { "hello\r\n\r\n", "400 Bad Request",
       "the request does not begin with an HTTP/1.x request line" },
@@ -698,12 +698,12 @@ describe("every allocation of the handshake", function()
     ["a good answer"] = good,
     ["a refusal"] = answer({}, "HTTP/1.1 403 x"),
   } do
-    it("may fail while judging " .. title, function()
+    it("may fail while checking " .. title, function()
       testing.random.set "the sample nonce"
       local object = handshake.new(config)
       testing.random.set()
       assert.is_true(fail_each(function()
-        local result, _, name = object:judge(bytes)
+        local result, _, name = object:check(bytes)
         return result or name == "http", name
       end) >= 1)
       object:free()

@@ -1,7 +1,7 @@
 local testing = require "wsclose.core_testing"
 local mask = testing.mask
 local new_random = require "support.random"
-local wire = require "wsclose.testing.wire"
+local wire = require "support.wire"
 
 local KEY = wire.hex "37fa213d"
 

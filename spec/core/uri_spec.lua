@@ -272,6 +272,6 @@ describe("a URL, RFC 6455 3 and RFC 3986", function()
     for _, case in ipairs(BAD) do
       uri.parse(case[1])
     end
-    assert.equal(0, memory.attempts()) -- judged before memory is asked for
+    assert.equal(0, memory.attempts()) -- checked before memory is asked for
   end)
 end)

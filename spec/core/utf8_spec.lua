@@ -1,12 +1,12 @@
 local testing = require "wsclose.core_testing"
 local utf8 = testing.utf8
 local new_random = require "support.random"
-local wire = require "wsclose.testing.wire"
+local wire = require "support.wire"
 
 local ACCEPT, REJECT = 0, 1
 local char, byte, floor = string.char, string.byte, math.floor
 
--- ---------------------------------------------------------------- an independent judge
+-- ---------------------------------------------------------------- an independent check
 
 -- It knows code points, not byte ranges: a byte is impossible when no way to go on from it leads to
 -- a code point that needs this many bytes (RFC 3629 3) and is no surrogate.
@@ -32,7 +32,7 @@ local function possible(value, size, missing)
 end
 
 --- The place of the first impossible byte, else nil; and whether the text ends within a character.
-local function judge(text)
+local function check(text)
   local at = 1
   while at <= #text do
     local size, value = lead(byte(text, at))
@@ -68,7 +68,7 @@ end
 
 --- What is wrong with the answer about `text`, or nil.
 local function disagreement(text)
-  local fault, unfinished = judge(text)
+  local fault, unfinished = check(text)
   local expected = fault and "reject" or unfinished and "unfinished" or "accept"
   local state = utf8.check(ACCEPT, text)
   if kind(state) ~= expected then
@@ -122,7 +122,7 @@ local function sequences(first, last, size)
 end
 
 describe("UTF-8 validation, RFC 3629 and RFC 6455 8.1", function()
-  it("judges each single byte", function()
+  it("checks each single byte", function()
     local value = -1
     local count = assert_agreement(function()
       value = value + 1
@@ -131,15 +131,15 @@ describe("UTF-8 validation, RFC 3629 and RFC 6455 8.1", function()
     assert.equal(256, count)
   end)
 
-  it("judges each pair of bytes", function()
+  it("checks each pair of bytes", function()
     assert.equal(65536, assert_agreement(sequences(0, 255, 2)))
   end)
 
-  it("judges three bytes: each first and second, the third at the edges", function()
+  it("checks three bytes: each first and second, the third at the edges", function()
     assert.equal(16 * 256 * #EDGES, assert_agreement(sequences(0xE0, 0xEF, 3)))
   end)
 
-  it("judges four bytes: each first and second, the others at the edges", function()
+  it("checks four bytes: each first and second, the others at the edges", function()
     assert.equal(8 * 256 * #EDGES * #EDGES, assert_agreement(sequences(0xF0, 0xF7, 4)))
   end)
 
@@ -256,7 +256,7 @@ describe("UTF-8 validation, RFC 3629 and RFC 6455 8.1", function()
 end)
 
 -- Only long texts that are not plain ASCII reach the vectors.  Each path answers for itself, before
--- the judge above, with the bytes before and behind an unmapped page.
+-- the check above, with the bytes before and behind an unmapped page.
 describe("the paths of UTF-8 validation", function()
   -- 16 and 32 bytes at a time, and 64 for ASCII: a fault in the first, in the middle, in the last.
   local SURROUNDINGS = {
@@ -268,7 +268,7 @@ describe("the paths of UTF-8 validation", function()
   }
 
   local function expected_of(text)
-    local fault, unfinished = judge(text)
+    local fault, unfinished = check(text)
     return fault and "reject" or unfinished and "unfinished" or "accept"
   end
 
@@ -300,15 +300,15 @@ describe("the paths of UTF-8 validation", function()
     return count
   end
 
-  it("judge each pair of bytes amid a long text", function()
+  it("check each pair of bytes amid a long text", function()
     assert.equal(65536, assert_same_everywhere(sequences(0, 255, 2)))
   end)
 
-  it("judge three bytes amid a long text: the third at the edges", function()
+  it("check three bytes amid a long text: the third at the edges", function()
     assert.equal(64 * 256 * #EDGES, assert_same_everywhere(sequences(0xC0, 0xFF, 3)))
   end)
 
-  it("judge four bytes amid a long text: the last two at the edges", function()
+  it("check four bytes amid a long text: the last two at the edges", function()
     assert.equal(8 * 256 * #EDGES * #EDGES, assert_same_everywhere(sequences(0xF0, 0xF7, 4)))
   end)
 
@@ -357,9 +357,9 @@ describe("the paths of UTF-8 validation", function()
         for i = 1, slack == 0 and #text or 0 do
           by_bytes = utf8.check(by_bytes, text:sub(i, i))
         end
-        local judged = slack > 0 or by_bytes == expected
+        local checked = slack > 0 or by_bytes == expected
         for _, path in ipairs(testing.cpu_paths) do
-          if not judged or path.utf8.check(state, text, slack) ~= expected then
+          if not checked or path.utf8.check(state, text, slack) ~= expected then
             wrong[#wrong + 1] = ("%s: state %d, slack %d, %s")
               :format(path.name, state, slack, wire.to_hex(text))
           end

@@ -4,7 +4,7 @@ local crowd = require "support.crowd"
 local network = require "support.network"
 local scripted = require "support.scripted_server"
 local testing = require "wsclose.core_testing"
-local wire = require "wsclose.testing.wire"
+local wire = require "support.wire"
 
 local unpack = rawget(table, "unpack") or rawget(_G, "unpack")
 

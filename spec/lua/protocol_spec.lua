@@ -3,7 +3,7 @@
 
 local talk = require "support.talk"
 local wsclose = require "wsclose"
-local wire = require "wsclose.testing.wire"
+local wire = require "support.wire"
 
 local NORMAL = 1000
 

@@ -93,7 +93,7 @@ end
 
 -- What the watched calls asked of the kernel.
 ---@return { rounds: integer, waits: string[], counts: integer[] }
-local function judge(trace)
+local function check(trace)
   local found = { rounds = 0, waits = {}, counts = {} }
   local ready, inside = {}, false
   for _, call in ipairs(network.calls(trace)) do
@@ -118,7 +118,7 @@ end
 local function run(script)
   local result = network.trace(prelude .. script .. "\nnetwork.close_all()")
   assert(result.ok, result.output)
-  return judge(result.traces[1])
+  return check(result.traces[1])
 end
 
 describe("the watch over system calls", function()

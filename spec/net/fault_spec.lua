@@ -38,11 +38,11 @@ local meanings = {
   },
 }
 
-for deed, cases in pairs(meanings) do
-  describe("the error of a failed " .. deed .. ",", function()
+for operation, cases in pairs(meanings) do
+  describe("the error of a failed " .. operation .. ",", function()
     for _, case in ipairs(cases) do
       it(case[1] .. ", is called '" .. case[2] .. "' and told in a sentence", function()
-        assert.same({ case[3], case[2] }, { fault(numbers[case[1]], deed, peer) })
+        assert.same({ case[3], case[2] }, { fault(numbers[case[1]], operation, peer) })
       end)
     end
   end)

@@ -67,7 +67,7 @@ local HANGS = {
     local server = scripted.new(stall)
     return client("ws://feed.example/", {
       proxy = "http://127.0.0.1:" .. server.port, timeouts = { connect = timeout },
-    }, server), "the proxy 127.0.0.1 opened no way to feed.example within %g s"
+    }, server), "the proxy 127.0.0.1 opened no tunnel to feed.example within %g s"
   end,
   tls = function(timeout)
     local r = against(stall, "wss", { timeouts = { tls = timeout }, tls = { ca_file = made.ca } })

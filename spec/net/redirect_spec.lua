@@ -135,7 +135,7 @@ describe("a redirect from wss", function()
     assert.equal("redirect", client("/plain"):wait_close().info.error.name)
   end)
 
-  it("leads to a server whose certificate is judged like any other", function()
+  it("leads to a server whose certificate is checked like any other", function()
     local came = client("/expired"):wait_close()
     assert.equal(1015, came.code)
     assert.matches("^certificate has expired", came.info.error.message)

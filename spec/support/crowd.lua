@@ -8,7 +8,7 @@
 
 local socket = require "socket"
 local handshake = require "support.scripted.handshake"
-local wire = require "wsclose.testing.wire"
+local wire = require "support.wire"
 
 local crowd = {}
 

@@ -66,7 +66,7 @@ static int run(lua_State *L, int count, char **arguments) {
 int main(int count, char **arguments) {
   setvbuf(stdout, NULL, _IOLBF, 0); /* a report of leaks at exit drops what is not yet written */
   lua_State *L = luaL_newstate();
-  if (L == NULL) return 1;
+  if (!L) return 1;
   int status = run(L, count, arguments);
   lua_close(L);
   return status != 0;

@@ -3,13 +3,13 @@
 -- It lives in the same process as the client under test and moves in lockstep with it: nothing
 -- runs but in `server:step()` and `ws:update(0)`, which `pump` calls in turn until what the spec
 -- waits for has happened.  It listens on 127.0.0.1, on a port the kernel chose, and never blocks.
--- Its frames and handshake are not the core's: wsclose.testing.wire, and scripted/handshake.lua.
+-- Its frames and handshake are not the core's: support/wire.lua, and scripted/handshake.lua.
 -- Where a spec is about what a program is told, wsclose.testing itself does, without a network.
 --
 --     local scripted = require "support.scripted_server"
 --
 --     local server = scripted.new(function(c)      -- plays the server, from top to bottom
---       c:upgrade()                                 -- the request is read and judged, 101 sent
+--       c:upgrade()                                 -- the request is read and checked, 101 sent
 --       c:expect("text", "hello")
 --       c:send_close(1001, "restarting")
 --       c:expect_close(1001)
@@ -36,7 +36,7 @@ local socket = require "socket"
 local Connection = require "support.scripted.verbs"
 
 local scripted = {
-  wire = require "wsclose.testing.wire",
+  wire = require "support.wire",
   handshake = require "support.scripted.handshake",
 }
 

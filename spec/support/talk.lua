@@ -1,10 +1,10 @@
 --- A `wsclose.protocol` and a peer made of bytes: what specs of the core share.
 --
--- The peer's bytes are the scripted server's own (wsclose.testing.wire, scripted/handshake.lua),
+-- The peer's bytes are the scripted server's own (support/wire.lua, scripted/handshake.lua),
 -- never the core's.  Time is a number that `talk:tick` moves; masks come from a fixed source.
 
 local wsclose = require "wsclose"
-local wire = require "wsclose.testing.wire"
+local wire = require "support.wire"
 local handshake = require "support.scripted.handshake"
 
 ---@class Talk

@@ -3,6 +3,7 @@
 #define WSC_CORE_ASCII_H
 
 #include <stdbool.h>
+#include <stddef.h>
 
 static inline bool wsc_is_digit(char c) {
   return c >= '0' && c <= '9';
@@ -14,6 +15,12 @@ static inline char wsc_lower(char c) {
 
 static inline bool wsc_is_letter(char c) {
   return wsc_lower(c) >= 'a' && wsc_lower(c) <= 'z';
+}
+
+static inline bool wsc_equal_nocase(const char *a, const char *b, size_t size) {
+  for (size_t i = 0; i < size; i++)
+    if (wsc_lower(a[i]) != wsc_lower(b[i])) return false;
+  return true;
 }
 
 /* 0 to 15, or -1: no hexadecimal digit. */

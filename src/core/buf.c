@@ -24,7 +24,7 @@ static void move_to_front(wsc_buf *buf) {
 /* The block is resized before anything moves: a failure must leave lent bytes where they are. */
 static bool grow_to(wsc_buf *buf, size_t capacity) {
   uint8_t *block = buf->platform->resize(buf->platform->user, buf->block, capacity);
-  if (block == NULL) return false;
+  if (!block) return false;
   buf->block = block;
   buf->capacity = capacity;
   move_to_front(buf);
@@ -38,7 +38,7 @@ static size_t capacity_for(const wsc_buf *buf, size_t size) {
 }
 
 static bool has_room(const wsc_buf *buf, size_t size) {
-  return buf->block != NULL && size <= buf->capacity - buf->end;
+  return buf->block && size <= buf->capacity - buf->end;
 }
 
 static size_t doubled(const wsc_buf *buf, size_t needed) {
@@ -51,7 +51,7 @@ static size_t doubled(const wsc_buf *buf, size_t needed) {
  * is drained and filled in small steps would be moved whole for each of them. */
 static bool make_room(wsc_buf *buf, size_t size) {
   size_t needed = capacity_for(buf, size);
-  bool fits = needed != 0 && buf->block != NULL && needed <= buf->capacity;
+  bool fits = needed != 0 && buf->block && needed <= buf->capacity;
   if (needed == 0 && size != 0) return false;
   if (fits && buf->start >= buf->capacity / 4) {
     move_to_front(buf);
@@ -64,7 +64,7 @@ static bool make_room(wsc_buf *buf, size_t size) {
 
 uint8_t *wsc_buf_reserve(wsc_buf *buf, size_t size, size_t *room) {
   if (!has_room(buf, size) && !make_room(buf, size)) return NULL;
-  if (room != NULL) *room = buf->capacity - buf->end;
+  if (room) *room = buf->capacity - buf->end;
   return buf->block + buf->end;
 }
 
@@ -72,7 +72,7 @@ uint8_t *wsc_buf_reserve_exact(wsc_buf *buf, size_t size) {
   if (!has_room(buf, size)) {
     size_t needed = capacity_for(buf, size);
     if (needed == 0 && size != 0) return NULL;
-    if (buf->block != NULL && needed <= buf->capacity)
+    if (buf->block && needed <= buf->capacity)
       move_to_front(buf);
     else if (!grow_to(buf, needed == 0 ? 1 : needed))
       return NULL;
@@ -83,18 +83,18 @@ uint8_t *wsc_buf_reserve_exact(wsc_buf *buf, size_t size) {
 /* ---------------------------------------------------------------- the spare block */
 
 void wsc_spare_join(const wsc_platform *platform) {
-  if (platform->spare != NULL) platform->spare->users++;
+  if (platform->spare) platform->spare->users++;
 }
 
 void wsc_spare_free(const wsc_platform *platform) {
   wsc_spare *spare = platform->spare;
-  if (spare == NULL || spare->block == NULL) return;
+  if (!spare || !spare->block) return;
   wsc_release(platform, spare->block);
   spare->block = NULL;
 }
 
 void wsc_spare_leave(const wsc_platform *platform) {
-  if (platform->spare != NULL && --platform->spare->users == 0) wsc_spare_free(platform);
+  if (platform->spare && --platform->spare->users == 0) wsc_spare_free(platform);
 }
 
 void wsc_buf_drop(wsc_buf *buf) {
@@ -108,7 +108,7 @@ void wsc_buf_drop(wsc_buf *buf) {
 bool wsc_buf_append(wsc_buf *buf, const void *data, size_t size) {
   if (size == 0) return true;
   uint8_t *room = wsc_buf_reserve(buf, size, NULL);
-  if (room == NULL) return false;
+  if (!room) return false;
   memcpy(room, data, size);
   wsc_buf_commit(buf, size);
   return true;
@@ -118,12 +118,18 @@ bool wsc_buf_append_string(wsc_buf *buf, const char *text) {
   return wsc_buf_append(buf, text, strlen(text));
 }
 
+bool wsc_buf_append_strings(wsc_buf *buf, const char *const *texts) {
+  for (; *texts; texts++)
+    if (!wsc_buf_append_string(buf, *texts)) return false;
+  return true;
+}
+
 void *wsc_alloc(const wsc_platform *platform, size_t count, size_t size) {
   if (size != 0 && count > SIZE_MAX / size) return NULL;
   size_t total = count * size;
   if (total == 0) total = 1; /* size 0 would ask the platform to free */
   void *block = platform->resize(platform->user, NULL, total);
-  if (block != NULL) memset(block, 0, total);
+  if (block) memset(block, 0, total);
   return block;
 }
 
@@ -133,14 +139,20 @@ void wsc_release(const wsc_platform *platform, const void *block) {
     const void *given;
     void *owned;
   } pointer = {block};
-  if (block != NULL) platform->resize(platform->user, pointer.owned, 0);
+  if (block) platform->resize(platform->user, pointer.owned, 0);
 }
 
 char *wsc_copy_string(const wsc_platform *platform, const char *data, size_t size) {
   if (size == SIZE_MAX) return NULL;
   char *copy = platform->resize(platform->user, NULL, size + 1);
-  if (copy == NULL) return NULL;
+  if (!copy) return NULL;
   if (size != 0) memcpy(copy, data, size);
   copy[size] = '\0';
   return copy;
+}
+
+bool wsc_keep_string(const wsc_platform *platform, char **copy, const char *text) {
+  if (!text) return true;
+  *copy = wsc_copy_string(platform, text, strlen(text));
+  return *copy != NULL;
 }

@@ -20,7 +20,7 @@ static inline size_t wsc_buf_size(const wsc_buf *buf) {
   return buf->end - buf->start;
 }
 static inline uint8_t *wsc_buf_data(const wsc_buf *buf) {
-  return buf->block == NULL ? NULL : buf->block + buf->start;
+  return buf->block ? buf->block + buf->start : NULL;
 }
 
 /* Lends at least `size` bytes of room behind the end; how much there is stands in *room (may be
@@ -62,7 +62,7 @@ void wsc_spare_free(const wsc_platform *platform);  /* until it is needed again 
 /* For a queue without memory; one that finds nothing to borrow grows as usual. */
 static inline void wsc_buf_borrow_spare(wsc_buf *buf) {
   wsc_spare *spare = buf->platform->spare;
-  if (spare == NULL || spare->block == NULL) return;
+  if (!spare || !spare->block) return;
   buf->block = spare->block;
   buf->capacity = WSC_SPARE_SIZE;
   spare->block = NULL;
@@ -73,8 +73,8 @@ static inline void wsc_buf_borrow_spare(wsc_buf *buf) {
 static inline void wsc_buf_return_spare(wsc_buf *buf) {
   wsc_spare *spare = buf->platform->spare;
   assert(buf->end == 0);
-  if (buf->capacity != WSC_SPARE_SIZE || spare == NULL) return;
-  if (spare->block != NULL) {
+  if (buf->capacity != WSC_SPARE_SIZE || !spare) return;
+  if (spare->block) {
     wsc_buf_free(buf);
     return;
   }
@@ -87,6 +87,7 @@ void wsc_buf_drop(wsc_buf *buf); /* as wsc_buf_free, for a queue that may have b
 
 bool wsc_buf_append(wsc_buf *buf, const void *data, size_t size);
 bool wsc_buf_append_string(wsc_buf *buf, const char *text);
+bool wsc_buf_append_strings(wsc_buf *buf, const char *const *texts); /* NULL ends them */
 
 /* Memory for small owned things, zeroed where new; the platform's resize with an overflow check. */
 void *wsc_alloc(const wsc_platform *platform, size_t count,
@@ -94,5 +95,8 @@ void *wsc_alloc(const wsc_platform *platform, size_t count,
 void wsc_release(const wsc_platform *platform, const void *block); /* NULL is fine */
 char *wsc_copy_string(const wsc_platform *platform, const char *data,
                       size_t size); /* NUL added; NULL: no memory */
+
+/* *copy becomes a copy of `text`, and stays as it is for NULL.  False: no memory. */
+bool wsc_keep_string(const wsc_platform *platform, char **copy, const char *text);
 
 #endif

@@ -129,7 +129,7 @@ static int check_head(wsc_conn *conn, wsc_handshake_result *result, size_t size)
     outcome = wsc_handshake_answer(conn->handshake, data, size, result, &conn->queue.buf);
     wsc_queue_raw(&conn->queue);
   } else {
-    outcome = wsc_handshake_judge(conn->handshake, data, size, result);
+    outcome = wsc_handshake_check(conn->handshake, data, size, result);
   }
   wsc_buf_consume(&conn->input, size);
   return outcome;

@@ -1,5 +1,5 @@
 /* Sec-WebSocket-Extensions as text, RFC 6455 9.1: see extension.h.  What the extensions mean is
- * judged in extension_judge.c.
+ * checked in extension_check_answer.c.
  *
  *   extension-list  = 1#extension
  *   extension       = extension-token *( ";" extension-param )
@@ -73,8 +73,7 @@ static bool read_param(list_reader *reader, wsc_agreed_extension *item) {
   wsc_param *param = &reader->list->params[reader->param_count];
   param->name = take_token(reader);
   if (!param->name)
-    return list_fault(reader,
-                      "Sec-WebSocket-Extensions has no parameter's name where one should stand");
+    return list_fault(reader, "a parameter in Sec-WebSocket-Extensions has no name");
   reader->param_count++;
   item->param_count++;
   skip_list_blanks(reader);
@@ -83,15 +82,14 @@ static bool read_param(list_reader *reader, wsc_agreed_extension *item) {
   skip_list_blanks(reader);
   param->value = *reader->at == '"' ? take_quoted(reader) : take_token(reader);
   if (param->value || reader->fault) return param->value != NULL;
-  return list_fault(reader, "Sec-WebSocket-Extensions has no value behind a '='");
+  return list_fault(reader, "a parameter in Sec-WebSocket-Extensions has no value after its '='");
 }
 
 static bool read_extension(list_reader *reader) {
   wsc_agreed_extension *item = &reader->list->items[reader->list->count];
   item->name = take_token(reader);
   if (!item->name)
-    return list_fault(reader,
-                      "Sec-WebSocket-Extensions has no extension's name where one should stand");
+    return list_fault(reader, "an extension in Sec-WebSocket-Extensions has no name");
   item->params = reader->list->params + reader->param_count;
   reader->list->count++;
   skip_list_blanks(reader);
@@ -102,8 +100,7 @@ static bool read_extension(list_reader *reader) {
   }
   if (*reader->at == ',' || *reader->at == '\0') return true;
   return list_fault(
-      reader,
-      "Sec-WebSocket-Extensions has something other than ',' or ';' behind a name or value");
+      reader, "Sec-WebSocket-Extensions has something other than ',' or ';' after a name or value");
 }
 
 static bool read_list(list_reader *reader, const char *value) {

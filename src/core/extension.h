@@ -37,7 +37,8 @@ bool wsc_extension_write_offers(wsc_buf *out, const wsc_extension *offers, size_
 /* Appends "; name=value" for each. */
 bool wsc_extension_write_params(wsc_buf *out, const wsc_param *params, size_t count);
 
-/* An answer, judged by the offers (client).  agreed->deflate says whether messages are compressed.
+/* An answer, checked against the offers (client).  agreed->deflate says whether messages are
+ * compressed.
  */
 typedef struct wsc_agreement {
   bool deflate;
@@ -53,8 +54,9 @@ typedef struct wsc_agreement {
  * absent extension that is required (or has a non-empty require).  `missing` lists them
  * comma-separated in the order offered ("permessage-deflate; server_no_context_takeover, other"),
  * cut between names to 123 bytes. */
-int wsc_extension_judge(wsc_agreement *agreement, const wsc_extension *offers, size_t count,
-                        const wsc_extension_list *answer, char *sentence, size_t sentence_size);
+int wsc_extension_check_answer(wsc_agreement *agreement, const wsc_extension *offers, size_t count,
+                               const wsc_extension_list *answer, char *sentence,
+                               size_t sentence_size);
 
 /* Server side: picks from the client's offers what `accepted` (names) allows, the first acceptable
  * offer of each name; appends the answer's value to `out`.  accepted[i].params of

@@ -41,9 +41,9 @@ static const char *length_64_fault(const uint8_t *length, size_t size) {
 
 static const char *head_fault(const uint8_t *data, size_t size) {
   const char *fault = size >= 1 ? first_byte_fault(data[0]) : NULL;
-  if (fault != NULL || size < 2) return fault;
+  if (fault || size < 2) return fault;
   fault = second_byte_fault(data[0], data[1]);
-  if (fault != NULL) return fault;
+  if (fault) return fault;
   unsigned length = data[1] & 0x7F;
   if (length == LENGTH_16) return length_16_fault(data + 2, size - 2);
   if (length == LENGTH_64) return length_64_fault(data + 2, size - 2);
@@ -64,7 +64,7 @@ static size_t length_bytes(unsigned second) {
 
 int wsc_frame_read_head(wsc_frame *frame, const uint8_t *data, size_t size, const char **sentence) {
   const char *fault = head_fault(data, size);
-  if (fault != NULL) {
+  if (fault) {
     *sentence = fault;
     return WSC_ERR_PROTOCOL;
   }
@@ -102,7 +102,7 @@ static size_t write_length(uint8_t *head, uint64_t size) {
 }
 
 size_t wsc_frame_write_head(uint8_t head[WSC_FRAME_HEAD_MAX], const wsc_frame *frame) {
-  assert(first_byte_fault(frame->opcode | (frame->fin ? 0x80u : 0)) == NULL);
+  assert(!first_byte_fault(frame->opcode | (frame->fin ? 0x80u : 0)));
   assert(!wsc_opcode_is_control(frame->opcode) || frame->size <= WSC_CONTROL_PAYLOAD_MAX);
   assert(frame->rsv <= 7 && frame->size <= INT64_MAX);
   head[0] = (uint8_t)((frame->fin ? 0x80 : 0) | frame->rsv << 4 | frame->opcode);

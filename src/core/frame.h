@@ -34,7 +34,7 @@ static inline bool wsc_opcode_is_control(unsigned opcode) {
  * 64-bit length, a control frame that is fragmented or over 125 bytes.  *sentence then names it
  * (static text).  A fault is found at the earliest byte that proves it, so that cutting the bytes
  * anywhere gives the same fault.  RSV bits, masking and continuation depend on the connection and
- * are not judged here. */
+ * are not checked here. */
 int wsc_frame_read_head(wsc_frame *frame, const uint8_t *data, size_t size, const char **sentence);
 
 /* The size of the head that wsc_frame_write_head will write. */

@@ -1,4 +1,4 @@
-/* What is remembered of a handshake, and the judgement of the server's answer, RFC 6455 4.1.  The
+/* What is remembered of a handshake, and the check of the server's answer, RFC 6455 4.1.  The
  * request is written in handshake_request.c, a server's answer in handshake_answer.c. */
 #include "handshake_private.h"
 
@@ -164,7 +164,7 @@ void wsc_handshake_result_free(wsc_handshake_result *result) {
   memset(result, 0, sizeof *result);
 }
 
-/* ---------------------------------------------------------------- judging the answer */
+/* ---------------------------------------------------------------- checking the answer */
 
 /* What the server wrote is cut in sentences. */
 #define SAY(result, ...) snprintf((result)->sentence, sizeof(result)->sentence, __VA_ARGS__)
@@ -277,16 +277,17 @@ static bool chooses_protocol(const wsc_handshake *handshake, wsc_handshake_resul
   return true;
 }
 
-static int judge_extensions(const wsc_handshake *handshake, wsc_handshake_result *result) {
+static int check_extensions(const wsc_handshake *handshake, wsc_handshake_result *result) {
   const char *sentence = "";
   int error = wsc_extension_parse(&result->answer, handshake->platform, &result->head, &sentence);
   if (error == WSC_ERR_EXTENSION) SAY(result, "the server's answer is ill-formed: %s", sentence);
   if (error) return error;
-  return wsc_extension_judge(&result->agreement, handshake->extensions, handshake->extension_count,
-                             &result->answer, result->sentence, sizeof result->sentence);
+  return wsc_extension_check_answer(&result->agreement, handshake->extensions,
+                                    handshake->extension_count, &result->answer, result->sentence,
+                                    sizeof result->sentence);
 }
 
-int wsc_handshake_judge(wsc_handshake *handshake, const uint8_t *data, size_t size,
+int wsc_handshake_check(wsc_handshake *handshake, const uint8_t *data, size_t size,
                         wsc_handshake_result *result) {
   const char *sentence = "";
   wsc_http_head *head = &result->head;
@@ -307,7 +308,7 @@ int wsc_handshake_judge(wsc_handshake *handshake, const uint8_t *data, size_t si
   if (!upgrades(result) || !connects(result) || !accepts(handshake, result) ||
       !chooses_protocol(handshake, result))
     return WSC_ERR_HANDSHAKE;
-  return judge_extensions(handshake, result);
+  return check_extensions(handshake, result);
 }
 
 /* RFC 9112 6.3 */

@@ -1,4 +1,4 @@
-/* The opening handshake, RFC 6455 4: the request, the judgement of its answer, and the server's
+/* The opening handshake, RFC 6455 4: the request, the check of its answer, and the server's
  * side of both. */
 #ifndef WSC_CORE_HANDSHAKE_H
 #define WSC_CORE_HANDSHAKE_H
@@ -30,17 +30,17 @@ typedef struct wsc_handshake_result {
   char sentence[256]; /* on failure */
 } wsc_handshake_result;
 
-/* Client: judges the answer's head `data[0, size)` (see wsc_http_find_end).  WSC_OK
+/* Client: checks the answer's head `data[0, size)` (see wsc_http_find_end).  WSC_OK
  * (agreement.missing may call for 1010); WSC_ERR_HTTP: status is not 101 (head is filled, sentence
  * says "the server answered 403 Forbidden"); WSC_ERR_HANDSHAKE, WSC_ERR_EXTENSION, WSC_ERR_MEMORY.
  * Each miss has its own sentence that names what was expected and what came: Upgrade, Connection,
  * Sec-WebSocket-Accept (missing, repeated, wrong), Sec-WebSocket-Protocol (repeated, not asked for,
  * none chosen though required), extensions.  result is initialised here and must be freed in every
  * case. */
-int wsc_handshake_judge(wsc_handshake *handshake, const uint8_t *data, size_t size,
+int wsc_handshake_check(wsc_handshake *handshake, const uint8_t *data, size_t size,
                         wsc_handshake_result *result);
 
-/* Server: judges a request and appends the whole answer to `out` (101, or 400/405/426 with a plain
+/* Server: checks a request and appends the whole answer to `out` (101, or 400/405/426 with a plain
  * sentence as body).  WSC_OK: the connection is open.  WSC_ERR_HANDSHAKE: it was refused; close
  * after writing. */
 int wsc_handshake_answer(wsc_handshake *handshake, const uint8_t *data, size_t size,

@@ -24,18 +24,18 @@ static const char *only_value(const wsc_http_head *head, const char *name) {
   return wsc_http_count(head, name) == 1 ? wsc_http_find(head, name, NULL)->value : NULL;
 }
 
-static refusal judge_request(const wsc_http_head *head) {
+static refusal check_request(const wsc_http_head *head) {
   const char *version = only_value(head, "Sec-WebSocket-Version");
   const char *key = only_value(head, "Sec-WebSocket-Key");
   if (strcmp(head->method, "GET") != 0)
     return (refusal){405, "a WebSocket handshake is a GET request"};
   if (head->minor < 1) return (refusal){400, "a WebSocket handshake needs HTTP/1.1"};
-  if (!only_value(head, "Host")) return (refusal){400, "the request has not one Host header"};
+  if (!only_value(head, "Host")) return (refusal){400, "the request needs exactly one Host header"};
   if (!wsc_http_has_token(head, "Upgrade", "websocket"))
     return (refusal){426, "this server speaks WebSocket: expected \"Upgrade: websocket\""};
   if (!wsc_http_has_token(head, "Connection", "upgrade"))
     return (refusal){426, "this server speaks WebSocket: expected \"Connection: Upgrade\""};
-  if (!version) return (refusal){400, "the request has not one Sec-WebSocket-Version"};
+  if (!version) return (refusal){400, "the request needs exactly one Sec-WebSocket-Version header"};
   if (strcmp(version, "13") != 0)
     return (refusal){426, "this server speaks version 13 of WebSocket"};
   if (!key || !is_key(key))
@@ -126,11 +126,8 @@ static int accept_request(wsc_handshake *handshake, wsc_handshake_result *result
   const char *protocol = choose_protocol(handshake, &result->head);
   char accept[WSC_ACCEPT_SIZE];
   if (!wsc_handshake_accept(platform, key, accept)) return WSC_ERR_MEMORY;
-  if (protocol) {
-    result->protocol = result->protocol_copy =
-        wsc_copy_string(platform, protocol, strlen(protocol));
-    if (!result->protocol) return WSC_ERR_MEMORY;
-  }
+  if (!wsc_keep_string(platform, &result->protocol_copy, protocol)) return WSC_ERR_MEMORY;
+  result->protocol = result->protocol_copy;
   wsc_buf value;
   wsc_buf_init(&value, platform);
   int error = answer_extensions(handshake, result, offers, &value);
@@ -148,7 +145,7 @@ static int answer_request(wsc_handshake *handshake, const uint8_t *data, size_t 
   int error = wsc_http_parse_request(&result->head, platform, data, size, &why.sentence);
   if (error == WSC_ERR_MEMORY) return error;
   if (error) return write_or_fail(result, out, why);
-  why = judge_request(&result->head);
+  why = check_request(&result->head);
   if (why.status) return write_or_fail(result, out, why);
   why.status = 400;
   error = wsc_extension_parse(&offers, platform, &result->head, &why.sentence);

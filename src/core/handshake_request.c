@@ -19,7 +19,7 @@ static const char owned_by_extensions[] =
 static const char owned_by_nobody[] = "a handshake has no body: Content-Length, Transfer-Encoding, "
                                       "TE, Trailer and Expect are refused";
 static const char owned_by_transport[] =
-    "the connection is the handshake's matter: Keep-Alive and Proxy-Connection are refused";
+    "Keep-Alive and Proxy-Connection are refused: the handshake manages the connection";
 
 static const owned_header owned_headers[] = {
     {"Host", owned_by_url},
@@ -75,7 +75,7 @@ int wsc_protocol_check(const char *const *protocols, size_t count, const char **
     }
     for (size_t k = 0; k < i; k++)
       if (strcmp(protocols[k], protocols[i]) == 0) {
-        *sentence = "a subprotocol stands twice in the list";
+        *sentence = "a subprotocol is in the list twice";
         return WSC_ERR_HANDSHAKE;
       }
   }
@@ -84,32 +84,30 @@ int wsc_protocol_check(const char *const *protocols, size_t count, const char **
 
 /* ---------------------------------------------------------------- writing */
 
-static bool write_all(wsc_buf *out, const char *const *texts, size_t count) {
-  for (size_t i = 0; i < count; i++)
-    if (!wsc_buf_append_string(out, texts[i])) return false;
-  return true;
-}
-
 static bool write_own_headers(wsc_buf *out, const wsc_uri *uri, const char *key) {
   const char *const texts[] = {
-      "Host: ", uri->authority,
-      "\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Key: ", key,
-      "\r\nSec-WebSocket-Version: 13\r\n"};
-  return write_all(out, texts, sizeof texts / sizeof *texts);
+      "Host: ",
+      uri->authority,
+      "\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Key: ",
+      key,
+      "\r\nSec-WebSocket-Version: 13\r\n",
+      NULL};
+  return wsc_buf_append_strings(out, texts);
 }
 
 bool wsc_handshake_write_header(wsc_buf *out, const char *name, const char *value) {
-  const char *const texts[] = {name, ": ", value, "\r\n"};
-  return write_all(out, texts, 4);
+  const char *const texts[] = {name, ": ", value, "\r\n", NULL};
+  return wsc_buf_append_strings(out, texts);
 }
 
 /* RFC 6455 4.1: the target is the resource name, or an absolute http or https URI that names the
  * same. */
 static bool write_request_line(wsc_buf *out, const wsc_config *config, const wsc_uri *uri) {
-  const char *const origin[] = {"GET ", uri->target, " HTTP/1.1\r\n"};
-  const char *const absolute[] = {"GET ", uri->secure ? "https://" : "http://", uri->authority,
-                                  uri->target, " HTTP/1.1\r\n"};
-  return config->absolute_target ? write_all(out, absolute, 5) : write_all(out, origin, 3);
+  const char *const origin[] = {"GET ", uri->target, " HTTP/1.1\r\n", NULL};
+  const char *const absolute[] = {"GET ",          uri->secure ? "https://" : "http://",
+                                  uri->authority,  uri->target,
+                                  " HTTP/1.1\r\n", NULL};
+  return wsc_buf_append_strings(out, config->absolute_target ? absolute : origin);
 }
 
 static bool write_protocols(wsc_buf *out, const wsc_config *config) {

@@ -24,7 +24,7 @@ typedef struct head_parser {
 size_t wsc_http_find_end(const uint8_t *data, size_t size, size_t *scanned) {
   while (*scanned < size) {
     const uint8_t *feed = memchr(data + *scanned, '\n', size - *scanned);
-    if (feed == NULL) {
+    if (!feed) {
       *scanned = size;
       break;
     }
@@ -43,7 +43,7 @@ static bool is_blank(char c) {
 /* RFC 9110 5.6.2 tchar */
 static bool is_token_char(char c) {
   static const char marks[] = "!#$%&'*+-.^_`|~";
-  return wsc_is_letter(c) || wsc_is_digit(c) || memchr(marks, c, sizeof marks - 1) != NULL;
+  return wsc_is_letter(c) || wsc_is_digit(c) || memchr(marks, c, sizeof marks - 1);
 }
 
 static bool holds_control(const char *text, size_t size) {
@@ -64,7 +64,7 @@ static bool next_line(head_parser *parser) {
   size_t left = (size_t)(parser->end - parser->next);
   if (left == 0) return false;
   char *feed = memchr(parser->next, '\n', left);
-  if (feed == NULL) return refuse_head(parser, "the HTTP head ends within a line");
+  if (!feed) return refuse_head(parser, "the HTTP head ends in the middle of a line");
   parser->line = parser->next;
   parser->line_size = (size_t)(feed - parser->line);
   parser->next = feed + 1;
@@ -110,8 +110,8 @@ static bool parse_request_line(head_parser *parser) {
   wsc_http_head *head = parser->head;
   char *end = parser->line + parser->line_size;
   char *target = memchr(parser->line, ' ', parser->line_size);
-  char *version = target == NULL ? NULL : memchr(target + 1, ' ', (size_t)(end - target - 1));
-  if (version == NULL) return refuse_head(parser, no_request_line);
+  char *version = target ? memchr(target + 1, ' ', (size_t)(end - target - 1)) : NULL;
+  if (!version) return refuse_head(parser, no_request_line);
   *target++ = '\0';
   *version++ = '\0';
   if (!wsc_http_is_token(parser->line, strlen(parser->line)) || !is_visible(target, strlen(target)))
@@ -136,7 +136,7 @@ static char *trim_end(char *begin, char *end) {
 
 /* RFC 9112 5.2: a line that begins with a blank continues the value before it. */
 static bool join_folded_line(head_parser *parser) {
-  if (parser->value_end == NULL)
+  if (!parser->value_end)
     return refuse_head(parser, "a header line is folded before the first header");
   char *piece = skip_blanks(parser->line);
   char *piece_end = trim_end(piece, parser->line + parser->line_size);
@@ -152,7 +152,7 @@ static bool join_folded_line(head_parser *parser) {
 /* RFC 9112 5 */
 static bool parse_header_line(head_parser *parser) {
   char *colon = memchr(parser->line, ':', parser->line_size);
-  if (colon == NULL) return refuse_head(parser, "a header line has no colon");
+  if (!colon) return refuse_head(parser, "a header line has no colon");
   if (colon > parser->line && is_blank(colon[-1]))
     return refuse_head(parser, "a header line has a blank before its colon");
   if (!wsc_http_is_token(parser->line, (size_t)(colon - parser->line)))
@@ -170,7 +170,7 @@ static bool parse_header_lines(head_parser *parser) {
     bool folded = is_blank(*parser->line);
     if (!(folded ? join_folded_line(parser) : parse_header_line(parser))) return false;
   }
-  return parser->fault == NULL;
+  return !parser->fault;
 }
 
 static size_t count_lines(const uint8_t *data, size_t size) {
@@ -188,7 +188,7 @@ static bool parse_lines(head_parser *parser, bool (*parse_first_line)(head_parse
 static char *make_block(wsc_http_head *head, size_t lines, const uint8_t *data, size_t size) {
   size_t array_size = (lines > 1 ? lines - 1 : 0) * sizeof *head->headers;
   head->headers = wsc_alloc(head->platform, 1, array_size + size + 1);
-  if (head->headers == NULL) return NULL;
+  if (!head->headers) return NULL;
   return memcpy((char *)head->headers + array_size, data, size);
 }
 
@@ -201,10 +201,10 @@ static int parse_head(wsc_http_head *head, const wsc_platform *platform, const u
     return WSC_ERR_HANDSHAKE;
   }
   char *text = make_block(head, lines, data, size);
-  if (text == NULL) return WSC_ERR_MEMORY;
+  if (!text) return WSC_ERR_MEMORY;
   head_parser parser = {.head = head, .next = text, .end = text + size};
   if (parse_lines(&parser, parse_first_line)) return WSC_OK;
-  *sentence = parser.fault != NULL ? parser.fault : "the HTTP head is empty";
+  *sentence = parser.fault ? parser.fault : "the HTTP head is empty";
   wsc_http_head_free(head);
   return WSC_ERR_HANDSHAKE;
 }
@@ -220,15 +220,13 @@ int wsc_http_parse_request(wsc_http_head *head, const wsc_platform *platform, co
 }
 
 void wsc_http_head_free(wsc_http_head *head) {
-  if (head->platform == NULL) return; /* zeroed, and never parsed into */
+  if (!head->platform) return; /* zeroed, and never parsed into */
   wsc_release(head->platform, head->headers);
   *head = (wsc_http_head){.reason = "", .platform = head->platform};
 }
 
 bool wsc_http_equal_nocase(const char *a, size_t a_size, const char *b) {
-  for (size_t i = 0; i < a_size; i++)
-    if (b[i] == '\0' || wsc_lower(a[i]) != wsc_lower(b[i])) return false;
-  return b[a_size] == '\0';
+  return strlen(b) == a_size && wsc_equal_nocase(a, b, a_size);
 }
 
 bool wsc_http_is_token(const char *text, size_t size) {
@@ -241,7 +239,7 @@ const wsc_header *wsc_http_find(const wsc_http_head *head, const char *name,
                                 const wsc_header *after) {
   const wsc_header *end = head->headers + head->header_count;
   size_t size = strlen(name);
-  for (const wsc_header *header = after == NULL ? head->headers : after + 1; header < end; header++)
+  for (const wsc_header *header = after ? after + 1 : head->headers; header < end; header++)
     if (strlen(header->name) == size && wsc_http_equal_nocase(header->name, size, name))
       return header;
   return NULL;
@@ -249,7 +247,7 @@ const wsc_header *wsc_http_find(const wsc_http_head *head, const char *name,
 
 size_t wsc_http_count(const wsc_http_head *head, const char *name) {
   size_t count = 0;
-  for (const wsc_header *found = wsc_http_find(head, name, NULL); found != NULL; count++)
+  for (const wsc_header *found = wsc_http_find(head, name, NULL); found; count++)
     found = wsc_http_find(head, name, found);
   return count;
 }
@@ -259,7 +257,7 @@ static bool list_has_token(const char *list, const char *token) {
   const char *end = list + strlen(list);
   while (list < end) {
     const char *comma = memchr(list, ',', (size_t)(end - list));
-    const char *next = comma == NULL ? end : comma;
+    const char *next = comma ? comma : end;
     size_t size = (size_t)(next - list);
     while (size > 0 && is_blank(*list)) list++, size--;
     while (size > 0 && is_blank(list[size - 1])) size--;

@@ -1,6 +1,6 @@
 /* ws, wss, ws+unix and wss+unix URLs, RFC 6455 3 and RFC 3986: see uri.h.
  *
- * `split_url` judges a URL without memory and leaves slices of it; `wsc_uri_parse` writes them out.
+ * `split_url` checks a URL without memory and leaves slices of it; `wsc_uri_parse` writes them out.
  */
 #include "uri.h"
 #include "ascii.h"
@@ -39,13 +39,13 @@ static bool begins_with(url_slice slice, char c) {
 }
 
 static bool slice_holds(url_slice slice, char c) {
-  return slice.size > 0 && memchr(slice.data, c, slice.size) != NULL;
+  return slice.size > 0 && memchr(slice.data, c, slice.size);
 }
 
 /* Takes what stands before the first of `stops`, or everything. */
 static url_slice take_until(url_slice *rest, const char *stops) {
   url_slice taken = {rest->data, 0};
-  while (rest->size > 0 && memchr(stops, *rest->data, strlen(stops)) == NULL) {
+  while (rest->size > 0 && !memchr(stops, *rest->data, strlen(stops))) {
     drop_front(rest, 1);
     taken.size++;
   }
@@ -227,7 +227,7 @@ static const char *split_port(url_slice port, url_parts *parts) {
  * another reader sees the host begin. */
 static bool is_userinfo_char(char c) {
   static const char marks[] = "-._~!$&'()*+,;=:%";
-  return wsc_is_digit(c) || wsc_is_letter(c) || memchr(marks, c, sizeof marks - 1) != NULL;
+  return wsc_is_digit(c) || wsc_is_letter(c) || memchr(marks, c, sizeof marks - 1);
 }
 
 /* RFC 7617 2: the first colon ends the user's name, and neither half holds a control byte. */
@@ -249,10 +249,10 @@ static const char *split_authority(url_slice rest, url_parts *parts) {
     parts->userinfo = take_until(&rest, "@");
     drop_front(&rest, 1);
     const char *fault = userinfo_fault(parts->userinfo);
-    if (fault != NULL) return fault;
+    if (fault) return fault;
   }
   const char *fault = begins_with(rest, '[') ? split_ipv6(&rest, parts) : split_name(&rest, parts);
-  if (fault != NULL) return fault;
+  if (fault) return fault;
   if (rest.size > 0) drop_front(&rest, 1);
   return split_port(rest, parts);
 }
@@ -294,8 +294,8 @@ static const char *split_url(const char *text, url_parts *parts) {
   *parts = (url_parts){.secure = false};
   url_slice rest = {text, strlen(text)};
   const char *fault = url_bytes_fault(text);
-  if (fault == NULL) fault = split_scheme(&rest, parts);
-  if (fault != NULL) return fault;
+  if (!fault) fault = split_scheme(&rest, parts);
+  if (fault) return fault;
   if (parts->on_socket) return split_socket(rest, parts);
   url_slice authority = take_until(&rest, "/?");
   parts->target = rest;
@@ -305,7 +305,7 @@ static const char *split_url(const char *text, url_parts *parts) {
 int wsc_url_check(const char *url, const char **sentence) {
   url_parts parts;
   const char *fault = split_url(url, &parts);
-  if (fault == NULL) return WSC_OK;
+  if (!fault) return WSC_OK;
   *sentence = fault;
   return WSC_ERR_URL;
 }
@@ -356,7 +356,7 @@ static const char *put_authority(char **at, const wsc_uri *uri) {
   if (uri->ipv6) put_bytes(at, "[", 1);
   put_bytes(at, uri->host, strlen(uri->host));
   if (uri->ipv6) put_bytes(at, "]", 1);
-  if (uri->path == NULL && uri->port != (uri->secure ? 443 : 80)) put_port(at, uri->port);
+  if (!uri->path && uri->port != (uri->secure ? 443 : 80)) put_port(at, uri->port);
   return end_string(at, begin);
 }
 
@@ -372,14 +372,14 @@ int wsc_uri_parse(wsc_uri *uri, const wsc_platform *platform, const char *text,
   *uri = (wsc_uri){.platform = platform};
   url_parts parts;
   const char *fault = split_url(text, &parts);
-  if (fault != NULL) {
+  if (fault) {
     *sentence = fault;
     return WSC_ERR_URL;
   }
   /* Only the host is written twice; the rest is for brackets, a port, NULs and "localhost". */
   size_t bound = strlen(text) + parts.host.size;
   char *at = wsc_alloc(platform, bound + 64, 1);
-  if (at == NULL) return WSC_ERR_MEMORY;
+  if (!at) return WSC_ERR_MEMORY;
   uri->text = at;
   uri->secure = parts.secure;
   uri->ipv6 = parts.ipv6;
@@ -394,6 +394,6 @@ int wsc_uri_parse(wsc_uri *uri, const wsc_platform *platform, const char *text,
 }
 
 void wsc_uri_free(wsc_uri *uri) {
-  if (uri->platform != NULL) wsc_release(uri->platform, uri->text);
+  if (uri->platform) wsc_release(uri->platform, uri->text);
   *uri = (wsc_uri){.platform = uri->platform};
 }

@@ -52,9 +52,10 @@ static const meaning *find_meaning(const meaning *table, int number) {
   return table;
 }
 
-int wsc_fault_of_errno(char *text, size_t size, int number, wsc_deed deed, const char *peer) {
-  const meaning *found =
-      find_meaning(deed == WSC_DEED_CONNECT ? connect_meanings : transfer_meanings, number);
+int wsc_fault_of_errno(char *text, size_t size, int number, wsc_operation operation,
+                       const char *peer) {
+  const meaning *found = find_meaning(
+      operation == WSC_OPERATION_CONNECT ? connect_meanings : transfer_meanings, number);
   int length = snprintf(text, size, found->words, peer);
   if (found->number == 0 && length > 0 && (size_t)length + 2 < size) {
     memcpy(text + length, ": ", 3);

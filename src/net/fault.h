@@ -5,10 +5,11 @@
 #include "wsclose.h"
 
 /* What was being done when the fault came. */
-typedef enum wsc_deed { WSC_DEED_CONNECT, WSC_DEED_TRANSFER } wsc_deed;
+typedef enum wsc_operation { WSC_OPERATION_CONNECT, WSC_OPERATION_TRANSFER } wsc_operation;
 
 /* The error for `number`; a sentence that names `peer` ("192.0.2.1 port 80") goes into text. */
-int wsc_fault_of_errno(char *text, size_t size, int number, wsc_deed deed, const char *peer);
+int wsc_fault_of_errno(char *text, size_t size, int number, wsc_operation operation,
+                       const char *peer);
 
 /* The system's words for an error number. */
 void wsc_errno_words(char *text, size_t size, int number);

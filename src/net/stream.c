@@ -11,7 +11,7 @@ enum { SENTENCE_SIZE = 256 };
 
 bool wsc_stream_can_wait(const wsc_stream *stream) {
   while (stream && stream->ops->read_wait) stream = stream->lower;
-  return stream == NULL;
+  return !stream;
 }
 
 bool wsc_stream_holds(const wsc_stream *stream) {

@@ -1,6 +1,6 @@
 --- The opening handshake of WebSocket, seen from a server (RFC 6455 4).
 --
--- Reads and judges a client's request and writes the answer, valid or altered at will.
+-- Reads a client's request and writes the answer, valid or altered at will.
 
 local core = require "wsclose.core"
 local options = require "wsclose.options"
@@ -42,38 +42,6 @@ function handshake.read(bytes)
   read_headers(head:sub(headers_at or 1, -3), request)
   request.key = request.headers["sec-websocket-key"] or ""
   return request, bytes:sub(head_end + 1)
-end
-
-local function header_has(request, name, word)
-  local list = "," .. (request.headers[name] or ""):lower():gsub("%s+", "") .. ","
-  return list:find("," .. word .. ",", 1, true) ~= nil
-end
-
---- What is wrong with an opening handshake, RFC 6455 4.1 and 4.2.1.
----@param request wsclose.testing.Request
----@return string? fault nil: nothing
-function handshake.fault(request)
-  local seen = {}
-  for _, header in ipairs(request.header_list) do
-    local name = header[1]:lower()
-    if name ~= "sec-websocket-protocol" and name ~= "sec-websocket-extensions" and seen[name] then
-      return header[1] .. " stands there twice"
-    end
-    seen[name] = true
-  end
-  if request.method ~= "GET" or request.version ~= "HTTP/1.1" then
-    return "the request line is not GET … HTTP/1.1"
-  elseif (request.headers.host or "") == "" then
-    return "no Host"
-  elseif not header_has(request, "upgrade", "websocket") then
-    return "Upgrade does not name websocket"
-  elseif not header_has(request, "connection", "upgrade") then
-    return "Connection does not name Upgrade"
-  elseif request.headers["sec-websocket-version"] ~= "13" then
-    return "Sec-WebSocket-Version is not 13"
-  elseif #request.key ~= 24 or not request.key:find "^[%w+/]+==$" then
-    return "Sec-WebSocket-Key is not 16 bytes in base64"
-  end
 end
 
 --- As a server made of wsclose's core answers.

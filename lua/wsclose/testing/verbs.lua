@@ -148,7 +148,7 @@ local FAULTS = {
   unreachable = "there is no route to the server",
   reset = "the connection was reset by the peer",
   timeout = "no answer came in time",
-  proxy = "the proxy opened no way to the server",
+  proxy = "the proxy opened no tunnel to the server",
   tls = "the TLS handshake failed",
   certificate = "certificate has expired",
 }

@@ -137,7 +137,7 @@ end)
 describe("a refusal", function()
   it("of HTTP without a password is 407, and not tried again", function()
     local r = through("http://127.0.0.1:" .. strict_proxy.port, plain_url())
-    local info = assert_refused(r, ("the proxy refused CONNECT to localhost:%d: "
+    local info = assert_refused(r, ("the proxy refused the tunnel to localhost:%d: "
       .. "407 Proxy Authentication Required"):format(backend.port))
     assert.equal(407, info.error.status)
     assert.is_nil(info.http)
@@ -149,7 +149,7 @@ describe("a refusal", function()
   it("of HTTP with a wrong password is 401 or 407", function()
     local proxy = "http://Aladdin:wrong@127.0.0.1:" .. strict_proxy.port
     local came = through(proxy, plain_url()):wait_close()
-    assert.matches("^the proxy refused CONNECT to localhost:%d+: 40[17] ",
+    assert.matches("^the proxy refused the tunnel to localhost:%d+: 40[17] ",
       came.info.error.message)
   end)
 
@@ -157,7 +157,7 @@ describe("a refusal", function()
     local port = scripted.refused_port()
     local r = through("http://127.0.0.1:" .. open_proxy.port, "ws://127.0.0.1:" .. port)
     local came = r:wait_close()
-    assert.matches("^the proxy refused CONNECT to 127.0.0.1:%d+: 50[0-4] ",
+    assert.matches("^the proxy refused the tunnel to 127.0.0.1:%d+: 50[0-4] ",
       came.info.error.message)
     assert.is_number(came.info.retry_in)
     r = through("socks5h://127.0.0.1:" .. socks.port, "ws://127.0.0.1:" .. port)
@@ -168,7 +168,7 @@ describe("a refusal", function()
 
   it("of SOCKS5 without a login", function()
     local r = through("socks5h://127.0.0.1:" .. strict_socks.port, plain_url())
-    assert_refused(r, "the SOCKS5 proxy does not let anyone in without a login")
+    assert_refused(r, "the SOCKS5 proxy requires a user and a password")
   end)
 
   it("of SOCKS5 with a wrong password", function()
@@ -401,18 +401,18 @@ describe("an HTTP proxy that", function()
     {
       "answers 407",
       answer "HTTP/1.1 407 Proxy Authentication Required\r\nContent-Length: 3\r\n\r\nno!",
-      "the proxy refused CONNECT to feed.example:80: 407 Proxy Authentication Required",
+      "the proxy refused the tunnel to feed.example:80: 407 Proxy Authentication Required",
       retried = false,
     },
     {
       "answers 502",
       answer "HTTP/1.1 502 Bad Gateway\r\n\r\n",
-      "the proxy refused CONNECT to feed.example:80: 502 Bad Gateway",
+      "the proxy refused the tunnel to feed.example:80: 502 Bad Gateway",
     },
     {
       "gives no reason",
       answer "HTTP/1.1 503\r\n\r\n",
-      "the proxy refused CONNECT to feed.example:80: 503",
+      "the proxy refused the tunnel to feed.example:80: 503",
     },
     {
       "steers a terminal with its reason",
@@ -422,13 +422,13 @@ describe("an HTTP proxy that", function()
     {
       "switches protocols",
       answer "HTTP/1.1 101 Switch\r\n\r\n",
-      "the proxy refused CONNECT to feed.example:80: 101 Switch",
+      "the proxy refused the tunnel to feed.example:80: 101 Switch",
       retried = false,
     },
     {
       "redirects",
       answer "HTTP/1.1 302 Found\r\nLocation: http://evil.example/\r\n\r\n",
-      "the proxy refused CONNECT to feed.example:80: 302 Found",
+      "the proxy refused the tunnel to feed.example:80: 302 Found",
       retried = false,
     },
     {
@@ -514,11 +514,11 @@ describe("a SOCKS5 proxy that", function()
   end
 
   for _, case in ipairs {
-    { "wants a login", first "\5\255", "the SOCKS5 proxy does not let anyone in without a login" },
+    { "wants a login", first "\5\255", "the SOCKS5 proxy requires a user and a password" },
     {
       "takes no login by password",
       first "\5\255",
-      "the SOCKS5 proxy takes no login by user and password",
+      "the SOCKS5 proxy does not accept a user and a password",
       userinfo = "me:pw@",
     },
     {
@@ -534,12 +534,12 @@ describe("a SOCKS5 proxy that", function()
     {
       "chooses a login that was not offered",
       first "\5\2",
-      "the SOCKS5 proxy chose a login that was not offered (0x02)",
+      "the SOCKS5 proxy chose a login method that was not offered (0x02)",
     },
     {
       "chooses GSSAPI",
       first "\5\1",
-      "the SOCKS5 proxy chose a login that was not offered (0x01)",
+      "the SOCKS5 proxy chose a login method that was not offered (0x01)",
     },
     {
       "ends in the middle of its answer",
@@ -549,7 +549,7 @@ describe("a SOCKS5 proxy that", function()
     {
       "gives an address of an unknown kind",
       reply "\5\0\0\9abcdefghijkl",
-      "the SOCKS5 proxy's reply has an unknown kind of address (9)",
+      "the SOCKS5 proxy's reply has an unknown address type (9)",
     },
     {
       "refuses with no more than two bytes",
@@ -562,9 +562,9 @@ describe("a SOCKS5 proxy that", function()
       "the SOCKS5 proxy could not connect to feed.example:80: host unreachable (reply 4)",
     },
     {
-      "gives a reply without a meaning",
+      "gives an unknown reply",
       reply "\5\9\0\1\0\0\0\0\0\0",
-      "the SOCKS5 proxy could not connect to feed.example:80: a reply without a meaning (reply 9)",
+      "the SOCKS5 proxy could not connect to feed.example:80: an unknown reply (reply 9)",
     },
   } do
     it(case[1] .. " opens nothing", function()
@@ -597,7 +597,7 @@ describe("a proxy that says nothing", function()
       r.ws:update(0)
       assert.equal(0, #r.closes)
       time.now = time.now + 0.02
-      local message = case[3] or "the proxy 127.0.0.1 opened no way to feed.example within 10 s"
+      local message = case[3] or "the proxy 127.0.0.1 opened no tunnel to feed.example within 10 s"
       local info = assert_refused(r, message, "timeout")
       assert.is_number(info.retry_in)
     end)
@@ -665,7 +665,7 @@ describe("a proxy's URL", function()
     { "http://[]", "the proxy's host is neither a name nor an address" },
     { "http://[::g]", "the proxy's host is neither a name nor an address" },
     { "http://[::1", "the proxy's IPv6 address has no closing bracket" },
-    { "http://[::1]x", "something follows the proxy's host that is no port" },
+    { "http://[::1]x", "what follows the proxy's host is not a port" },
     { "http://p:0", "the proxy's port is not a number from 1 to 65535" },
     { "http://p:65536", "the proxy's port is not a number from 1 to 65535" },
     { "http://p:" .. ("9"):rep(30), "the proxy's port is not a number from 1 to 65535" },

@@ -144,9 +144,9 @@ describe("what TLS reads", function()
     return tonumber(read("/proc/self/io"):match "rchar: (%d+)")
   end
 
-  local function read_by(deed)
+  local function read_by(operation)
     local before = bytes_read()
-    deed()
+    operation()
     return bytes_read() - before
   end
 

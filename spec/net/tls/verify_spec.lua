@@ -1,4 +1,4 @@
--- Certificates, judged against nginx: what is wrong with each is refused with its own sentence,
+-- Certificates, checked against nginx: what is wrong with each is refused with its own sentence,
 -- before anything is asked, and not tried again; with the right authority, name or option the same
 -- server is reached.
 

@@ -78,14 +78,14 @@ static void closed(session *s) {
   *link = s->next;
   free(s->message);
   if (!s->close_seen) say(s->id, "CLOSED 1006 ", "", 0);
-  if (server.sessions == NULL) server.closing = false;
+  if (!server.sessions) server.closing = false;
 }
 
 static void append(session *s, const void *bytes, size_t size) {
   if (s->size + size > s->capacity) {
     s->capacity = (s->size + size) * 2;
     s->message = realloc(s->message, LWS_PRE + s->capacity + 1);
-    if (s->message == NULL) die("no memory");
+    if (!s->message) die("no memory");
   }
   memcpy(s->message + LWS_PRE + s->size, bytes, size);
   s->size += size;
@@ -210,7 +210,7 @@ static int on_event(struct lws *wsi, enum lws_callback_reasons reason, void *use
   char room[64];
   switch (reason) {
   case LWS_CALLBACK_CONFIRM_EXTENSION_OKAY: /* not 0: not for this connection */
-    return query(wsi, "deflate", room, sizeof room) == NULL;
+    return !query(wsi, "deflate", room, sizeof room);
   case LWS_CALLBACK_ESTABLISHED:
     opened(user, wsi);
     return 0;
@@ -258,7 +258,7 @@ static void listen_anew(void) {
   info.options = LWS_SERVER_OPTION_EXPLICIT_VHOSTS;
   server.context = lws_create_context(&info);
   struct lws_vhost *vhost = server.context ? lws_create_vhost(server.context, &info) : NULL;
-  if (vhost == NULL) die("cannot listen");
+  if (!vhost) die("cannot listen");
   server.port = lws_get_vhost_listen_port(vhost);
   lws_sock_file_fd_type input;
   input.filefd = dup(STDIN_FILENO);
@@ -273,7 +273,7 @@ int main(void) {
   printf("PORT %d\n", server.port);
   fflush(stdout);
   while (lws_service(server.context, 0) >= 0) {
-    if (!server.restarting || server.sessions != NULL) continue;
+    if (!server.restarting || server.sessions) continue;
     lws_context_destroy(server.context);
     server.restarting = false;
     listen_anew();

@@ -1,10 +1,10 @@
 --- One connection of the scripted server: its bytes, its records and the coroutine of its script.
 --
--- Everything a client sends is read, judged and recorded as it comes, whether the script waits for
+-- Everything a client sends is read, checked and recorded as it comes, whether the script waits for
 -- it or not; a client that breaks RFC 6455 makes `server:step()` raise a sentence that says how.
 -- What a script may do with a connection is in verbs.lua.
 
-local wire = require "wsclose.testing.wire"
+local wire = require "support.wire"
 
 local READ_SIZE = 65536
 
@@ -58,7 +58,7 @@ function Connection:fail(sentence, level)
   error(("scripted server, connection %d: %s"):format(self.index, sentence), level or 0)
 end
 
-local function judge_order(self, frame)
+local function check_order(self, frame)
   if self.close then
     return "it comes after the client's Close (RFC 6455 5.5.1)"
   elseif frame.opcode >= 8 then
@@ -73,7 +73,7 @@ local function judge_order(self, frame)
 end
 
 local function take_frame(self, frame)
-  local fault = wire.fault(frame, self.rsv1_agreed) or judge_order(self, frame)
+  local fault = wire.fault(frame, self.rsv1_agreed) or check_order(self, frame)
   if fault then
     local number = #self.frames + 1
     self:fail(("the client's frame %d (%s) is wrong: %s"):format(number, frame.name, fault))

@@ -6,7 +6,7 @@
 
 local Connection = require "support.scripted.connection"
 local handshake = require "support.scripted.handshake"
-local wire = require "wsclose.testing.wire"
+local wire = require "support.wire"
 
 -- ---------------------------------------------------------------- what waits
 
@@ -32,7 +32,7 @@ function Connection:stall()
   end, true)
 end
 
---- Waits for the opening handshake, and judges it.
+--- Waits for the opening handshake, and checks it.
 ---@return wsclose.testing.Request
 function Connection:read_request()
   if not self.request then

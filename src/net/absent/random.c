@@ -49,7 +49,7 @@ static bool system_random(void *bytes, size_t size) {
 }
 
 static bool system_sha1(const void *data, size_t size, uint8_t digest[20]) {
-  return size <= UINT32_MAX && CC_SHA1(data, (CC_LONG)size, digest) != NULL;
+  return size <= UINT32_MAX && CC_SHA1(data, (CC_LONG)size, digest);
 }
 
 #else

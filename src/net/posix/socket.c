@@ -29,19 +29,19 @@ typedef struct socket_stream {
   uint8_t address[]; /* as long as its family needs: connections are many and lie idle */
 } socket_stream;
 
-static int fail_with(socket_stream *socket, int number, wsc_deed deed) {
+static int fail_with(socket_stream *socket, int number, wsc_operation operation) {
   wsc_address address = {.size = socket->address_size};
   char peer[WSC_PEER_TEXT], text[256];
   memcpy(&address.storage, socket->address, socket->address_size);
   wsc_address_peer(&address, peer);
   socket->ended = true;
-  int error = wsc_fault_of_errno(text, sizeof text, number, deed, peer);
+  int error = wsc_fault_of_errno(text, sizeof text, number, operation, peer);
   wsc_stream_say(&socket->base, "%s", text);
   return error;
 }
 
 static void fail_set_up(socket_stream *socket, int number) {
-  socket->error = fail_with(socket, number, WSC_DEED_CONNECT);
+  socket->error = fail_with(socket, number, WSC_OPERATION_CONNECT);
 }
 
 /* ---------------------------------------------------------------- set-up */
@@ -146,11 +146,11 @@ static bool is_again(int number) {
   return number == EAGAIN || number == EWOULDBLOCK;
 }
 
-static int64_t judge_read(socket_stream *socket, ssize_t n) {
+static int64_t check_read(socket_stream *socket, ssize_t n) {
   if (n > 0) return n;
   if (n < 0 && (is_again(errno) || errno == EINTR)) return WSC_AGAIN;
   socket->ended = true;
-  return n == 0 ? 0 : fail_with(socket, errno, WSC_DEED_TRANSFER);
+  return n == 0 ? 0 : fail_with(socket, errno, WSC_OPERATION_TRANSFER);
 }
 
 static int64_t socket_read(wsc_stream *stream, void *data, size_t size) {
@@ -158,7 +158,7 @@ static int64_t socket_read(wsc_stream *stream, void *data, size_t size) {
   ssize_t n;
   do n = recv(socket->fd, data, size, MSG_DONTWAIT);
   while (n < 0 && errno == EINTR);
-  return judge_read(socket, n);
+  return check_read(socket, n);
 }
 
 /* The mode is changed once: every other call says for itself that it does not wait. */
@@ -173,7 +173,7 @@ static bool may_wait(socket_stream *socket) {
 static int64_t socket_read_wait(wsc_stream *stream, void *data, size_t size) {
   socket_stream *socket = (socket_stream *)stream;
   if (!may_wait(socket)) return socket_read(stream, data, size);
-  return judge_read(socket, recv(socket->fd, data, size, 0));
+  return check_read(socket, recv(socket->fd, data, size, 0));
 }
 
 /* ENOBUFS is BSD's and macOS's "not now". */
@@ -185,7 +185,7 @@ static int64_t socket_write(wsc_stream *stream, const void *data, size_t size) {
   while (n < 0 && errno == EINTR);
   if (n >= 0) return n;
   if (is_again(errno) || errno == ENOBUFS) return WSC_AGAIN;
-  return fail_with(socket, errno, WSC_DEED_TRANSFER);
+  return fail_with(socket, errno, WSC_OPERATION_TRANSFER);
 }
 
 static unsigned socket_want(const wsc_stream *stream, unsigned wishes) {

@@ -12,9 +12,9 @@
 #define NO_PROXY_BLANKS ", \t\r\n"
 
 static const char *first_variable(const char *const *names) {
-  for (; *names != NULL; names++) {
+  for (; *names; names++) {
     const char *value = getenv(*names);
-    if (value != NULL && *value != '\0') return value;
+    if (value && *value != '\0') return value;
   }
   return NULL;
 }
@@ -67,18 +67,12 @@ static bool prefix_matches(const listed_address *a, const listed_address *b, siz
 /* "192.0.2.1", "192.0.2.0/24", "2001:db8::/32". */
 static bool address_matches(const listed_address *host, const char *entry, size_t size) {
   const char *slash = memchr(entry, '/', size);
-  size_t address_size = slash == NULL ? size : (size_t)(slash - entry);
+  size_t address_size = slash ? (size_t)(slash - entry) : size;
   listed_address network = parse_address(entry, address_size);
   long bits = (long)network.size * 8;
-  if (slash != NULL) bits = parse_number(slash + 1, size - address_size - 1, bits);
+  if (slash) bits = parse_number(slash + 1, size - address_size - 1, bits);
   if (network.size == 0 || network.size != host->size || bits < 0) return false;
   return prefix_matches(host, &network, (size_t)bits);
-}
-
-static bool equal_without_case(const char *a, const char *b, size_t size) {
-  for (size_t i = 0; i < size; i++)
-    if (wsc_lower(a[i]) != wsc_lower(b[i])) return false;
-  return true;
 }
 
 static size_t without_last_dot(const char *name, size_t size) {
@@ -95,7 +89,7 @@ static bool name_matches(const char *host, const char *entry, size_t size) {
   }
   if (size == 0 || size > host_size) return false;
   const char *tail = host + host_size - size;
-  return equal_without_case(tail, entry, size) && (tail == host || tail[-1] == '.');
+  return wsc_equal_nocase(tail, entry, size) && (tail == host || tail[-1] == '.');
 }
 
 /* Cuts ":port" off an entry, and the brackets of an IPv6 address.  False: for another port. */
@@ -104,16 +98,16 @@ static bool port_matches(const char **entry, size_t *size, uint16_t port) {
   const char *colon = memchr(*entry, ':', *size);
   if (**entry == '[') {
     const char *close = memchr(*entry, ']', *size);
-    if (close == NULL) return false;
+    if (!close) return false;
     colon = close + 1 < end ? close + 1 : NULL;
     *entry += 1;
     *size = (size_t)(close - *entry);
-  } else if (colon != NULL && memchr(colon + 1, ':', (size_t)(end - colon - 1)) != NULL) {
+  } else if (colon && memchr(colon + 1, ':', (size_t)(end - colon - 1))) {
     return true; /* more colons than one: an IPv6 address without a port */
-  } else if (colon != NULL) {
+  } else if (colon) {
     *size = (size_t)(colon - *entry);
   }
-  return colon == NULL ||
+  return !colon ||
          (*colon == ':' && parse_number(colon + 1, (size_t)(end - colon - 1), 65535) == port);
 }
 
@@ -140,6 +134,6 @@ static bool is_excepted(const char *list, const char *host, uint16_t port) {
 const char *wsc_proxy_from_environment(const wsc_uri *target) {
   const char *proxy = first_variable(target->secure ? secure_names : plain_names);
   const char *except = first_variable(except_names);
-  if (proxy == NULL || except == NULL) return proxy;
+  if (!proxy || !except) return proxy;
   return is_excepted(except, target->host, target->port) ? NULL : proxy;
 }

@@ -1,30 +1,23 @@
 /* CONNECT, RFC 9110 9.3.6, with Basic authentication, RFC 7617. */
 #include "proxy_private.h"
 
-#include <string.h>
-
 #include "core/http.h"
 
-#define CONNECT_HEAD_MAX                                                                           \
-  16384 /* bytes of the answer's head, with those of 1xx answers before it                         \
-         */
+#include <string.h>
 
-static bool append_strings(wsc_buf *out, const char *const *strings) {
-  for (; *strings != NULL; strings++)
-    if (!wsc_buf_append_string(out, *strings)) return false;
-  return true;
-}
+/* Bytes of the answer's head, with those of 1xx answers before it. */
+#define CONNECT_HEAD_MAX 16384
 
 static bool append_credentials(wsc_tunnel *tunnel) {
   const char *const pair[] = {tunnel->user, ":", tunnel->password, NULL};
   wsc_buf plain;
   wsc_buf_init(&plain, tunnel->stream.platform);
   char *coded = NULL;
-  if (append_strings(&plain, pair))
+  if (wsc_buf_append_strings(&plain, pair))
     coded = wsc_alloc(tunnel->stream.platform, (wsc_buf_size(&plain) + 2) / 3 * 4 + 1, 1);
-  if (coded != NULL) wsc_base64(coded, wsc_buf_data(&plain), wsc_buf_size(&plain));
+  if (coded) wsc_base64(coded, wsc_buf_data(&plain), wsc_buf_size(&plain));
   const char *const line[] = {"Proxy-Authorization: Basic ", coded, "\r\n", NULL};
-  bool done = coded != NULL && append_strings(&tunnel->output, line);
+  bool done = coded && wsc_buf_append_strings(&tunnel->output, line);
   wsc_release(tunnel->stream.platform, coded);
   wsc_buf_free(&plain);
   return done;
@@ -33,8 +26,8 @@ static bool append_credentials(wsc_tunnel *tunnel) {
 static bool connect_begin(wsc_tunnel *tunnel) {
   const char *const head[] = {
       "CONNECT ", tunnel->authority, " HTTP/1.1\r\nHost: ", tunnel->authority, "\r\n", NULL};
-  return append_strings(&tunnel->output, head) &&
-         (tunnel->user == NULL || append_credentials(tunnel)) &&
+  return wsc_buf_append_strings(&tunnel->output, head) &&
+         (!tunnel->user || append_credentials(tunnel)) &&
          wsc_buf_append_string(&tunnel->output, "\r\n");
 }
 
@@ -49,12 +42,12 @@ static void copy_reason(char *out, size_t size, const char *reason) {
 static int connect_refused(wsc_tunnel *tunnel, const wsc_http_head *head) {
   char reason[80];
   copy_reason(reason, sizeof reason, head->reason);
-  return wsc_tunnel_fail(tunnel, "the proxy refused CONNECT to %.120s: %d%s%s", tunnel->authority,
-                         head->status, *reason == '\0' ? "" : " ", reason);
+  return wsc_tunnel_fail(tunnel, "the proxy refused the tunnel to %.120s: %d%s%s",
+                         tunnel->authority, head->status, *reason == '\0' ? "" : " ", reason);
 }
 
 /* A whole head: WSC_AGAIN for a 1xx answer, which another follows (RFC 9110 15.2). */
-static int judge_proxy_head(wsc_tunnel *tunnel, size_t size) {
+static int check_proxy_head(wsc_tunnel *tunnel, size_t size) {
   wsc_http_head head;
   const char *sentence = "";
   int result = wsc_http_parse_response(&head, tunnel->stream.platform, wsc_buf_data(&tunnel->input),
@@ -96,7 +89,7 @@ static int connect_answer(wsc_tunnel *tunnel) {
                              "the head of the proxy's answer to CONNECT is longer than %d bytes",
                              CONNECT_HEAD_MAX);
     if (size == 0) return WSC_AGAIN;
-    result = judge_proxy_head(tunnel, size);
+    result = check_proxy_head(tunnel, size);
   }
   return result;
 }

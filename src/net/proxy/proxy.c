@@ -2,6 +2,7 @@
 #include "proxy_private.h"
 
 #include "core/ascii.h"
+#include "core/http.h"
 
 #include <arpa/inet.h>
 #include <stdio.h>
@@ -41,21 +42,14 @@ static const proxy_scheme schemes[] = {
     {"socks5h", WSC_PROXY_SOCKS5, false, 1080},
 };
 
-static bool slice_is(slice text, const char *word) {
-  if (strlen(word) != text.size) return false;
-  for (size_t i = 0; i < text.size; i++)
-    if (wsc_lower(text.data[i]) != word[i]) return false;
-  return true;
-}
-
 /* Moves *text behind "scheme://"; without a scheme it is HTTP, as curl has it. */
 static const proxy_scheme *take_scheme(const char **text) {
   const char *end = strstr(*text, "://");
-  if (end == NULL) return &schemes[0];
+  if (!end) return &schemes[0];
   slice name = {.data = *text, .size = (size_t)(end - *text)};
   *text = end + 3;
   for (size_t i = 0; i < sizeof schemes / sizeof *schemes; i++)
-    if (slice_is(name, schemes[i].name)) return &schemes[i];
+    if (wsc_http_equal_nocase(name.data, name.size, schemes[i].name)) return &schemes[i];
   return NULL;
 }
 
@@ -81,10 +75,10 @@ static size_t decode(char *out, slice text) {
   size_t size = 0;
   while (text.size > 0) {
     int byte = decode_byte(&text);
-    if (out != NULL) out[size] = (char)byte;
+    if (out) out[size] = (char)byte;
     size++;
   }
-  if (out != NULL) out[size] = '\0';
+  if (out) out[size] = '\0';
   return size;
 }
 
@@ -110,12 +104,12 @@ static const char *take_userinfo(proxy_url *url, slice info) {
   url->has_user = info.size > 0;
   url->user = info;
   url->password = (slice){.data = "", .size = 0};
-  if (colon != NULL) {
+  if (colon) {
     url->user.size = (size_t)(colon - info.data);
     url->password = (slice){.data = colon + 1, .size = info.size - url->user.size - 1};
   }
   const char *sentence = check_credential(url->user, url->kind, true);
-  return sentence != NULL ? sentence : check_credential(url->password, url->kind, false);
+  return sentence ? sentence : check_credential(url->password, url->kind, false);
 }
 
 /* ---------------------------------------------------------------- host and port */
@@ -154,15 +148,15 @@ static const char *take_host(proxy_url *url, slice text) {
   bool bracket = text.size > 0 && text.data[0] == '[';
   const char *end = memchr(text.data, bracket ? ']' : ':', text.size);
   size_t skip = bracket ? 1 : 0;
-  if (bracket && end == NULL) return "the proxy's IPv6 address has no closing bracket";
+  if (bracket && !end) return "the proxy's IPv6 address has no closing bracket";
   url->host = (slice){.data = text.data + skip, .size = text.size - skip};
-  if (end != NULL) url->host.size = (size_t)(end - url->host.data);
+  if (end) url->host.size = (size_t)(end - url->host.data);
   if (!(bracket ? is_ipv6(url->host) : is_host(url->host)))
     return "the proxy's host is neither a name nor an address";
   slice rest = {.data = url->host.data + url->host.size + skip};
   rest.size = text.size - (size_t)(rest.data - text.data);
   if (rest.size == 0) return NULL;
-  if (*rest.data != ':') return "something follows the proxy's host that is no port";
+  if (*rest.data != ':') return "what follows the proxy's host is not a port";
   return take_port(url, (slice){.data = rest.data + 1, .size = rest.size - 1});
 }
 
@@ -178,17 +172,17 @@ static const char *last_at(slice text) {
 /* NULL, or what is wrong with it. */
 static const char *take_apart(proxy_url *url, const char *text) {
   const proxy_scheme *scheme = take_scheme(&text);
-  if (scheme == NULL) return "the proxy's scheme is not http, https, socks5 or socks5h";
+  if (!scheme) return "the proxy's scheme is not http, https, socks5 or socks5h";
   *url =
       (proxy_url){.kind = scheme->kind, .local_names = scheme->local_names, .port = scheme->port};
   slice authority = {.data = text, .size = strcspn(text, "/?#")};
   const char *rest = text + authority.size;
   if (*rest != '\0' && strcmp(rest, "/") != 0) return "a proxy URL ends after host and port";
   const char *at = last_at(authority);
-  if (at != NULL) {
+  if (at) {
     slice info = {.data = text, .size = (size_t)(at - text)};
     const char *sentence = take_userinfo(url, info);
-    if (sentence != NULL) return sentence;
+    if (sentence) return sentence;
     authority = (slice){.data = at + 1, .size = authority.size - info.size - 1};
   }
   return take_host(url, authority);
@@ -196,15 +190,15 @@ static const char *take_apart(proxy_url *url, const char *text) {
 
 int wsc_proxy_check(const char *proxy, const char **sentence) {
   proxy_url url;
-  *sentence = proxy == NULL || *proxy == '\0' ? NULL : take_apart(&url, proxy);
-  return *sentence == NULL ? WSC_OK : WSC_ERR_URL;
+  *sentence = !proxy || *proxy == '\0' ? NULL : take_apart(&url, proxy);
+  return !*sentence ? WSC_OK : WSC_ERR_URL;
 }
 
 static bool fill_in(wsc_proxy *proxy, const proxy_url *url) {
   size_t user_size = decode(NULL, url->user);
   size_t size = url->host.size + 1 + user_size + 1 + decode(NULL, url->password) + 1;
   char *text = wsc_alloc(proxy->platform, size, 1);
-  if (text == NULL) return false;
+  if (!text) return false;
   memcpy(text, url->host.data, url->host.size);
   proxy->text = text;
   proxy->host = text;
@@ -226,11 +220,11 @@ int wsc_proxy_choose(wsc_proxy *chosen, const wsc_platform *platform, const char
   proxy_url url;
   *chosen = (wsc_proxy){.kind = WSC_PROXY_NONE, .platform = platform};
   *sentence = NULL;
-  if (target->path != NULL) return WSC_OK; /* a unix socket is on this machine */
-  if (proxy == NULL) proxy = wsc_proxy_from_environment(target);
-  if (proxy == NULL || *proxy == '\0') return WSC_OK;
+  if (target->path) return WSC_OK; /* a unix socket is on this machine */
+  if (!proxy) proxy = wsc_proxy_from_environment(target);
+  if (!proxy || *proxy == '\0') return WSC_OK;
   *sentence = take_apart(&url, proxy);
-  if (*sentence != NULL) return WSC_ERR_URL;
+  if (*sentence) return WSC_ERR_URL;
   return fill_in(chosen, &url) ? WSC_OK : WSC_ERR_MEMORY;
 }
 

@@ -31,7 +31,7 @@ int wsc_proxy_choose(wsc_proxy *chosen, const wsc_platform *platform, const char
                      const wsc_uri *target, const char **sentence);
 void wsc_proxy_free(wsc_proxy *proxy);
 
-/* A tunnel to host:port through the proxy at the far end of `lower` (owned from here on, also when
+/* A tunnel to host:port through the proxy that `lower` leads to (owned from here on, also when
  * NULL is returned: no memory).  `proxy` is read only here; what is needed is copied. */
 wsc_stream *wsc_tunnel_new(const wsc_platform *platform, wsc_stream *lower, const wsc_proxy *proxy,
                            const char *host, uint16_t port);

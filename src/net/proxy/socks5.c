@@ -14,8 +14,8 @@ static bool socks5_begin(wsc_tunnel *tunnel) {
   static const uint8_t both[] = {5, 2, SOCKS5_NO_LOGIN, SOCKS5_PASSWORD};
   static const uint8_t plain[] = {5, 1, SOCKS5_NO_LOGIN};
   tunnel->step = SOCKS5_METHOD;
-  return tunnel->user != NULL ? wsc_buf_append(&tunnel->output, both, sizeof both)
-                              : wsc_buf_append(&tunnel->output, plain, sizeof plain);
+  return tunnel->user ? wsc_buf_append(&tunnel->output, both, sizeof both)
+                      : wsc_buf_append(&tunnel->output, plain, sizeof plain);
 }
 
 /* A text behind its length in one byte; proxy.c and RFC 1035 keep it within 255. */
@@ -65,14 +65,14 @@ static int socks5_request(wsc_tunnel *tunnel) {
 static int socks5_method(wsc_tunnel *tunnel, uint8_t method) {
   wsc_buf_consume(&tunnel->input, 2);
   if (method == SOCKS5_NO_LOGIN) return socks5_request(tunnel);
-  if (method == SOCKS5_PASSWORD && tunnel->user != NULL)
+  if (method == SOCKS5_PASSWORD && tunnel->user)
     return append_login(tunnel) ? WSC_AGAIN : WSC_ERR_MEMORY;
-  if (method == SOCKS5_NO_METHOD && tunnel->user == NULL)
-    return wsc_tunnel_fail(tunnel, "the SOCKS5 proxy does not let anyone in without a login");
+  if (method == SOCKS5_NO_METHOD && !tunnel->user)
+    return wsc_tunnel_fail(tunnel, "the SOCKS5 proxy requires a user and a password");
   if (method == SOCKS5_NO_METHOD)
-    return wsc_tunnel_fail(tunnel, "the SOCKS5 proxy takes no login by user and password");
-  return wsc_tunnel_fail(tunnel, "the SOCKS5 proxy chose a login that was not offered (0x%02x)",
-                         method);
+    return wsc_tunnel_fail(tunnel, "the SOCKS5 proxy does not accept a user and a password");
+  return wsc_tunnel_fail(
+      tunnel, "the SOCKS5 proxy chose a login method that was not offered (0x%02x)", method);
 }
 
 static int socks5_login(wsc_tunnel *tunnel, uint8_t status) {
@@ -91,7 +91,7 @@ static const char *reply_text(uint8_t reply) {
                                       "time to live expired",
                                       "command not supported",
                                       "address type not supported"};
-  return reply < sizeof texts / sizeof *texts ? texts[reply] : "a reply without a meaning";
+  return reply < sizeof texts / sizeof *texts ? texts[reply] : "an unknown reply";
 }
 
 /* How long the whole reply is; 0: more bytes are needed to tell; 1: not a kind of address. */
@@ -115,7 +115,7 @@ static int socks5_reply(wsc_tunnel *tunnel, const uint8_t *data, size_t held) {
     return wsc_tunnel_fail(tunnel, "the SOCKS5 proxy could not connect to %.120s: %s (reply %d)",
                            tunnel->authority, reply_text(data[1]), data[1]);
   if (size == 1)
-    return wsc_tunnel_fail(tunnel, "the SOCKS5 proxy's reply has an unknown kind of address (%d)",
+    return wsc_tunnel_fail(tunnel, "the SOCKS5 proxy's reply has an unknown address type (%d)",
                            data[3]);
   if (size == 0 || held < size) return WSC_AGAIN;
   wsc_buf_consume(&tunnel->input, size);

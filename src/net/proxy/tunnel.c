@@ -55,7 +55,7 @@ static int tunnel_read_answer(wsc_tunnel *tunnel) {
   wsc_stream *lower = tunnel->stream.lower;
   size_t room;
   uint8_t *to = wsc_buf_reserve(&tunnel->input, TUNNEL_READ_SIZE, &room);
-  if (to == NULL) return tunnel_no_memory(tunnel);
+  if (!to) return tunnel_no_memory(tunnel);
   int64_t got = lower->ops->read(lower, to, room);
   if (got == WSC_AGAIN) return WSC_AGAIN;
   if (got <= 0) return lower_failed(tunnel, got);
@@ -63,8 +63,8 @@ static int tunnel_read_answer(wsc_tunnel *tunnel) {
   return WSC_OK;
 }
 
-/* Asks, judges, reads, as far as it goes without waiting.  An answer may have come in one piece
- * with the one before, so it is judged before more is read. */
+/* Asks, checks, reads, as far as it goes without waiting.  An answer may have come in one piece
+ * with the one before, so it is checked before more is read. */
 static int tunnel_advance(wsc_tunnel *tunnel) {
   for (;;) {
     int result = tunnel_flush(tunnel);
@@ -173,27 +173,23 @@ static char *make_authority(const wsc_platform *platform, const char *host, uint
   size_t size = strlen(host) + sizeof "[]:65535";
   bool ipv6 = strchr(host, ':') != NULL;
   char *text = wsc_alloc(platform, size, 1);
-  if (text != NULL) snprintf(text, size, ipv6 ? "[%s]:%u" : "%s:%u", host, (unsigned)port);
+  if (text) snprintf(text, size, ipv6 ? "[%s]:%u" : "%s:%u", host, (unsigned)port);
   return text;
 }
 
 static bool tunnel_init(wsc_tunnel *tunnel, const wsc_proxy *proxy, const char *host) {
   const wsc_platform *platform = tunnel->stream.platform;
-  tunnel->host = wsc_copy_string(platform, host, strlen(host));
   tunnel->authority = make_authority(platform, host, tunnel->port);
-  if (tunnel->host == NULL || tunnel->authority == NULL) return false;
-  if (proxy->user != NULL) {
-    tunnel->user = wsc_copy_string(platform, proxy->user, strlen(proxy->user));
-    tunnel->password = wsc_copy_string(platform, proxy->password, strlen(proxy->password));
-    if (tunnel->user == NULL || tunnel->password == NULL) return false;
-  }
-  return tunnel->protocol->begin(tunnel);
+  return tunnel->authority && wsc_keep_string(platform, &tunnel->host, host) &&
+         wsc_keep_string(platform, &tunnel->user, proxy->user) &&
+         wsc_keep_string(platform, &tunnel->password, proxy->password) &&
+         tunnel->protocol->begin(tunnel);
 }
 
 wsc_stream *wsc_tunnel_new(const wsc_platform *platform, wsc_stream *lower, const wsc_proxy *proxy,
                            const char *host, uint16_t port) {
   wsc_tunnel *tunnel = wsc_alloc(platform, 1, sizeof *tunnel);
-  if (tunnel == NULL) {
+  if (!tunnel) {
     lower->ops->free(lower);
     return NULL;
   }

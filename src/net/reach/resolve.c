@@ -160,7 +160,7 @@ static void pin_this_module(void) {
   Dl_info info;
   /* any object of this module will do; a function pointer could not be cast to void * */
   static const char anchor = 0;
-  if (dladdr(&anchor, &info) == 0 || info.dli_fname == NULL) return;
+  if (dladdr(&anchor, &info) == 0 || !info.dli_fname) return;
   void *module = dlopen(info.dli_fname, RTLD_LAZY | RTLD_NOLOAD | RTLD_NODELETE);
   if (module) dlclose(module);
 #endif

@@ -8,12 +8,6 @@
 
 /* ---------------------------------------------------------------- making */
 
-/* NULL stays NULL. */
-static bool keep_text(const wsc_setup *setup, char **copy, const char *text) {
-  if (text) *copy = wsc_copy_string(setup->platform, text, strlen(text));
-  return *copy || !text;
-}
-
 static bool copy_options(wsc_setup *setup, const wsc_client_config *config,
                          const wsc_setup_options *options) {
   setup->family = config->family;
@@ -23,15 +17,15 @@ static bool copy_options(wsc_setup *setup, const wsc_client_config *config,
   setup->limit_ms[WSC_LIMIT_TLS] = config->tls_timeout_ms;
   setup->lookup = options->lookup;
   setup->lookup_user = options->lookup_user;
-  return keep_text(setup, &setup->server_name, config->tls.server_name) &&
-         keep_text(setup, &setup->avoid, options->avoid);
+  return wsc_keep_string(setup->platform, &setup->server_name, config->tls.server_name) &&
+         wsc_keep_string(setup->platform, &setup->avoid, options->avoid);
 }
 
 static uint64_t deadline_after(uint64_t now_us, uint32_t wait_ms) {
   return wait_ms ? now_us + (uint64_t)wait_ms * 1000u : WSC_NEVER;
 }
 
-static int parse_goal(wsc_setup *setup, const wsc_client_config *config, const char **sentence) {
+static int parse_target(wsc_setup *setup, const wsc_client_config *config, const char **sentence) {
   int result = wsc_uri_parse(&setup->uri, setup->platform, config->conn.url, sentence);
   if (result != WSC_OK) return result;
   if (!wsc_setup_on_unix(setup))
@@ -60,16 +54,16 @@ static int init_names(wsc_setup *setup, const wsc_client_config *config) {
   const wsc_proxy *proxy = &setup->proxy;
   if (wsc_setup_on_unix(setup)) return WSC_OK;
   if (!wsc_setup_by_proxy(setup))
-    return init_name(setup, &setup->near, config, uri->host, uri->port);
-  int result = init_name(setup, &setup->near, config, proxy->host, proxy->port);
+    return init_name(setup, &setup->next_hop, config, uri->host, uri->port);
+  int result = init_name(setup, &setup->next_hop, config, proxy->host, proxy->port);
   if (result == WSC_OK && proxy->local_names)
-    result = init_name(setup, &setup->far, config, uri->host, uri->port);
+    result = init_name(setup, &setup->target, config, uri->host, uri->port);
   return result;
 }
 
 static int prepare(wsc_setup *setup, const wsc_client_config *config,
                    const wsc_setup_options *options, const char **sentence) {
-  int result = parse_goal(setup, config, sentence);
+  int result = parse_target(setup, config, sentence);
   if (result != WSC_OK) return result;
   if (!copy_options(setup, config, options)) return WSC_ERR_MEMORY;
   setup->connect_at_us = deadline_after(options->now_us, config->connect_timeout_ms);
@@ -87,7 +81,7 @@ int wsc_setup_new(wsc_setup **result, const wsc_client_config *config,
   wsc_setup *setup = wsc_alloc(platform, 1, sizeof *setup);
   *result = NULL;
   if (!setup) return WSC_ERR_MEMORY;
-  setup->platform = setup->far.platform = setup->near.platform = platform;
+  setup->platform = setup->target.platform = setup->next_hop.platform = platform;
   setup->uri.platform = setup->proxy.platform = platform;
   int outcome = prepare(setup, config, options, sentence);
   if (outcome == WSC_OK)
@@ -102,8 +96,8 @@ void wsc_setup_free(wsc_setup *setup, wsc_pollset *set) {
   const wsc_platform *platform = setup->platform;
   wsc_stream_drop(setup->stream, set);
   wsc_dial_free(setup->dial, set);
-  wsc_name_free(&setup->far, set);
-  wsc_name_free(&setup->near, set);
+  wsc_name_free(&setup->target, set);
+  wsc_name_free(&setup->next_hop, set);
   wsc_proxy_free(&setup->proxy);
   wsc_uri_free(&setup->uri);
   wsc_release(platform, setup->avoid);
@@ -215,8 +209,8 @@ static size_t watch_lookup(const wsc_name *name, wsc_watch *watches) {
 }
 
 size_t wsc_setup_watches(const wsc_setup *setup, wsc_watch *watches) {
-  if (setup->stage == WSC_STAGE_FAR_NAME) return watch_lookup(&setup->far, watches);
-  if (setup->stage == WSC_STAGE_NEAR_NAME) return watch_lookup(&setup->near, watches);
+  if (setup->stage == WSC_STAGE_TARGET_NAME) return watch_lookup(&setup->target, watches);
+  if (setup->stage == WSC_STAGE_NEXT_HOP_NAME) return watch_lookup(&setup->next_hop, watches);
   if (setup->dial) return wsc_dial_watches(setup->dial, watches);
   if (!setup->stream) return 0;
   const wsc_stream_ops *ops = setup->stream->ops;

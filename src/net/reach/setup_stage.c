@@ -16,40 +16,40 @@ static int begin_nothing(wsc_setup *setup) {
 
 /* ---------------------------------------------------------------- names */
 
-static bool needs_far_name(const wsc_setup *setup) {
-  return setup->far.host != NULL;
+static bool needs_target_name(const wsc_setup *setup) {
+  return setup->target.host != NULL;
 }
 
-static bool needs_near_name(const wsc_setup *setup) {
-  return setup->near.host != NULL;
+static bool needs_next_hop_name(const wsc_setup *setup) {
+  return setup->next_hop.host != NULL;
 }
 
 static int find_name(wsc_setup *setup, wsc_name *name) {
   return wsc_name_step(name, setup->lookup, setup->lookup_user, setup->fault, sizeof setup->fault);
 }
 
-static int find_far_name(wsc_setup *setup, const wsc_step *step) {
+static int find_target_name(wsc_setup *setup, const wsc_step *step) {
   (void)step;
-  return find_name(setup, &setup->far);
+  return find_name(setup, &setup->target);
 }
 
-static int find_near_name(wsc_setup *setup, const wsc_step *step) {
+static int find_next_hop_name(wsc_setup *setup, const wsc_step *step) {
   (void)step;
-  return find_name(setup, &setup->near);
+  return find_name(setup, &setup->next_hop);
 }
 
-static void tell_far_name(const wsc_setup *setup, char *text, size_t size) {
-  snprintf(text, size, "no address for %s", setup->far.host);
+static void tell_target_name(const wsc_setup *setup, char *text, size_t size) {
+  snprintf(text, size, "no address for %s", setup->target.host);
 }
 
-static void tell_near_name(const wsc_setup *setup, char *text, size_t size) {
-  snprintf(text, size, "no address for %s", setup->near.host);
+static void tell_next_hop_name(const wsc_setup *setup, char *text, size_t size) {
+  snprintf(text, size, "no address for %s", setup->next_hop.host);
 }
 
 /* ---------------------------------------------------------------- dialling */
 
 static void write_label(const wsc_setup *setup, char *label, size_t size) {
-  const char *host = wsc_setup_on_unix(setup) ? setup->uri.path : setup->near.host;
+  const char *host = wsc_setup_on_unix(setup) ? setup->uri.path : setup->next_hop.host;
   snprintf(label, size, "%s%s", wsc_setup_by_proxy(setup) ? "the proxy " : "", host);
 }
 
@@ -62,8 +62,8 @@ static int begin_dial(wsc_setup *setup) {
                               .bind = setup->has_bind ? &setup->bind : NULL,
                               .nodelay = setup->nodelay,
                               .avoid = setup->avoid};
-  setup->dial = wsc_dial_new(setup->platform, path ? &setup->peer : setup->near.addresses,
-                             path ? 1 : setup->near.count, &options);
+  setup->dial = wsc_dial_new(setup->platform, path ? &setup->peer : setup->next_hop.addresses,
+                             path ? 1 : setup->next_hop.count, &options);
   return setup->dial ? WSC_OK : WSC_ERR_MEMORY;
 }
 
@@ -109,8 +109,8 @@ static int begin_tunnel(wsc_setup *setup) {
   char text[WSC_ADDRESS_TEXT];
   int port;
   const char *host = setup->uri.host;
-  if (setup->far.count > 0) {
-    wsc_address_format(&setup->far.addresses[0], text, &port);
+  if (setup->target.count > 0) {
+    wsc_address_format(&setup->target.addresses[0], text, &port);
     host = text;
   }
   setup->stream =
@@ -132,7 +132,7 @@ static void tell_proxy_tls(const wsc_setup *setup, char *text, size_t size) {
 }
 
 static void tell_tunnel(const wsc_setup *setup, char *text, size_t size) {
-  snprintf(text, size, "the proxy %s opened no way to %s", setup->proxy.host, setup->uri.host);
+  snprintf(text, size, "the proxy %s opened no tunnel to %s", setup->proxy.host, setup->uri.host);
 }
 
 static void tell_tls(const wsc_setup *setup, char *text, size_t size) {
@@ -142,10 +142,10 @@ static void tell_tls(const wsc_setup *setup, char *text, size_t size) {
 /* ---------------------------------------------------------------- the table */
 
 const wsc_stage_rules wsc_stages[WSC_STAGE_READY] = {
-    [WSC_STAGE_FAR_NAME] = {WSC_PHASE_DNS, WSC_LIMIT_DNS, needs_far_name, begin_nothing,
-                            find_far_name, tell_far_name},
-    [WSC_STAGE_NEAR_NAME] = {WSC_PHASE_DNS, WSC_LIMIT_DNS, needs_near_name, begin_nothing,
-                             find_near_name, tell_near_name},
+    [WSC_STAGE_TARGET_NAME] = {WSC_PHASE_DNS, WSC_LIMIT_DNS, needs_target_name, begin_nothing,
+                               find_target_name, tell_target_name},
+    [WSC_STAGE_NEXT_HOP_NAME] = {WSC_PHASE_DNS, WSC_LIMIT_DNS, needs_next_hop_name, begin_nothing,
+                                 find_next_hop_name, tell_next_hop_name},
     [WSC_STAGE_DIAL] = {WSC_PHASE_TCP, WSC_LIMIT_CONNECT, is_always_needed, begin_dial, go_on_dial,
                         tell_dial},
     [WSC_STAGE_PROXY_TLS] = {WSC_PHASE_PROXY, WSC_LIMIT_TLS, wsc_setup_uses_proxy_tls,

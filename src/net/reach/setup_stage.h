@@ -7,8 +7,8 @@
 
 /* In the order they follow each other; those that an attempt does not need are left out. */
 typedef enum wsc_stage {
-  WSC_STAGE_FAR_NAME,  /* the server's, where a SOCKS5 proxy wants an address */
-  WSC_STAGE_NEAR_NAME, /* of what is dialled: the proxy, else the server */
+  WSC_STAGE_TARGET_NAME,   /* the server's, where a SOCKS5 proxy wants an address */
+  WSC_STAGE_NEXT_HOP_NAME, /* of what is dialled: the proxy, else the server */
   WSC_STAGE_DIAL,
   WSC_STAGE_PROXY_TLS,
   WSC_STAGE_TUNNEL,
@@ -42,7 +42,7 @@ struct wsc_setup {
   bool begun;      /* the stage's `begin` was called */
   int early_error; /* a fault found while the setup was made, reported by its first step */
   uint64_t connect_at_us, stage_at_us; /* deadlines */
-  wsc_name far, near;
+  wsc_name target, next_hop;
   wsc_dial *dial;
   wsc_stream *stream;
   wsc_address peer;

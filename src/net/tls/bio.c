@@ -98,7 +98,7 @@ static long bio_control(BIO *bio, int command, long number, void *pointer) {
 BIO_METHOD *wsc_tls_bio_method_new(void) {
   /* No number of its own from BIO_get_new_index: there are 127 for the whole process. */
   BIO_METHOD *method = BIO_meth_new(BIO_TYPE_SOURCE_SINK, "wsclose stream");
-  if (method == NULL) return NULL;
+  if (!method) return NULL;
   if (BIO_meth_set_write(method, bio_write) == 1 && BIO_meth_set_read(method, bio_read) == 1 &&
       BIO_meth_set_ctrl(method, bio_control) == 1)
     return method;

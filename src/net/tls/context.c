@@ -19,7 +19,7 @@
 
 /* The terminating NUL keeps neighbours apart, the byte in front NULL from "". */
 static bool hash_text(EVP_MD_CTX *md, const char *text) {
-  if (text == NULL) return EVP_DigestUpdate(md, "-", 1) == 1;
+  if (!text) return EVP_DigestUpdate(md, "-", 1) == 1;
   return EVP_DigestUpdate(md, "+", 1) == 1 && EVP_DigestUpdate(md, text, strlen(text) + 1) == 1;
 }
 
@@ -31,7 +31,7 @@ static bool hash_number(EVP_MD_CTX *md, uint64_t number) {
 static bool hash_file(EVP_MD_CTX *md, const char *path) {
   struct stat status;
   if (!hash_text(md, path)) return false;
-  if (path == NULL || wsc_tls_is_pem(path) || stat(path, &status) != 0) return true;
+  if (!path || wsc_tls_is_pem(path) || stat(path, &status) != 0) return true;
   return hash_number(md, (uint64_t)status.st_ino) && hash_number(md, (uint64_t)status.st_size) &&
          hash_number(md, (uint64_t)status.st_mtime) && hash_number(md, (uint64_t)status.st_ctime);
 }
@@ -40,8 +40,8 @@ static bool hash_file(EVP_MD_CTX *md, const char *path) {
 static bool hash_system(EVP_MD_CTX *md) {
   const char *file = getenv(X509_get_default_cert_file_env());
   const char *path = getenv(X509_get_default_cert_dir_env());
-  return hash_file(md, file != NULL ? file : X509_get_default_cert_file()) &&
-         hash_file(md, path != NULL ? path : X509_get_default_cert_dir());
+  return hash_file(md, file ? file : X509_get_default_cert_file()) &&
+         hash_file(md, path ? path : X509_get_default_cert_dir());
 }
 
 static bool hash_authorities(EVP_MD_CTX *md, const wsc_tls_config *config) {
@@ -61,8 +61,7 @@ static bool hash_config(EVP_MD_CTX *md, const wsc_tls_config *config) {
 
 bool wsc_tls_take_fingerprint(const wsc_tls_config *config, uint8_t fingerprint[32]) {
   EVP_MD_CTX *md = EVP_MD_CTX_new();
-  bool done =
-      md != NULL && hash_config(md, config) && EVP_DigestFinal_ex(md, fingerprint, NULL) == 1;
+  bool done = md && hash_config(md, config) && EVP_DigestFinal_ex(md, fingerprint, NULL) == 1;
   EVP_MD_CTX_free(md);
   ERR_clear_error();
   return done;
@@ -79,7 +78,7 @@ bool wsc_tls_base_fits(const wsc_tls_base *base, const wsc_tls_config *config,
                        const uint8_t fingerprint[32]) {
   const char *ca = ca_of(config);
   if (memcmp(base->fingerprint, fingerprint, sizeof base->fingerprint) != 0) return false;
-  return ca == NULL || base->ca == NULL ? ca == base->ca : strcmp(ca, base->ca) == 0;
+  return !ca || !base->ca ? ca == base->ca : strcmp(ca, base->ca) == 0;
 }
 
 /* ---------------------------------------------------------------- settings */
@@ -120,11 +119,9 @@ static bool set_verification(wsc_tls_base *base, const wsc_tls_config *config, c
 }
 
 static bool keep_ca(wsc_tls_base *base, const wsc_tls_config *config, char *fault, size_t size) {
-  const char *ca = ca_of(config);
   (void)fault;
   (void)size;
-  if (ca != NULL) base->ca = wsc_copy_string(base->platform, ca, strlen(ca));
-  return ca == NULL || base->ca != NULL;
+  return wsc_keep_string(base->platform, &base->ca, ca_of(config));
 }
 
 static bool set_pins(wsc_tls_base *base, const wsc_tls_config *config, char *fault, size_t size) {
@@ -132,7 +129,7 @@ static bool set_pins(wsc_tls_base *base, const wsc_tls_config *config, char *fau
   (void)size;
   if (config->pin_count == 0) return true;
   base->pins = wsc_alloc(base->platform, config->pin_count, sizeof *base->pins);
-  if (base->pins == NULL) return false;
+  if (!base->pins) return false;
   memcpy(base->pins, config->pins, config->pin_count * sizeof *base->pins);
   base->pin_count = config->pin_count;
   return true;
@@ -163,15 +160,15 @@ static bool set_cipher_lists(SSL_CTX *ctx, const char *older, const char *tls13)
 
 static bool set_ciphers(wsc_tls_base *base, const wsc_tls_config *config, char *fault,
                         size_t size) {
-  if (config->ciphers == NULL) return true;
+  if (!config->ciphers) return true;
   size_t length = strlen(config->ciphers) + 1;
   char *lists = wsc_alloc(base->platform, 2, length);
   bool set = false;
-  if (lists != NULL) {
+  if (lists) {
     sort_ciphers(config->ciphers, lists, lists + length);
     set = set_cipher_lists(base->ssl_ctx, lists, lists + length);
   }
-  if (!set && lists != NULL)
+  if (!set && lists)
     snprintf(fault, size, "tls.ciphers: \"%s\": %s", config->ciphers, wsc_tls_reason());
   wsc_release(base->platform, lists);
   return set;
@@ -192,12 +189,12 @@ static size_t encode_alpn(uint8_t *out, const char *names) {
 }
 
 static bool set_alpn(wsc_tls_base *base, const wsc_tls_config *config, char *fault, size_t size) {
-  const char *names = config->alpn == NULL ? "http/1.1" : config->alpn;
+  const char *names = config->alpn ? config->alpn : "http/1.1";
   if (*names == '\0') return true;
   uint8_t *wire = wsc_alloc(base->platform, strlen(names) + 2, 1);
-  size_t used = wire == NULL ? 0 : encode_alpn(wire, names);
+  size_t used = wire ? encode_alpn(wire, names) : 0;
   bool set = used > 0 && SSL_CTX_set_alpn_protos(base->ssl_ctx, wire, (unsigned)used) == 0;
-  if (!set && wire != NULL)
+  if (!set && wire)
     snprintf(fault, size, "tls.alpn: \"%s\": names of 1 to 255 bytes, split by commas", names);
   wsc_release(base->platform, wire);
   return set;
@@ -215,7 +212,7 @@ static void write_keylog(const SSL *ssl, const char *line) {
 }
 
 static bool set_keylog(wsc_tls_base *base, const wsc_tls_config *config, char *fault, size_t size) {
-  if (config->keylog_file == NULL) return true;
+  if (!config->keylog_file) return true;
   base->keylog_fd =
       open(config->keylog_file, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, S_IRUSR | S_IWUSR);
   if (base->keylog_fd < 0) {
@@ -247,7 +244,7 @@ static bool apply_config(wsc_tls_base *base, const wsc_tls_config *config, char 
   snprintf(fault, size, "no memory");
   base->ssl_ctx = SSL_CTX_new(TLS_client_method());
   base->bio_method = wsc_tls_bio_method_new();
-  if (base->ssl_ctx == NULL || base->bio_method == NULL) return false;
+  if (!base->ssl_ctx || !base->bio_method) return false;
   if (!wsc_tls_take_fingerprint(config, base->fingerprint)) return false;
   for (size_t i = 0; i < sizeof settings / sizeof *settings; i++)
     if (!settings[i](base, config, fault, size)) return false;
@@ -258,7 +255,7 @@ static bool apply_config(wsc_tls_base *base, const wsc_tls_config *config, char 
 wsc_tls_base *wsc_tls_base_new(const wsc_platform *platform, const wsc_tls_config *config,
                                char *fault, size_t size) {
   wsc_tls_base *base = wsc_alloc(platform, 1, sizeof *base);
-  if (base == NULL) {
+  if (!base) {
     snprintf(fault, size, "no memory");
     return NULL;
   }
@@ -275,14 +272,14 @@ wsc_tls_base *wsc_tls_base_new(const wsc_platform *platform, const wsc_tls_confi
 
 /* Out of the cache, which is no user of its bases. */
 static void leave_cache(const wsc_tls_base *base) {
-  if (base->cache == NULL) return;
+  if (!base->cache) return;
   wsc_tls_base **place = &base->cache->first;
   while (*place != base) place = &(*place)->next;
   *place = base->next;
 }
 
 void wsc_tls_base_free(wsc_tls_base *base) {
-  if (base == NULL || --base->references > 0) return;
+  if (!base || --base->references > 0) return;
   leave_cache(base);
   SSL_CTX_free(base->ssl_ctx);
   BIO_meth_free(base->bio_method);
@@ -296,22 +293,22 @@ void wsc_tls_base_free(wsc_tls_base *base) {
 
 wsc_tls_cache *wsc_tls_cache_new(const wsc_platform *platform) {
   wsc_tls_cache *cache = wsc_alloc(platform, 1, sizeof *cache);
-  if (cache != NULL) cache->platform = platform;
+  if (cache) cache->platform = platform;
   return cache;
 }
 
 void wsc_tls_cache_free(wsc_tls_cache *cache) {
-  if (cache == NULL) return;
-  assert(cache->first == NULL);
+  if (!cache) return;
+  assert(!cache->first);
   wsc_release(cache->platform, cache);
 }
 
 /* The one with the very settings, files included; NULL: there is none, or no memory to find out. */
 static wsc_tls_base *find_base(const wsc_tls_cache *cache, const wsc_tls_config *config) {
   uint8_t fingerprint[32];
-  if (cache->first == NULL || !wsc_tls_take_fingerprint(config, fingerprint)) return NULL;
+  if (!cache->first || !wsc_tls_take_fingerprint(config, fingerprint)) return NULL;
   wsc_tls_base *base = cache->first;
-  while (base != NULL && !wsc_tls_base_fits(base, config, fingerprint)) base = base->next;
+  while (base && !wsc_tls_base_fits(base, config, fingerprint)) base = base->next;
   return base;
 }
 
@@ -319,12 +316,12 @@ static wsc_tls_base *find_base(const wsc_tls_cache *cache, const wsc_tls_config 
 static wsc_tls_base *take_base(wsc_tls_cache *cache, const wsc_tls_config *config, char *fault,
                                size_t size) {
   wsc_tls_base *base = find_base(cache, config);
-  if (base != NULL) {
+  if (base) {
     base->references++;
     return base;
   }
   base = wsc_tls_base_new(cache->platform, config, fault, size);
-  if (base == NULL) return NULL;
+  if (!base) return NULL;
   base->cache = cache;
   base->next = cache->first;
   cache->first = base;
@@ -336,22 +333,22 @@ static wsc_tls_base *take_base(wsc_tls_cache *cache, const wsc_tls_config *confi
 wsc_tls_context *wsc_tls_context_new(const wsc_platform *platform, const wsc_tls_config *config,
                                      char *fault, size_t size) {
   wsc_tls_context *context = wsc_alloc(platform, 1, sizeof *context);
-  if (context == NULL) {
+  if (!context) {
     snprintf(fault, size, "no memory");
     return NULL;
   }
   context->platform = platform;
   context->references = 1;
   wsc_tls_sessions_init(&context->sessions, platform, config->session_cache_size);
-  context->base = config->cache != NULL ? take_base(config->cache, config, fault, size)
-                                        : wsc_tls_base_new(platform, config, fault, size);
-  if (context->base != NULL) return context;
+  context->base = config->cache ? take_base(config->cache, config, fault, size)
+                                : wsc_tls_base_new(platform, config, fault, size);
+  if (context->base) return context;
   wsc_tls_context_free(context);
   return NULL;
 }
 
 void wsc_tls_context_free(wsc_tls_context *context) {
-  if (context == NULL || --context->references > 0) return;
+  if (!context || --context->references > 0) return;
   wsc_tls_sessions_free(&context->sessions);
   wsc_tls_base_free(context->base);
   wsc_release(context->platform, context);

@@ -13,7 +13,7 @@
 #include <openssl/ssl.h>
 
 bool wsc_tls_uses_system(const wsc_tls_config *config) {
-  return config->ca == NULL && config->ca_file == NULL && config->ca_path == NULL;
+  return !config->ca && !config->ca_file && !config->ca_path;
 }
 
 bool wsc_tls_is_pem(const char *value) {
@@ -73,7 +73,7 @@ static int add_authorities(X509_STORE *store, BIO *bio) {
 
 static bool load_ca_text(SSL_CTX *ctx, const char *pem, char *fault, size_t size) {
   BIO *bio = open_text(pem);
-  int count = bio == NULL ? -1 : add_authorities(SSL_CTX_get_cert_store(ctx), bio);
+  int count = bio ? add_authorities(SSL_CTX_get_cert_store(ctx), bio) : -1;
   BIO_free(bio);
   if (count > 0) {
     ERR_clear_error();
@@ -100,11 +100,11 @@ static bool is_hashed_name(const char *name) {
 static bool load_ca_path(SSL_CTX *ctx, const char *path, char *fault, size_t size) {
   DIR *directory = opendir(path);
   struct dirent *entry = NULL;
-  if (directory == NULL) return load_fault(fault, size, "ca_path", path, strerror(errno));
+  if (!directory) return load_fault(fault, size, "ca_path", path, strerror(errno));
   do entry = readdir(directory);
-  while (entry != NULL && !is_hashed_name(entry->d_name));
+  while (entry && !is_hashed_name(entry->d_name));
   closedir(directory);
-  if (entry == NULL)
+  if (!entry)
     return load_fault(fault, size, "ca_path", path,
                       "no certificate under a hashed name (run `openssl rehash` on it)");
   if (SSL_CTX_load_verify_locations(ctx, NULL, path) == 1) return true;
@@ -122,15 +122,15 @@ bool wsc_tls_load_authorities(SSL_CTX *ctx, const wsc_tls_config *config, char *
   /* Whatever the program names is trusted as it stands, an intermediate or a server's own
    * certificate too. */
   X509_VERIFY_PARAM_set_flags(SSL_CTX_get0_param(ctx), X509_V_FLAG_PARTIAL_CHAIN);
-  if (config->ca != NULL && !load_ca_text(ctx, config->ca, fault, size)) return false;
-  if (config->ca_file != NULL && !load_ca_file(ctx, config->ca_file, fault, size)) return false;
-  return config->ca_path == NULL || load_ca_path(ctx, config->ca_path, fault, size);
+  if (config->ca && !load_ca_text(ctx, config->ca, fault, size)) return false;
+  if (config->ca_file && !load_ca_file(ctx, config->ca_file, fault, size)) return false;
+  return !config->ca_path || load_ca_path(ctx, config->ca_path, fault, size);
 }
 
 /* The certificate, then those that lead to its authority. */
 static bool read_chain(SSL_CTX *ctx, BIO *bio) {
   X509 *certificate = PEM_read_bio_X509_AUX(bio, NULL, NULL, NULL);
-  bool used = certificate != NULL && SSL_CTX_use_certificate(ctx, certificate) == 1;
+  bool used = certificate && SSL_CTX_use_certificate(ctx, certificate) == 1;
   X509_free(certificate);
   if (!used || SSL_CTX_clear_chain_certs(ctx) != 1) return false;
   while ((certificate = PEM_read_bio_X509(bio, NULL, NULL, NULL)) != NULL) {
@@ -144,7 +144,7 @@ static bool read_chain(SSL_CTX *ctx, BIO *bio) {
 static bool load_chain(SSL_CTX *ctx, const char *value, char *fault, size_t size) {
   errno = 0;
   BIO *bio = open_pem(value);
-  if (bio == NULL) return open_fault(fault, size, "cert", value);
+  if (!bio) return open_fault(fault, size, "cert", value);
   bool read = read_chain(ctx, bio);
   BIO_free(bio);
   if (!read) return read_fault(fault, size, "cert", value);
@@ -160,10 +160,10 @@ typedef struct key_password {
 /* Without a callback of one's own OpenSSL would ask on the terminal. */
 static int give_password(char *out, int size, int writing, void *user) {
   key_password *password = user;
-  size_t length = password->text == NULL ? 0 : strlen(password->text);
+  size_t length = password->text ? strlen(password->text) : 0;
   (void)writing;
   password->asked = true;
-  if (password->text == NULL || size < 0 || length > (size_t)size) return -1;
+  if (!password->text || size < 0 || length > (size_t)size) return -1;
   memcpy(out, password->text, length);
   return (int)length;
 }
@@ -173,14 +173,14 @@ static bool load_key(SSL_CTX *ctx, const char *name, const char *value, const ch
   key_password given = {.text = password};
   errno = 0;
   BIO *bio = open_pem(value);
-  if (bio == NULL) return open_fault(fault, size, name, value);
+  if (!bio) return open_fault(fault, size, name, value);
   EVP_PKEY *key = PEM_read_bio_PrivateKey(bio, NULL, give_password, &given);
   BIO_free(bio);
-  if (key == NULL && given.asked)
+  if (!key && given.asked)
     return load_fault(fault, size, name, value,
-                      password == NULL ? "the key is encrypted and tls.password is not given"
-                                       : "tls.password does not open the key");
-  if (key == NULL) return load_fault(fault, size, name, value, "it holds no private key");
+                      !password ? "the key is encrypted and tls.password is not given"
+                                : "tls.password does not open the key");
+  if (!key) return load_fault(fault, size, name, value, "it holds no private key");
   bool used = SSL_CTX_use_PrivateKey(ctx, key) == 1;
   EVP_PKEY_free(key);
   if (used && SSL_CTX_check_private_key(ctx) == 1) return true;
@@ -189,13 +189,13 @@ static bool load_key(SSL_CTX *ctx, const char *name, const char *value, const ch
 
 bool wsc_tls_load_client_certificate(SSL_CTX *ctx, const wsc_tls_config *config, char *fault,
                                      size_t size) {
-  const char *name = config->key == NULL ? "cert" : "key";
-  if (config->cert == NULL && config->key == NULL) return true;
-  if (config->cert == NULL) {
+  const char *name = config->key ? "key" : "cert";
+  if (!config->cert && !config->key) return true;
+  if (!config->cert) {
     snprintf(fault, size, "tls.key is given without tls.cert");
     return false;
   }
   if (!load_chain(ctx, config->cert, fault, size)) return false;
-  return load_key(ctx, name, config->key == NULL ? config->cert : config->key, config->password,
-                  fault, size);
+  return load_key(ctx, name, config->key ? config->key : config->cert, config->password, fault,
+                  size);
 }

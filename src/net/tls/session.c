@@ -35,7 +35,7 @@ static bool sessions_has_room(wsc_tls_sessions *sessions) {
   size_t capacity = sessions->capacity == 0 ? 2 : sessions->capacity * 2;
   wsc_tls_session *entries = sessions->platform->resize(sessions->platform->user, sessions->entries,
                                                         capacity * sizeof *sessions->entries);
-  if (entries == NULL) return false;
+  if (!entries) return false;
   sessions->entries = entries;
   sessions->capacity = capacity;
   return true;
@@ -58,7 +58,7 @@ static void sessions_evict(wsc_tls_sessions *sessions, const char *key) {
 static bool session_is_usable(SSL_SESSION *session) {
   X509 *peer = SSL_SESSION_get0_peer(session);
   if (!SSL_SESSION_is_resumable(session)) return false;
-  return peer == NULL || X509_cmp_current_time(X509_get0_notAfter(peer)) > 0;
+  return !peer || X509_cmp_current_time(X509_get0_notAfter(peer)) > 0;
 }
 
 void wsc_tls_sessions_put(wsc_tls_sessions *sessions, const char *key, SSL_SESSION *session) {
@@ -67,7 +67,7 @@ void wsc_tls_sessions_put(wsc_tls_sessions *sessions, const char *key, SSL_SESSI
     sessions_evict(sessions, key);
     if (sessions_has_room(sessions)) copy = wsc_copy_string(sessions->platform, key, strlen(key));
   }
-  if (copy == NULL) {
+  if (!copy) {
     SSL_SESSION_free(session);
     return;
   }

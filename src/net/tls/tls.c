@@ -35,9 +35,9 @@ static void keep_session(wsc_tls_stream *tls) {
   SSL_SESSION *session = tls->early_session;
   tls->early_session = NULL;
   /* TLS 1.2 resumed without a new ticket: the old one, taken out for this connection, serves on. */
-  if (session == NULL && SSL_session_reused(tls->ssl) && SSL_version(tls->ssl) < TLS1_3_VERSION)
+  if (!session && SSL_session_reused(tls->ssl) && SSL_version(tls->ssl) < TLS1_3_VERSION)
     session = SSL_get1_session(tls->ssl);
-  if (session != NULL) wsc_tls_sessions_put(&tls->context->sessions, tls->key, session);
+  if (session) wsc_tls_sessions_put(&tls->context->sessions, tls->key, session);
 }
 
 /* ---------------------------------------------------------------- open */
@@ -48,7 +48,7 @@ static int tls_fail(wsc_tls_stream *tls, int error) {
 }
 
 static int handshake_done(wsc_tls_stream *tls) {
-  int error = wsc_tls_judge(tls);
+  int error = wsc_tls_check_peer(tls);
   if (error != WSC_OK) return tls_fail(tls, error);
   tls->ready = true;
   keep_session(tls);
@@ -87,7 +87,7 @@ static int tls_open(wsc_stream *stream) {
 
 /* ---------------------------------------------------------------- read and write */
 
-/* OpenSSL judges a call by the thread's queue of errors, which others use too.  To clear an empty
+/* OpenSSL checks a call by the thread's queue of errors, which others use too.  To clear an empty
  * one costs a tenth of a short message. */
 static void forget_errors(void) {
   if (ERR_peek_error() != 0) ERR_clear_error();
@@ -240,7 +240,7 @@ static void tls_free(wsc_stream *stream) {
   const wsc_platform *platform = tls->context->platform;
   /* A connection that just stops does not make its session a bad one (RFC 5246 7.2.1); OpenSSL
    * would think so.  Nothing is sent. */
-  if (tls->ssl != NULL) SSL_set_shutdown(tls->ssl, SSL_SENT_SHUTDOWN | SSL_RECEIVED_SHUTDOWN);
+  if (tls->ssl) SSL_set_shutdown(tls->ssl, SSL_SENT_SHUTDOWN | SSL_RECEIVED_SHUTDOWN);
   SSL_free(tls->ssl);
   SSL_SESSION_free(tls->early_session);
   stream->lower->ops->free(stream->lower);
@@ -298,7 +298,7 @@ static bool set_peer(wsc_tls_stream *tls) {
 
 static bool set_bio(wsc_tls_stream *tls) {
   BIO *bio = BIO_new(tls->context->base->bio_method);
-  if (bio == NULL) return false;
+  if (!bio) return false;
   BIO_set_data(bio, tls);
   BIO_set_init(bio, 1);
   SSL_set_bio(tls->ssl, bio, bio);
@@ -307,7 +307,7 @@ static bool set_bio(wsc_tls_stream *tls) {
 
 static bool set_session(wsc_tls_stream *tls) {
   SSL_SESSION *session = wsc_tls_sessions_take(&tls->context->sessions, tls->key);
-  if (session == NULL) return true;
+  if (!session) return true;
   bool set = SSL_set_session(tls->ssl, session) == 1;
   SSL_SESSION_free(session);
   return set;
@@ -318,7 +318,7 @@ static char *make_key(const wsc_platform *platform, const char *host, const char
   size_t host_size = strlen(host) + 1;
   size_t origin_size = strlen(origin) + 1;
   char *key = wsc_alloc(platform, host_size + origin_size, 1);
-  if (key == NULL) return NULL;
+  if (!key) return NULL;
   memcpy(key, host, host_size);
   key[host_size - 1] = '\n';
   memcpy(key + host_size, origin, origin_size);
@@ -330,7 +330,7 @@ static bool tls_init(wsc_tls_stream *tls, const char *host, const char *origin) 
   tls->host = wsc_copy_string(platform, host, strlen(host));
   tls->key = make_key(platform, host, origin);
   tls->ssl = SSL_new(tls->context->base->ssl_ctx);
-  if (tls->host == NULL || tls->key == NULL || tls->ssl == NULL) return false;
+  if (!tls->host || !tls->key || !tls->ssl) return false;
   SSL_set_connect_state(tls->ssl);
   SSL_set_read_ahead(tls->ssl, 0); /* up to the hello, behind which it is to be stopped */
   return SSL_set_app_data(tls->ssl, tls) == 1 && set_bio(tls) && set_peer(tls) && set_session(tls);
@@ -339,7 +339,7 @@ static bool tls_init(wsc_tls_stream *tls, const char *host, const char *origin) 
 wsc_stream *wsc_tls_new(wsc_tls_context *context, wsc_stream *lower, const char *host,
                         const char *origin) {
   wsc_tls_stream *tls = wsc_alloc(context->platform, 1, sizeof *tls);
-  if (tls == NULL) {
+  if (!tls) {
     lower->ops->free(lower);
     return NULL;
   }

@@ -20,7 +20,7 @@ static unsigned long take_error(void) {
 
 static const char *reason_text(unsigned long error) {
   const char *text = error == 0 ? NULL : ERR_reason_error_string(error);
-  return text == NULL ? "an unnamed fault" : text;
+  return text ? text : "an unnamed fault";
 }
 
 const char *wsc_tls_reason(void) {
@@ -90,8 +90,8 @@ static const char *alert_name(int alert, unsigned long error) {
   const char *name = SSL_alert_desc_string_long(alert);
   if (strcmp(name, "unknown") != 0) return name;
   name = ERR_reason_error_string(error);
-  const char *behind = name == NULL ? NULL : strstr(name, "alert ");
-  return behind == NULL ? "unknown" : behind + strlen("alert ");
+  const char *behind = name ? strstr(name, "alert ") : NULL;
+  return behind ? behind + strlen("alert ") : "unknown";
 }
 
 static int explain_alert(wsc_tls_stream *tls, int alert, unsigned long error) {

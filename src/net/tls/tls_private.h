@@ -130,7 +130,7 @@ typedef struct wsc_tls_stream {
   unsigned pieces; /* of the handshake that have ended, WSC_TLS_PIECE_… */
   bool held;       /* it was stopped between two of them: go on without waiting */
   bool verified;   /* the certificates lead to an authority */
-  struct ssl_session_st *early_session; /* owned: came before the certificate was judged */
+  struct ssl_session_st *early_session; /* owned: came before the certificate was checked */
 } wsc_tls_stream;
 
 /* ---------------------------------------------------------------- the stream below, bio.c */
@@ -160,14 +160,14 @@ bool wsc_tls_holds_records(wsc_tls_stream *tls);
 /* OpenSSL's callback in the place of its own verification. */
 int wsc_tls_verify(struct x509_store_ctx_st *store, void *unused);
 
-/* ---------------------------------------------------------------- judgement, verify.c */
+/* ---------------------------------------------------------------- check, verify.c */
 
 /* OpenSSL's verification callback: puts the sentence for a refusal into the stream's fault. */
 int wsc_tls_verify_callback(int ok, struct x509_store_ctx_st *store);
 
 /* After the handshake, also a resumed one: verification's result and the pins.  WSC_OK or
  * WSC_ERR_CERTIFICATE with the stream's fault. */
-int wsc_tls_judge(wsc_tls_stream *tls);
+int wsc_tls_check_peer(wsc_tls_stream *tls);
 
 /* ---------------------------------------------------------------- sentences, tls_fault.c */
 

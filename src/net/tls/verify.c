@@ -27,7 +27,7 @@ static void say_bytes(wsc_tls_stream *tls, const unsigned char *bytes, int size)
 static void say_name(wsc_tls_stream *tls, X509_NAME *name) {
   BIO *bio = BIO_new(BIO_s_mem());
   char *text = NULL;
-  if (bio == NULL) return;
+  if (!bio) return;
   if (X509_NAME_print_ex(bio, name, 0, XN_FLAG_RFC2253) >= 0) {
     long size = BIO_get_mem_data(bio, &text);
     if (size > 0) say(tls, "%.*s", (int)size, text);
@@ -127,7 +127,7 @@ static void say_wrong_usage(wsc_tls_stream *tls, X509 *certificate, int depth) {
   EXTENDED_KEY_USAGE *usage = X509_get_ext_d2i(certificate, NID_ext_key_usage, NULL, NULL);
   say_subject(tls, certificate, depth);
   say(tls, " is not meant for a server (its usage: ");
-  if (usage == NULL) say(tls, "none that fits");
+  if (!usage) say(tls, "none that fits");
   for (int i = 0; i < sk_ASN1_OBJECT_num(usage); i++) {
     const char *name = OBJ_nid2ln(OBJ_obj2nid(sk_ASN1_OBJECT_value(usage, i)));
     say(tls, "%s%s", i == 0 ? "" : ", ", name);
@@ -139,7 +139,7 @@ static void say_wrong_usage(wsc_tls_stream *tls, X509 *certificate, int depth) {
 static void say_weak_key(wsc_tls_stream *tls, X509 *certificate, int depth) {
   EVP_PKEY *key = X509_get0_pubkey(certificate);
   say_subject(tls, certificate, depth);
-  if (key == NULL)
+  if (!key)
     say(tls, " has a key that cannot be used");
   else
     say(tls, " has a weak key (%d bits, %s)", EVP_PKEY_bits(key),
@@ -199,7 +199,7 @@ int wsc_tls_verify_callback(int ok, X509_STORE_CTX *store) {
   SSL *ssl = X509_STORE_CTX_get_ex_data(store, SSL_get_ex_data_X509_STORE_CTX_idx());
   wsc_tls_stream *tls = SSL_get_app_data(ssl);
   X509 *certificate = X509_STORE_CTX_get_current_cert(store);
-  if (ok || certificate == NULL) return ok;
+  if (ok || !certificate) return ok;
   tls->refused = true;
   say_refusal(tls, certificate, X509_STORE_CTX_get_error_depth(store),
               X509_STORE_CTX_get_error(store));
@@ -231,11 +231,11 @@ static int refuse_certificate(wsc_tls_stream *tls, const char *sentence) {
 
 /* The key of the server itself is compared, not those above it: that holds also where nothing
  * above was verified. */
-static int judge_pin(wsc_tls_stream *tls, X509 *certificate) {
+static int check_pin(wsc_tls_stream *tls, X509 *certificate) {
   uint8_t pin[32];
   unsigned char seen[45];
   if (tls->context->base->pin_count == 0) return WSC_OK;
-  if (certificate == NULL || !take_pin(certificate, pin))
+  if (!certificate || !take_pin(certificate, pin))
     return refuse_certificate(tls, "pin mismatch: the server gave no certificate");
   if (pin_matches(tls->context->base, pin)) return WSC_OK;
   EVP_EncodeBlock(seen, pin, sizeof pin);
@@ -244,16 +244,16 @@ static int judge_pin(wsc_tls_stream *tls, X509 *certificate) {
   return WSC_ERR_CERTIFICATE;
 }
 
-int wsc_tls_judge(wsc_tls_stream *tls) {
+int wsc_tls_check_peer(wsc_tls_stream *tls) {
   /* The session has it also where a handshake was cut short by resumption. */
   X509 *certificate = SSL_SESSION_get0_peer(SSL_get_session(tls->ssl));
   long result = SSL_get_verify_result(tls->ssl);
-  if (tls->context->base->verify && certificate == NULL)
+  if (tls->context->base->verify && !certificate)
     return refuse_certificate(tls, "the server gave no certificate");
   if (tls->context->base->verify && result != X509_V_OK) {
     refuse_certificate(tls, "certificate refused: ");
     say(tls, "%s", X509_verify_cert_error_string(result));
     return WSC_ERR_CERTIFICATE;
   }
-  return judge_pin(tls, certificate);
+  return check_pin(tls, certificate);
 }

@@ -1,6 +1,6 @@
 /* What a program wants to offer, checked before anything is sent. */
 #include "extension.h"
-#include "extension_terms.h"
+#include "extension_parameters.h"
 
 #include <string.h>
 
@@ -35,14 +35,15 @@ static const char *find_grammar_fault(const wsc_extension *extension) {
 
 /* RFC 7692 7.1.2.2: a server may limit the client's window only where the client offered it, so
  * requiring what was not offered could never be met. */
-static const char *find_require_fault(const wsc_extension *extension, const wsc_terms *offered) {
+static const char *find_require_fault(const wsc_extension *extension,
+                                      const wsc_parameters *offered) {
   for (size_t i = 0; i < extension->require_count; i++) {
-    wsc_term term = wsc_term_find(extension->require[i]);
-    if (term == WSC_TERM_COUNT)
+    wsc_parameter parameter = wsc_parameter_find(extension->require[i]);
+    if (parameter == WSC_PARAMETER_COUNT)
       return "require may list permessage-deflate's four parameters only: "
              "client_no_context_takeover, server_no_context_takeover, client_max_window_bits, "
              "server_max_window_bits";
-    if (term == WSC_TERM_CLIENT_MAX_WINDOW_BITS && !offered->given[term])
+    if (parameter == WSC_PARAMETER_CLIENT_MAX_WINDOW_BITS && !offered->given[parameter])
       return "require lists client_max_window_bits, which a server may answer only when it is "
              "offered: offer it too";
   }
@@ -50,20 +51,20 @@ static const char *find_require_fault(const wsc_extension *extension, const wsc_
 }
 
 static const char *find_deflate_fault(const wsc_extension *extension) {
-  wsc_terms terms;
-  const wsc_param *culprit;
-  switch (wsc_terms_read(&terms, extension->params, extension->param_count, true, &culprit)) {
-  case WSC_TERM_OK:
-    return find_require_fault(extension, &terms);
-  case WSC_TERM_HAS_VALUE:
+  wsc_parameters parameters;
+  const wsc_param *faulty;
+  switch (
+      wsc_parameters_read(&parameters, extension->params, extension->param_count, true, &faulty)) {
+  case WSC_PARAMETER_OK:
+    return find_require_fault(extension, &parameters);
+  case WSC_PARAMETER_HAS_VALUE:
     return "client_no_context_takeover and server_no_context_takeover of permessage-deflate take "
            "no value";
-  case WSC_TERM_NO_VALUE:
-  case WSC_TERM_BAD_VALUE:
-    return wsc_term_find(culprit->name) == WSC_TERM_SERVER_MAX_WINDOW_BITS
+  case WSC_PARAMETER_NO_VALUE:
+  case WSC_PARAMETER_BAD_VALUE:
+    return wsc_parameter_find(faulty->name) == WSC_PARAMETER_SERVER_MAX_WINDOW_BITS
                ? "server_max_window_bits of permessage-deflate must be 8 to 15"
-               : "client_max_window_bits of permessage-deflate must be 8 to 15, or stand without a "
-                 "value";
+               : "client_max_window_bits of permessage-deflate must be 8 to 15, or have no value";
   default:
     return "permessage-deflate has four parameters only: client_no_context_takeover, "
            "server_no_context_takeover, client_max_window_bits, server_max_window_bits";
