@@ -9,8 +9,8 @@
 
 enum {
   TAIL_SIZE = 4,         /* 00 00 ff ff, which every sync flush ends with (RFC 7692 7.2.1) */
-  MARKER_ROOM = 16,      /* a sync flush of an empty pending buffer needs six bytes at the most */
-  FINAL_BLOCKS_MAX = 64, /* BFINAL blocks of one message; each costs a copy of the window */
+  FINAL_BLOCKS_MAX = 64, /* BFINAL blocks of one message: no sender has a use for more than one */
+  FLUSH_ROOM = 64,       /* a flush adds one block's head and end, and that tail */
   FIRST_ROOM = 256,
   SAMPLE_PARTS = 4,
   SAMPLE_PART_SIZE = 512,
@@ -26,6 +26,7 @@ struct wsc_deflate {
   wsc_buf *scratch;
   uint8_t own_bits;
   bool own_no_takeover, peer_no_takeover;
+  bool inflating;    /* bytes of a message came and its end did not */
   bool at_final_end; /* the inflater stands behind a BFINAL block, possibly of an older message */
   uint8_t final_blocks; /* of this message */
 };
@@ -156,41 +157,46 @@ static uInt clamp_size(size_t size) {
   return size < UINT_MAX ? (uInt)size : UINT_MAX;
 }
 
-/* Lets zlib write into `out` until it has nothing more; it finds `room` bytes there at first. */
-static int drain_deflater(z_stream *stream, wsc_buf *out, size_t room, int flush) {
+/* A block is stored as it is or written in codes of 9 bits a byte at the most (RFC 1951 3.2.6), and
+ * zlib takes the shorter form.  Each block adds a head: 5 bytes to at least 250 stored ones (the
+ * smallest window), 10 bits to at least 127 coded ones (the smallest memory).  The flush at the end
+ * is a block too.  zlib's own sum says less about flushes and small memory, but more where
+ * hardware compresses. */
+size_t wsc_deflate_bound(wsc_deflate *codec, size_t size) {
+  if (open_deflater(codec) != WSC_OK || size > SIZE_MAX / 4) return 0;
+  size_t sum = size + size / 8 + size / 64, zlib_sum = deflateBound(codec->deflater, (uLong)size);
+  return (sum > zlib_sum ? sum : zlib_sum) + FLUSH_ROOM;
+}
+
+/* Lets zlib write until it has nothing more.  A sync flush that fills its room to the last byte
+ * would be written twice, which the bound leaves no occasion for. */
+static void drain_deflater(z_stream *stream, wsc_buf *out, int flush) {
   do {
-    size_t lent;
-    stream->next_out = wsc_buf_reserve(out, room, &lent);
-    if (!stream->next_out) return WSC_ERR_MEMORY;
-    uInt before = stream->avail_out = clamp_size(lent);
+    size_t room = out->capacity - out->end;
+    assert(room > 0);
+    stream->next_out = out->block + out->end;
+    uInt lent = stream->avail_out = clamp_size(room);
     int result = deflate(stream, flush);
     assert(result == Z_OK || result == Z_BUF_ERROR); /* the latter: there was nothing to do */
     (void)result;
-    wsc_buf_commit(out, before - stream->avail_out);
-    room = FIRST_ROOM;
+    wsc_buf_commit(out, lent - stream->avail_out);
   } while (stream->avail_out == 0);
-  return WSC_OK;
 }
 
-/* A small message fits at once whatever it is; a large one is expected to shrink to a quarter. */
-static size_t guess_compressed(size_t size) {
-  return (size < 4096 ? size : size / 4) + 64;
-}
-
-/* All blocks of a piece, then the marker.  The marker is asked for by itself and with room to
- * spare: a sync flush that fills its output to the last byte would be written twice. */
+/* All that may fail comes before zlib sees the first byte. */
 static int compress_bytes(wsc_deflate *codec, wsc_buf *out, const uint8_t *data, size_t size) {
-  int error = open_deflater(codec);
+  size_t bound = wsc_deflate_bound(codec, size);
+  if (bound == 0 || !wsc_buf_reserve(out, bound, NULL)) return WSC_ERR_MEMORY;
   z_stream *stream = codec->deflater;
-  while (size > 0 && !error) {
+  while (size > 0) {
     uInt part = clamp_size(size);
+    size -= part;
     stream->next_in = data;
     stream->avail_in = part;
-    error = drain_deflater(stream, out, guess_compressed(part), Z_BLOCK);
+    drain_deflater(stream, out, size > 0 ? Z_NO_FLUSH : Z_SYNC_FLUSH);
     data += part;
-    size -= part;
   }
-  return error ? error : drain_deflater(stream, out, MARKER_ROOM, Z_SYNC_FLUSH);
+  return WSC_OK;
 }
 
 /* A piece that is not the last is flushed: who writes it wants the peer to have it.
@@ -203,12 +209,8 @@ int wsc_deflate_compress(wsc_deflate *codec, wsc_buf *out, const uint8_t *data, 
   if (size == 0) {
     if (fin && !wsc_buf_append(out, "", 1)) return WSC_ERR_MEMORY;
   } else {
-    size_t before = wsc_buf_size(out);
     int error = compress_bytes(codec, out, data, size);
-    if (error) {
-      wsc_buf_truncate(out, before);
-      return error;
-    }
+    if (error) return error;
     if (fin) wsc_buf_truncate(out, wsc_buf_size(out) - TAIL_SIZE);
   }
   if (fin && codec->own_no_takeover && codec->deflater) deflateReset(codec->deflater);
@@ -235,25 +237,6 @@ static int open_inflater(wsc_deflate *codec) {
 static int deflate_fault(const char **sentence, const char *text) {
   *sentence = text;
   return WSC_ERR_DEFLATE;
-}
-
-/* A BFINAL block ended the stream for zlib; for RFC 7692 (7.2.3.4) the next block follows, with the
- * same window. */
-static int restart_inflater(wsc_deflate *codec) {
-  z_stream *stream = codec->inflater;
-  uInt size = 0;
-  uint8_t *window = NULL;
-  inflateGetDictionary(stream, NULL, &size);
-  if (size > 0) {
-    window = wsc_alloc(codec->platform, size, 1);
-    if (!window) return WSC_ERR_MEMORY;
-    inflateGetDictionary(stream, window, &size);
-  }
-  inflateReset(stream);
-  int result = size > 0 ? inflateSetDictionary(stream, window, size) : Z_OK;
-  wsc_release(codec->platform, window);
-  codec->at_final_end = false;
-  return result == Z_OK ? WSC_OK : WSC_ERR_MEMORY;
 }
 
 /* Room for what comes: what is there, else by the guess that text shrinks to a quarter, by doubling
@@ -300,13 +283,17 @@ static int inflate_once(wsc_deflate *codec, wsc_buf *out, size_t limit, const ch
   }
 }
 
-/* zlib stops where the input ends, the output is full or a BFINAL block ended. */
+/* zlib stops where the input ends, the output is full or a BFINAL block ended.  The latter ends the
+ * stream for zlib; for RFC 7692 (7.2.3.4) the next block follows, with the same window.  Among
+ * zlib's documented functions only a copy of the window there and back would keep it: 64 KiB moved
+ * for two bytes of a message. */
 static int inflate_part(wsc_deflate *codec, wsc_buf *out, size_t limit, const char **sentence) {
   z_stream *stream = codec->inflater;
   bool full = false;
   while (stream->avail_in > 0 || full) {
-    int error = codec->at_final_end ? restart_inflater(codec) : WSC_OK;
-    if (!error) error = inflate_once(codec, out, limit, sentence);
+    if (codec->at_final_end) inflateResetKeep(stream);
+    codec->at_final_end = false;
+    int error = inflate_once(codec, out, limit, sentence);
     if (error) return error;
     full = stream->avail_out == 0 && !codec->at_final_end;
   }
@@ -332,7 +319,7 @@ static int inflate_piece(wsc_deflate *codec, wsc_buf *out, const uint8_t *data, 
  * before a block, then a block was cut short.  A message may also end with its BFINAL block. */
 static int inflate_end(wsc_deflate *codec, const char **sentence) {
   z_stream *stream = codec->inflater;
-  if (!(codec->at_final_end && codec->final_blocks > 0)) {
+  if (!codec->at_final_end) {
     uint8_t excess;
     stream->next_in = flush_tail;
     stream->avail_in = TAIL_SIZE;
@@ -345,6 +332,7 @@ static int inflate_end(wsc_deflate *codec, const char **sentence) {
     if (!(before_block || codec->at_final_end) || stream->avail_in > 0 || stream->avail_out == 0)
       return deflate_fault(sentence, "a compressed message is unfinished");
   }
+  codec->inflating = false;
   codec->final_blocks = 0;
   if (codec->peer_no_takeover) inflateReset(stream);
   return WSC_OK;
@@ -353,6 +341,8 @@ static int inflate_end(wsc_deflate *codec, const char **sentence) {
 int wsc_deflate_inflate(wsc_deflate *codec, wsc_buf *out, const uint8_t *data, size_t size,
                         bool fin, size_t limit, const char **sentence) {
   assert(wsc_buf_size(out) <= limit);
+  if (size == 0 && !codec->inflating) return WSC_OK;
+  codec->inflating = true;
   int error = open_inflater(codec);
   if (!error) error = inflate_piece(codec, out, data, size, limit, sentence);
   if (!error && fin) error = inflate_end(codec, sentence);

@@ -23,17 +23,23 @@ void wsc_deflate_drop_scratch(wsc_deflate *deflate); /* until it is needed again
  * thrown away (the windows would part). */
 bool wsc_deflate_worth(const wsc_deflate *deflate, const uint8_t *data, size_t size);
 
+/* What `size` bytes come to at the most once they are compressed: where a buffer has that much
+ * room, wsc_deflate_compress cannot fail.  0: no memory for zlib's state, which is made here. */
+size_t wsc_deflate_bound(wsc_deflate *deflate, size_t size);
+
 /* Appends the compressed form of the next piece of a message.  A piece that is not the last is
  * flushed, so that the peer can inflate all of it.  `fin`: the piece ends it, the tail 00 00 ff ff
  * is left out (an empty message is the one byte 00) and, without context takeover, the window is
- * forgotten.  WSC_OK or WSC_ERR_MEMORY (nothing usable was appended; the connection must fail). */
+ * forgotten.  WSC_OK or WSC_ERR_MEMORY: nothing was read or appended, and the same call may be made
+ * again. */
 int wsc_deflate_compress(wsc_deflate *deflate, wsc_buf *out, const uint8_t *data, size_t size,
                          bool fin);
 
 /* Appends what `size` more bytes of a compressed message inflate to.  Never more than limit -
  * wsc_buf_size(out) + 1 bytes are produced: when the message passes `limit` bytes, out holds limit
  * + 1.  `fin`: the message's last bytes; the tail is supplied, unless the message ends with a
- * BFINAL block.  BFINAL blocks go on with the window kept, 64 of them in a message at the most.
+ * BFINAL block.  BFINAL blocks go on with the window kept, 64 of them in a message at the most.  A
+ * message without a single byte is empty: some senders make their empty ones so.
  * Returns WSC_OK, WSC_ERR_TOO_BIG, WSC_ERR_DEFLATE (corrupt, unfinished at `fin`, too many BFINAL;
  * *sentence says which) or WSC_ERR_MEMORY.  On each of them what was inflated before the fault
  * stands in `out`: the caller checks its text first, so that cutting the input elsewhere cannot
