@@ -1,5 +1,6 @@
 local testing = require "wsclose.core_testing"
 local rawdeflate = require "support.rawdeflate"
+local talk = require "support.talk"
 local wire = require "support.wire"
 
 local hex, to_hex = wire.hex, wire.to_hex
@@ -166,7 +167,6 @@ describe("the end of a compressed message", function()
   end
 
   for _, case in ipairs {
-    { "", "", "of no bytes at all" },
     { "f248cdc9c907", "Hello", "without the empty block" },
     { "f248cd", "He", "within a block" },
     { "f2", "", "within the first symbol" },
@@ -183,12 +183,6 @@ describe("the end of a compressed message", function()
       assert.same({ text = case[2], sentence = UNFINISHED, name = "deflate", at = 1 }, result)
     end)
   end
-
-  it("is missed after a message that ended with BFINAL, when nothing follows", function()
-    local deflate = new()
-    assert.same({ text = "Hello" }, inflate_pieces(deflate, { hex "f348cdc9c90700" }))
-    assert.same(UNFINISHED, inflate_pieces(deflate, { "" }).sentence)
-  end)
 
   it("may come in a piece of its own, of no bytes", function()
     assert.same({ text = "Hello" }, inflate_pieces(new(), { hex "f248cdc9c90700", "" }))
@@ -214,6 +208,50 @@ describe("the end of a compressed message", function()
       assert.same({ text = case[2], sentence = CORRUPT, name = "deflate", at = 1 }, result)
     end)
   end
+end)
+
+describe("a compressed message without a single byte", function()
+  it("is an empty one, in one piece or several, and touches no inflater", function()
+    local deflate = new()
+    memory.fail_at()
+    for _, pieces in ipairs { { "" }, { "", "" }, { "", "", "" } } do
+      assert.same({ text = "" }, inflate_pieces(deflate, pieces))
+    end
+    assert.equal(0, memory.attempts())
+  end)
+
+  for _, case in ipairs {
+    { "an ordinary message", "f248cdc9c90700" }, { "one that ended with BFINAL", "f348cdc9c90700" },
+  } do
+    it("leaves the window as it is, behind " .. case[1], function()
+      local deflate = new()
+      for _ = 1, 2 do
+        assert.same({ text = "Hello" }, inflate_pieces(deflate, { hex(case[2]) }))
+        assert.same({ text = "" }, inflate_pieces(deflate, { "" }))
+        assert.same({ text = "" }, inflate_pieces(deflate, { "", "" }))
+        assert.same({ text = "Hello" }, inflate_pieces(deflate, { hex "f200110000" }))
+      end
+    end)
+  end
+
+  it("does not end a message that was begun", function()
+    assert.same(UNFINISHED, inflate_pieces(new(), { "", hex "f248cd", "" }).sentence)
+    local deflate = new()
+    assert.same({ text = "Hello" }, inflate_pieces(deflate, { hex "f348cdc9c90700" }))
+    assert.same(UNFINISHED, inflate_pieces(deflate, { hex "f2", "" }).sentence)
+  end)
+
+  it("is a message for the connection", function()
+    local t = talk.open_deflate()
+    t:input { opcode = 1, rsv1 = true, payload = "" }
+    assert.same({ "message", "", "text" }, { t:next() })
+    t:input { opcode = 2, rsv1 = true, payload = "", fin = false }
+    t:input { opcode = 0, payload = "" }
+    assert.same({ "message", "", "binary" }, { t:next() })
+    t:input { opcode = 1, rsv1 = true, payload = "", fin = false }
+    t:input { opcode = 0, payload = hex "f248cdc9c90700" }
+    assert.same({ "message", "Hello", "text" }, { t:next() })
+  end)
 end)
 
 describe("BFINAL blocks, RFC 7692 7.2.3.4", function()
@@ -245,6 +283,51 @@ describe("BFINAL blocks, RFC 7692 7.2.3.4", function()
     local second = writer():fixed():match(6):end_block():flush():bytes()
     assert.same({ text = "abcdef" }, inflate_pieces(deflate, { first }))
     assert.same(CORRUPT, inflate_pieces(deflate, { second }).sentence)
+  end)
+
+  it("keep it wherever they stand or are cut, for the message that follows too", function()
+    local function begin()
+      return writer():fixed():literals("abc"):end_block():fixed(true):literals("def"):end_block()
+        :align():fixed(true):match(6):end_block():align():fixed():match(4):end_block()
+    end
+    local ends = {
+      ["within"] = begin():flush():bytes(),
+      ["at the end"] = begin():fixed(true):end_block():bytes(),
+    }
+    local text = "abcdefabcfab"
+    local second = writer():fixed():match(12):end_block():flush():bytes()
+    for place, bytes in pairs(ends) do
+      for cut = 0, #bytes do
+        for _, forgets in ipairs { false, true } do
+          local deflate = new { server_no_context_takeover = forgets }
+          local pieces = { bytes:sub(1, cut), bytes:sub(cut + 1) }
+          assert.same({ text = text }, inflate_pieces(deflate, pieces), place)
+          local result = inflate_pieces(deflate, { second })
+          assert.same(forgets and CORRUPT or nil, result.sentence)
+          assert.equal(forgets and "" or "abc", result.text)
+        end
+      end
+    end
+  end)
+
+  it("cost no copy of the window, within a message or from one to the next", function()
+    local function attempts(messages)
+      local deflate = new()
+      inflate_pieces(deflate, { writer():stored(random_bytes(40000, 5)):flush():bytes() })
+      memory.fail_at()
+      memory.peak(true)
+      local before = memory.live_bytes()
+      for _ = 1, 100 do
+        for _, message in ipairs(messages) do
+          assert.same({ text = "" }, inflate_pieces(deflate, { message }))
+        end
+      end
+      assert.is_true(memory.peak() - before < 1024)
+      return memory.attempts()
+    end
+    local plain = attempts { "\0" }
+    assert.equal(plain, attempts { hex "0300" })
+    assert.equal(plain, attempts { hex(("0300"):rep(64)) })
   end)
 
   it("may be 64 in a message", function()
@@ -310,6 +393,29 @@ describe("the limit of a message's size", function()
       -- blocks move when they grow: the old one, the new one, and zlib's window of 32 KiB
       assert.is_true(memory.peak() - before <= 2 * (limit + 1) + 32768)
       deflate:free()
+    end
+  end)
+
+  it("bounds it whatever the pieces are", function()
+    for _, limit in ipairs { 1, 256, 1000, 70000 } do
+      for _, size in ipairs { 1, 7, 1000 } do
+        local deflate, at, name = new(), 1, nil
+        repeat
+          local _, _, fault, _, held, capacity = deflate:inflate(zeros:sub(at, at + size - 1),
+            false, limit)
+          -- without a fault: what came, size, capacity
+          if not fault or type(fault) == "number" then
+            capacity = fault
+          else
+            name = fault
+            assert.equal(limit + 1, held)
+          end
+          assert.is_true(capacity <= limit + 1)
+          at = at + size
+        until name
+        assert.equal("too_big", name)
+        deflate:free()
+      end
     end
   end)
 
@@ -554,6 +660,32 @@ describe("compressing", function()
     assert.equal(first, client:compress(TICKER, false))
   end)
 
+  it("takes all its room beforehand, whatever it compresses", function()
+    -- Bytes from 144 on have the longest codes; 9 bits each, where no others are worth their table.
+    local high = random_bytes(70000, 21, 112):gsub(".", function(c)
+      return string.char(c:byte() + 144)
+    end)
+    local sources = { random_bytes(70000, 20), high, TICKER:rep(800) }
+    for _, level in ipairs { 0, 1, 3, 4, 6, 9 } do
+      for _, mem_level in ipairs { 1, 2, 8, 9 } do
+        for _, bits in ipairs { 8, 10, 15 } do
+          local options = { level = level, mem_level = mem_level, client_max_window_bits = bits }
+          local deflate = new(options)
+          deflate:compress("made at first use", true)
+          for _, text in ipairs(sources) do
+            for _, size in ipairs { 1, 30, 127, 128, 251, 509, 4000, 33000, 70000 } do
+              memory.fail_at()
+              local bytes = deflate:compress(text:sub(1, size), size % 2 == 0)
+              assert.equal(1, memory.attempts())
+              assert.is_true(#bytes < size + size / 8 + size / 64 + 64)
+            end
+          end
+          deflate:free()
+        end
+      end
+    end
+  end)
+
   it("gives the same bytes whatever room it finds", function()
     -- Without compression the output's size is known: the buffer's end can be put everywhere.
     for _, options in ipairs { { level = 0 }, { level = 6 } } do
@@ -644,6 +776,48 @@ describe("memory", function()
     until ended
     return failures
   end
+
+  it("that fails leaves the compressor as it was: the same piece goes again", function()
+    local pieces = { { "", true }, { TICKER, true }, { noise, false }, { "", false },
+      { TICKER:rep(50), true }, { BEAT, false }, { "", true }, { TICKER, true } }
+    local function all_pieces(client, again)
+      local made = {}
+      for i, piece in ipairs(pieces) do
+        local bytes, _, name = client:compress(piece[1], piece[2])
+        made[i] = bytes or again(name, piece)
+      end
+      return made
+    end
+    for _, options in ipairs { {}, { client_no_context_takeover = true }, { level = 0 },
+      { mem_level = 1, client_max_window_bits = 9 } } do
+      local expected = all_pieces(new(options), error)
+      local failures, failed = 0
+      repeat
+        local client, server = pair(options)
+        failed = false
+        memory.fail_at(failures + 1, true)
+        local made = all_pieces(client, function(name, piece)
+          failed = true
+          assert.equal("memory", name)
+          for _ = 1, 2 do
+            assert.equal("memory", (select(3, client:compress(piece[1], piece[2]))))
+          end
+          memory.fail_at()
+          return client:compress(piece[1], piece[2])
+        end)
+        memory.fail_at()
+        assert.same(expected, made)
+        for i, piece in ipairs(pieces) do
+          assert.equal(piece[1], (server:inflate(made[i], piece[2])))
+        end
+        client:free()
+        server:free()
+        failures = failures + (failed and 1 or 0)
+      until not failed
+      -- zlib's stream, its state and four tables; the room of each piece that is not empty, or ends
+      assert.is_true(failures >= 6 + 7)
+    end
+  end)
 
   it("may fail while compressing", function()
     assert.is_true(fail_each(function(deflate)
