@@ -55,9 +55,13 @@ int wsc_name_init(wsc_name *name, const wsc_client_config *config, const char *h
 int wsc_name_step(wsc_name *name, wsc_lookup_fn function, void *user, char *text, size_t size) {
   if (name->count > 0) return WSC_OK;
   if (!name->lookup) {
-    name->lookup =
-        wsc_lookup_start(name->host, name->port, name->family, function, user, text, size);
-    if (!name->lookup) return WSC_ERR_DNS;
+    wsc_question question = {.host = name->host,
+                             .port = name->port,
+                             .family = name->family,
+                             .function = function,
+                             .user = user};
+    int result = wsc_lookup_start(&name->lookup, name->platform, &question, text, size);
+    if (result != WSC_OK) return result;
   }
   return wsc_lookup_result(name->lookup, &name->addresses, &name->count, text, size);
 }

@@ -23,8 +23,8 @@ typedef struct wsc_name {
 int wsc_name_init(wsc_name *name, const wsc_client_config *config, const char *host, uint16_t port,
                   char *text, size_t size);
 
-/* WSC_OK: addresses and count stand; WSC_AGAIN; WSC_ERR_DNS and a sentence.  `function`: see
- * wsc_lookup_start. */
+/* WSC_OK: addresses and count stand; WSC_AGAIN; WSC_ERR_MEMORY or WSC_ERR_DNS and a sentence.
+ * `function` and `user`: see wsc_question. */
 int wsc_name_step(wsc_name *name, wsc_lookup_fn function, void *user, char *text, size_t size);
 
 void wsc_name_free(wsc_name *name, wsc_pollset *set);

@@ -1,25 +1,28 @@
-/* getaddrinfo on a helper thread: see resolve.h.
+/* Lookups and the threads that make them: see resolve.h.
  *
- * Everything the thread touches lies in the lookup, which comes from malloc: a platform may belong
- * to a Lua state that is closed while the thread still waits for a name server.  Its code must stay
- * too, though lua_close unloads C modules: so the module is pinned before the first thread starts.
+ * A job is one question.  It queues until a thread takes it, and is known in a table as long as
+ * others may join: until it is answered, or nobody waits for it any more.  Its waiters are the
+ * wsc_lookup of the callers, each with a descriptor of its own.  Everything is linked and unlinked
+ * under the pool's mutex, which nobody holds while he waits for anything, so that update never
+ * waits for a name server; only whether a job is answered is read without it.
  *
- * The descriptor that wakes the caller is closed by the caller, not with the last reference: a
- * program that connects and cancels must not collect descriptors as long as a dead name server
- * makes threads wait.  `state` decides who closes it when drop and completion meet. */
+ * What threads touch comes from realloc, never from the platform of a client: that may belong to a
+ * Lua state which is closed while a thread still waits for a name server. */
 #ifndef _GNU_SOURCE
-#define _GNU_SOURCE /* dladdr, pipe2 under -std=c11 */
+#define _GNU_SOURCE /* eventfd's flags under -std=c11 */
 #endif
 #include "resolve.h"
 
+#include "addrinfo.h"
 #include "net/fault.h"
+#include "net/posix/thread.h"
 
-#include <dlfcn.h>
+#include "core/buf.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <netdb.h>
 #include <pthread.h>
-#include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -29,246 +32,355 @@
 #include <sys/eventfd.h>
 #endif
 
-/* NSS modules keep buffers of tens of kilobytes on the stack. */
-#define THREAD_STACK_SIZE ((size_t)512 * 1024)
+/* A program talks to a few hosts, and one lookup serves all clients of a host: with eight, names
+ * that a dead server keeps for half a minute each leave room for others.  It is also what a program
+ * pays at worst, 4 MiB of stacks, however many names it asks for. */
+#define THREADS_MAX 8
 
-enum {
-  RUNNING,    /* the thread has no result yet */
-  SIGNALLING, /* the result stands, the thread is about to write to the descriptor */
-  DONE,       /* the thread touches the descriptor no more */
-  DROPPED     /* the caller is gone */
-};
+#define BUCKETS 256
+
+typedef enum job_state {
+  JOB_QUEUED,
+  JOB_RUNNING,
+  JOB_ANSWERED /* what stands in the job does not change any more */
+} job_state;
+
+typedef struct lookup_job {
+  _Atomic(job_state) state;
+  wsc_lookup *waiters;           /* the latest first */
+  struct lookup_job *next_alike; /* in its bucket of the table */
+  struct lookup_job *next;       /* in the queue */
+  struct lookup_job **link;      /* where the pointer to it stands */
+  wsc_question question;         /* whose host is `host` */
+  int wake_write;                /* of a pipe; -1: a waiter's descriptor will do */
+  int code;                      /* getaddrinfo's */
+  int system_number;             /* errno with EAI_SYSTEM */
+  size_t count;
+  wsc_address *addresses; /* owned */
+  char host[];
+} lookup_job;
+
+typedef struct lookup_pool {
+  struct lookup_pool *parents; /* after a fork; never touched */
+  pid_t pid;
+  pthread_mutex_t mutex;
+  unsigned threads;
+  lookup_job *queue, **queue_end;
+  lookup_job *table[BUCKETS];
+} lookup_pool;
 
 struct wsc_lookup {
-  atomic_int references; /* the caller's and the thread's */
-  atomic_int state;
-  int wake_read, wake_write; /* one and the same for an eventfd */
-  pid_t pid;                 /* whose thread it is */
-  wsc_lookup_fn function;
-  void *user;
-  int family;
-  uint16_t port;
-  int code;          /* getaddrinfo's */
-  int system_number; /* errno with EAI_SYSTEM */
-  size_t count;
-  wsc_address addresses[WSC_LOOKUP_MAX];
-  char host[];
+  const wsc_platform *platform;
+  lookup_pool *pool;
+  lookup_job *job;
+  wsc_lookup *next, **link; /* among the job's waiters, as in the queue */
+  int fd;
 };
 
-/* ---------------------------------------------------------------- the wake descriptor */
+static void *resize_for_threads(void *user, void *block, size_t size) {
+  (void)user;
+  if (size > 0) return realloc(block, size);
+  free(block);
+  return NULL;
+}
 
+static const wsc_platform usual_memory = {.resize = resize_for_threads};
+
+typedef struct process_wide {
+  _Atomic(lookup_pool *) pool;
+  unsigned threads_max;
+  const wsc_platform *memory;
+} process_wide;
+
+/* The one thing in this library that changes and belongs to no object but to the process, as its
+ * threads do: eight of them for each client or Lua state would be no bound.  What is not the pool
+ * is changed by specs only. */
+static process_wide of_process = {.threads_max = THREADS_MAX, .memory = &usual_memory};
+
+void wsc_lookup_tune(unsigned threads, const wsc_platform *memory) {
+  of_process.threads_max = threads ? threads : THREADS_MAX;
+  of_process.memory = memory ? memory : &usual_memory;
+}
+
+/* ---------------------------------------------------------------- the pool of this process */
+
+static lookup_pool *new_lookup_pool(lookup_pool *parents) {
+  lookup_pool *pool = wsc_alloc(of_process.memory, 1, sizeof *pool);
+  if (!pool) return NULL;
+  pool->parents = parents;
+  pool->pid = getpid();
+  pool->queue_end = &pool->queue;
+  if (pthread_mutex_init(&pool->mutex, NULL) == 0) return pool;
+  wsc_release(of_process.memory, pool);
+  return NULL;
+}
+
+static void free_lookup_pool(lookup_pool *pool) {
+  pthread_mutex_destroy(&pool->mutex);
+  wsc_release(of_process.memory, pool);
+}
+
+/* In a forked child the pool that it has copied knows of threads that are not there, and its mutex
+ * may be locked for ever: so it is left as it is, and a new one takes its place.  NULL: no memory.
+ */
+static lookup_pool *own_pool(void) {
+  lookup_pool *known = atomic_load(&of_process.pool);
+  while (!known || known->pid != getpid()) {
+    lookup_pool *pool = new_lookup_pool(known);
+    if (!pool) return NULL;
+    if (atomic_compare_exchange_strong(&of_process.pool, &known, pool)) return pool;
+    free_lookup_pool(pool); /* another thread was quicker */
+  }
+  return known;
+}
+
+/* ---------------------------------------------------------------- jobs, in the table and queue */
+
+static bool same_question(const wsc_question *a, const wsc_question *b) {
+  return a->port == b->port && a->family == b->family && a->function == b->function &&
+         a->user == b->user && strcmp(a->host, b->host) == 0;
+}
+
+/* FNV-1a */
+static lookup_job **bucket_of(lookup_pool *pool, const char *host) {
+  uint32_t hash = 2166136261u;
+  for (; *host; host++) hash = (hash ^ (uint8_t)*host) * 16777619u;
+  return &pool->table[hash % BUCKETS];
+}
+
+static lookup_job *find_job(lookup_pool *pool, const wsc_question *question) {
+  lookup_job *job = *bucket_of(pool, question->host);
+  while (job && !same_question(&job->question, question)) job = job->next_alike;
+  return job;
+}
+
+static void forget_job(lookup_pool *pool, lookup_job *job) {
+  lookup_job **place = bucket_of(pool, job->host);
+  while (*place != job) place = &(*place)->next_alike;
+  *place = job->next_alike;
+}
+
+static lookup_job *add_job(lookup_pool *pool, const wsc_question *question) {
+  size_t size = strlen(question->host) + 1;
+  lookup_job *job = wsc_alloc(of_process.memory, 1, sizeof *job + size);
+  if (!job) return NULL;
+  job->question = *question;
+  job->question.host = memcpy(job->host, question->host, size);
+  job->wake_write = -1;
+  lookup_job **bucket = bucket_of(pool, job->host);
+  job->next_alike = *bucket;
+  *bucket = job;
+  job->link = pool->queue_end;
+  *pool->queue_end = job;
+  pool->queue_end = &job->next;
+  return job;
+}
+
+static void unqueue_job(lookup_pool *pool, lookup_job *job) {
+  *job->link = job->next;
+  *(job->next ? &job->next->link : &pool->queue_end) = job->link;
+}
+
+static void free_job(lookup_job *job) {
+  wsc_release(of_process.memory, job->addresses);
+  wsc_release(of_process.memory, job);
+}
+
+/* ---------------------------------------------------------------- the wake descriptors */
+
+/* What is shared under several numbers turns readable under all of them at once. */
 #ifdef __linux__
-static bool wake_open(wsc_lookup *lookup) {
-  lookup->wake_read = lookup->wake_write = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-  return lookup->wake_read >= 0;
+static int wake_open(lookup_job *job) {
+  (void)job;
+  return eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 }
 #else
-static bool wake_open(wsc_lookup *lookup) {
+static int wake_open(lookup_job *job) {
   int ends[2];
-  if (pipe(ends) != 0) return false;
+  if (pipe(ends) != 0) return -1;
   for (int i = 0; i < 2; i++) {
     fcntl(ends[i], F_SETFD, FD_CLOEXEC);
     fcntl(ends[i], F_SETFL, O_NONBLOCK);
   }
-  lookup->wake_read = ends[0];
-  lookup->wake_write = ends[1];
-  return true;
+  job->wake_write = ends[1];
+  return ends[0];
 }
 #endif
+
+/* A number of its own, for several clients may be registered with one epoll instance. */
+static int wake_share(const wsc_lookup *other) {
+  return fcntl(other->fd, F_DUPFD_CLOEXEC, 0);
+}
 
 /* Eight bytes, as an eventfd wants them; a pipe does not mind.  It cannot be full. */
-static void wake_signal(const wsc_lookup *lookup) {
+static void wake_signal(const lookup_job *job) {
+  int fd = job->wake_write >= 0 ? job->wake_write : job->waiters->fd;
   uint64_t one = 1;
-  while (write(lookup->wake_write, &one, sizeof one) < 0 && errno == EINTR) continue;
+  while (write(fd, &one, sizeof one) < 0 && errno == EINTR) continue;
 }
 
-static void wake_close(wsc_lookup *lookup) {
-  close(lookup->wake_read);
-  if (lookup->wake_write != lookup->wake_read) close(lookup->wake_write);
-}
+/* ---------------------------------------------------------------- a thread's side */
 
-/* ---------------------------------------------------------------- the thread's side */
-
-static void let_go(wsc_lookup *lookup) {
-  if (atomic_fetch_sub(&lookup->references, 1) == 1) free(lookup);
-}
-
-static int ask_system(wsc_lookup *lookup, int flags, struct addrinfo **list) {
-  struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = flags | AI_NUMERICSERV};
-  char service[8];
-  snprintf(service, sizeof service, "%u", (unsigned)lookup->port);
-  if (lookup->family != 0) hints.ai_family = lookup->family == 4 ? AF_INET : AF_INET6;
-  int code = getaddrinfo(lookup->host, service, &hints, list);
-  if (code == EAI_SYSTEM) lookup->system_number = errno;
-  return code;
-}
-
-static void keep_addresses(wsc_lookup *lookup, const struct addrinfo *list) {
-  for (; list && lookup->count < WSC_LOOKUP_MAX; list = list->ai_next) {
-    if (list->ai_family != AF_INET && list->ai_family != AF_INET6) continue;
-    wsc_address *address = &lookup->addresses[lookup->count++];
-    memcpy(&address->storage, list->ai_addr, list->ai_addrlen);
-    address->size = list->ai_addrlen;
+static void run_job(lookup_job *job) {
+  const wsc_question *question = &job->question;
+  wsc_lookup_fn function = question->function ? question->function : wsc_addrinfo_find;
+  wsc_address found[WSC_LOOKUP_MAX];
+  size_t count = 0;
+  job->code =
+      function(question->user, question->host, question->port, question->family, found, &count);
+  if (job->code == EAI_SYSTEM) job->system_number = errno;
+  if (job->code != 0 || count == 0) return;
+  job->addresses = wsc_alloc(of_process.memory, count, sizeof *found);
+  if (job->addresses) {
+    memcpy(job->addresses, found, count * sizeof *found);
+    job->count = count;
+  } else {
+    job->code = EAI_MEMORY;
   }
 }
 
-static bool is_no(int code) {
-#ifdef EAI_NODATA
-  if (code == EAI_NODATA) return true;
-#endif
-#ifdef EAI_ADDRFAMILY
-  if (code == EAI_ADDRFAMILY) return true;
-#endif
-  return code == EAI_NONAME;
+static lookup_job *take_job(lookup_pool *pool) {
+  lookup_job *job = pool->queue;
+  if (!job) return NULL;
+  unqueue_job(pool, job);
+  atomic_store(&job->state, JOB_RUNNING);
+  return job;
 }
 
-/* AI_ADDRCONFIG spares a machine without IPv6 the questions about it; but it also hides names that
- * lead to the machine itself, so that a "no" is asked again without it. */
-static void look_up(wsc_lookup *lookup) {
-  struct addrinfo *list = NULL;
-  int careful = lookup->family == 0 ? AI_ADDRCONFIG : 0;
-  lookup->code = ask_system(lookup, careful, &list);
-  if (careful && is_no(lookup->code)) lookup->code = ask_system(lookup, 0, &list);
-  if (lookup->code != 0) return;
-  keep_addresses(lookup, list);
-  freeaddrinfo(list);
-}
-
-static void *run_lookup(void *argument) {
-  wsc_lookup *lookup = argument;
-  if (lookup->function)
-    lookup->code = lookup->function(lookup->user, lookup->host, lookup->port, lookup->family,
-                                    lookup->addresses, &lookup->count);
-  else
-    look_up(lookup);
-  int expected = RUNNING;
-  if (atomic_compare_exchange_strong(&lookup->state, &expected, SIGNALLING)) {
-    wake_signal(lookup);
-    expected = SIGNALLING;
-    if (!atomic_compare_exchange_strong(&lookup->state, &expected, DONE)) wake_close(lookup);
+static void finish_job(lookup_pool *pool, lookup_job *job) {
+  if (!job->waiters) {
+    free_job(job);
+    return;
   }
-  let_go(lookup);
+  forget_job(pool, job);
+  atomic_store(&job->state, JOB_ANSWERED);
+  wake_signal(job);
+}
+
+static void *serve_queue(void *argument) {
+  lookup_pool *pool = argument;
+  lookup_job *job;
+  pthread_mutex_lock(&pool->mutex);
+  while ((job = take_job(pool)) != NULL) {
+    pthread_mutex_unlock(&pool->mutex);
+    run_job(job);
+    pthread_mutex_lock(&pool->mutex);
+    finish_job(pool, job);
+  }
+  pool->threads--;
+  pthread_mutex_unlock(&pool->mutex);
   return NULL;
 }
 
-/* ---------------------------------------------------------------- starting the thread */
-
-/* dlopen of what is loaded already, with a flag that makes unloading a no-op; where the code is
- * linked into the program there is nothing to unload and nothing happens. */
-static void pin_this_module(void) {
-#if defined(RTLD_NODELETE) && defined(RTLD_NOLOAD)
-  Dl_info info;
-  /* any object of this module will do; a function pointer could not be cast to void * */
-  static const char anchor = 0;
-  if (dladdr(&anchor, &info) == 0 || !info.dli_fname) return;
-  void *module = dlopen(info.dli_fname, RTLD_LAZY | RTLD_NOLOAD | RTLD_NODELETE);
-  if (module) dlclose(module);
-#endif
+/* One more thread for what queues, if there may be one more.  0, or the number of the error where
+ * there is none at all; so as long as something queues there is one. */
+static int staff_queue(lookup_pool *pool) {
+  if (!pool->queue || pool->threads >= of_process.threads_max) return 0;
+  int number = wsc_thread_start(serve_queue, pool);
+  if (number == 0) pool->threads++;
+  return pool->threads > 0 ? 0 : number;
 }
 
-static int create_detached(pthread_attr_t *attributes, wsc_lookup *lookup) {
-  pthread_t thread;
-  pthread_attr_setdetachstate(attributes, PTHREAD_CREATE_DETACHED);
-  return pthread_create(&thread, attributes, run_lookup, lookup);
+/* ---------------------------------------------------------------- a caller's side */
+
+static void add_waiter(lookup_job *job, wsc_lookup *lookup) {
+  lookup->job = job;
+  lookup->next = job->waiters;
+  lookup->link = &job->waiters;
+  if (lookup->next) lookup->next->link = &lookup->next;
+  job->waiters = lookup;
 }
 
-/* A program with much thread-local data may need more than our stack: then the system's default. */
-static int create_thread(wsc_lookup *lookup) {
-  pthread_attr_t attributes;
-  int number = pthread_attr_init(&attributes);
-  if (number != 0) return number;
-  if (pthread_attr_setstacksize(&attributes, THREAD_STACK_SIZE) == 0)
-    number = create_detached(&attributes, lookup);
-  else
-    number = EINVAL;
-  pthread_attr_destroy(&attributes);
-  if (number != EINVAL || pthread_attr_init(&attributes) != 0) return number;
-  number = create_detached(&attributes, lookup);
-  pthread_attr_destroy(&attributes);
-  return number;
+/* The last one out takes the job along, unless a thread is at it: that will see to it. */
+static void leave_job(wsc_lookup *lookup) {
+  lookup_job *job = lookup->job;
+  job_state state = atomic_load(&job->state);
+  if (lookup->fd >= 0) close(lookup->fd);
+  *lookup->link = lookup->next;
+  if (lookup->next) lookup->next->link = lookup->link;
+  if (job->waiters) return;
+  if (job->wake_write >= 0) close(job->wake_write);
+  if (state != JOB_ANSWERED) forget_job(lookup->pool, job);
+  if (state == JOB_QUEUED) unqueue_job(lookup->pool, job);
+  if (state != JOB_RUNNING) free_job(job);
 }
 
-/* The program's signals are for the program's threads, so ours is born with all of them blocked. */
-static int start_thread(wsc_lookup *lookup) {
-  sigset_t all, before;
-  sigfillset(&all);
-  pthread_sigmask(SIG_SETMASK, &all, &before);
-  int number = create_thread(lookup);
-  pthread_sigmask(SIG_SETMASK, &before, NULL);
-  return number;
+/* NULL: it waits for the answer.  Else what there is none of, and the number of the error. */
+static const char *join_job(wsc_lookup *lookup, const wsc_question *question, int *number) {
+  lookup_job *job = find_job(lookup->pool, question);
+  if (!job) job = add_job(lookup->pool, question);
+  if (!job) return "memory";
+  const wsc_lookup *other = job->waiters;
+  add_waiter(job, lookup);
+  lookup->fd = other ? wake_share(other) : wake_open(job);
+  *number = lookup->fd >= 0 ? staff_queue(lookup->pool) : errno;
+  if (*number == 0) return NULL;
+  const char *lacking = lookup->fd >= 0 ? "thread" : "descriptor";
+  leave_job(lookup);
+  return lacking;
 }
 
-static wsc_lookup *lookup_new(const char *host, uint16_t port, int family) {
-  size_t length = strlen(host);
-  wsc_lookup *lookup = calloc(1, sizeof *lookup + length + 1);
-  if (!lookup) return NULL;
-  memcpy(lookup->host, host, length + 1);
-  lookup->port = port;
-  lookup->family = family;
-  lookup->pid = getpid();
-  atomic_init(&lookup->references, 2);
-  atomic_init(&lookup->state, RUNNING);
-  return lookup;
+static const char *start_lookup(wsc_lookup *lookup, const wsc_question *question, int *number) {
+  lookup->pool = own_pool();
+  if (!lookup->pool) return "memory";
+  pthread_mutex_lock(&lookup->pool->mutex);
+  const char *lacking = join_job(lookup, question, number);
+  pthread_mutex_unlock(&lookup->pool->mutex);
+  return lacking;
 }
 
-static wsc_lookup *give_up(wsc_lookup *lookup, const char *what, int number, char *text,
-                           size_t size) {
+int wsc_lookup_start(wsc_lookup **result, const wsc_platform *platform,
+                     const wsc_question *question, char *text, size_t size) {
   char words[96];
-  wsc_errno_words(words, sizeof words, number);
-  snprintf(text, size, "cannot look up %s: no %s (%s)", lookup->host, what, words);
-  free(lookup);
-  return NULL;
-}
-
-wsc_lookup *wsc_lookup_start(const char *host, uint16_t port, int family, wsc_lookup_fn function,
-                             void *user, char *text, size_t size) {
-  wsc_lookup *lookup = lookup_new(host, port, family);
-  if (!lookup) {
-    snprintf(text, size, "no memory to look up %s", host);
-    return NULL;
+  int number = 0;
+  wsc_lookup *lookup = *result = wsc_alloc(platform, 1, sizeof *lookup);
+  if (lookup) lookup->platform = platform;
+  const char *lacking = lookup ? start_lookup(lookup, question, &number) : "memory";
+  if (!lacking) return WSC_OK;
+  wsc_release(platform, lookup);
+  *result = NULL;
+  if (number == 0) {
+    snprintf(text, size, "no memory to look up %s", question->host);
+    return WSC_ERR_MEMORY;
   }
-  lookup->function = function;
-  lookup->user = user;
-  if (!wake_open(lookup)) return give_up(lookup, "descriptor", errno, text, size);
-  pin_this_module();
-  int number = start_thread(lookup);
-  if (number == 0) return lookup;
-  wake_close(lookup);
-  return give_up(lookup, "thread", number, text, size);
+  wsc_errno_words(words, sizeof words, number);
+  snprintf(text, size, "cannot look up %s: no %s (%s)", question->host, lacking, words);
+  return WSC_ERR_DNS;
 }
 
-/* ---------------------------------------------------------------- the caller's side */
-
-/* After a fork the child's copy has no thread that would ever let go of it. */
+/* A forked child touches nothing but what is its own: no thread is left that would end the job, and
+ * others may wait for it in their copies. */
 void wsc_lookup_drop(wsc_lookup *lookup) {
   if (!lookup) return;
-  bool forked = lookup->pid != getpid();
-  int state = atomic_exchange(&lookup->state, DROPPED);
-  if (forked || state != SIGNALLING) wake_close(lookup);
-  if (forked)
-    free(lookup);
-  else
-    let_go(lookup);
+  if (lookup->pool->pid != getpid()) {
+    close(lookup->fd);
+  } else {
+    pthread_mutex_lock(&lookup->pool->mutex);
+    leave_job(lookup);
+    pthread_mutex_unlock(&lookup->pool->mutex);
+  }
+  wsc_release(lookup->platform, lookup);
 }
 
 int wsc_lookup_fd(const wsc_lookup *lookup) {
-  return lookup->wake_read;
+  return lookup->fd;
 }
 
 int wsc_lookup_result(const wsc_lookup *lookup, const wsc_address **addresses, size_t *count,
                       char *text, size_t size) {
-  if (atomic_load(&lookup->state) == RUNNING) return WSC_AGAIN;
-  if (lookup->code == 0 && lookup->count > 0) {
-    *addresses = lookup->addresses;
-    *count = lookup->count;
+  const lookup_job *job = lookup->job;
+  char words[96];
+  if (atomic_load(&job->state) != JOB_ANSWERED) return WSC_AGAIN;
+  if (job->count > 0) {
+    *addresses = job->addresses;
+    *count = job->count;
     return WSC_OK;
   }
-  char words[96];
-  if (lookup->code == EAI_SYSTEM)
-    wsc_errno_words(words, sizeof words, lookup->system_number);
+  if (job->code == EAI_SYSTEM)
+    wsc_errno_words(words, sizeof words, job->system_number);
   else
     snprintf(words, sizeof words, "%s",
-             lookup->code == 0 ? "the answer is empty" : gai_strerror(lookup->code));
-  snprintf(text, size, "no address for %s: %s", lookup->host, words);
+             job->code == 0 ? "the answer is empty" : gai_strerror(job->code));
+  snprintf(text, size, "no address for %s: %s", job->host, words);
   return WSC_ERR_DNS;
 }

@@ -1,0 +1,61 @@
+/* Starting threads: see thread.h. */
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE /* dladdr under -std=c11 */
+#endif
+#include "thread.h"
+
+#include <dlfcn.h>
+#include <errno.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stddef.h>
+
+/* NSS modules keep buffers of tens of kilobytes on the stack. */
+#define THREAD_STACK_SIZE ((size_t)512 * 1024)
+
+/* lua_close unloads C modules.  This is dlopen of what is loaded already, with a flag that makes
+ * unloading a no-op; where the code is linked into the program there is nothing to unload and
+ * nothing happens. */
+static void pin_this_module(void) {
+#if defined(RTLD_NODELETE) && defined(RTLD_NOLOAD)
+  Dl_info info;
+  /* any object of this module will do; a function pointer could not be cast to void * */
+  static const char anchor = 0;
+  if (dladdr(&anchor, &info) == 0 || info.dli_fname == NULL) return;
+  void *module = dlopen(info.dli_fname, RTLD_LAZY | RTLD_NOLOAD | RTLD_NODELETE);
+  if (module) dlclose(module);
+#endif
+}
+
+static int create_detached(pthread_attr_t *attributes, void *(*run)(void *), void *argument) {
+  pthread_t thread;
+  pthread_attr_setdetachstate(attributes, PTHREAD_CREATE_DETACHED);
+  return pthread_create(&thread, attributes, run, argument);
+}
+
+/* A program with much thread-local data may need more than our stack: then the system's default. */
+static int create_thread(void *(*run)(void *), void *argument) {
+  pthread_attr_t attributes;
+  int number = pthread_attr_init(&attributes);
+  if (number != 0) return number;
+  if (pthread_attr_setstacksize(&attributes, THREAD_STACK_SIZE) == 0)
+    number = create_detached(&attributes, run, argument);
+  else
+    number = EINVAL;
+  pthread_attr_destroy(&attributes);
+  if (number != EINVAL || pthread_attr_init(&attributes) != 0) return number;
+  number = create_detached(&attributes, run, argument);
+  pthread_attr_destroy(&attributes);
+  return number;
+}
+
+/* The program's signals are for the program's threads, so ours is born with all of them blocked. */
+int wsc_thread_start(void *(*run)(void *), void *argument) {
+  sigset_t all, before;
+  pin_this_module();
+  sigfillset(&all);
+  pthread_sigmask(SIG_SETMASK, &all, &before);
+  int number = create_thread(run, argument);
+  pthread_sigmask(SIG_SETMASK, &before, NULL);
+  return number;
+}
