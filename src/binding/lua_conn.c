@@ -252,11 +252,12 @@ static int push_frame(lua_State *L, const wsc_event *event) {
 
 static int push_control(lua_State *L, const char *name, const wsc_event *event) {
   char payload[125];
-  memcpy(payload, event->data, event->size);
+  if (event->size) memcpy(payload, event->data, event->size);
   lua_pushstring(L, name);
   lua_pushlstring(L, payload, event->size);
+  if (event->type == WSC_EVENT_PING) return 2;
   wsc_lua_push_seconds(L, event->rtt_us);
-  return event->type == WSC_EVENT_PING ? 2 : 3;
+  return 3;
 }
 
 static int push_rare_event(lua_State *L, wsc_lua_box *box, const wsc_event *event) {
