@@ -239,7 +239,7 @@ wsc_lookup *wsc_lookup_start(const char *host, uint16_t port, int family, wsc_lo
 
 /* ---------------------------------------------------------------- the caller's side */
 
-/* After a fork the child's copy has no thread that would ever let go of it. */
+/* After a fork the child's copy has no thread that would ever free it. */
 void wsc_lookup_drop(wsc_lookup *lookup) {
   if (!lookup) return;
   bool forked = lookup->pid != getpid();
