@@ -257,7 +257,7 @@ static uint8_t *inflate_room(wsc_buf *out, size_t left_in, size_t limit, uInt *r
   return out->block + out->end;
 }
 
-/* One call of zlib.  The limit is checked before zlib's verdict: where the bytes are cut decides
+/* One call of zlib.  The limit is checked before zlib's result: where the bytes are cut decides
  * whether zlib has already seen a fault that lies behind the limit. */
 static int inflate_once(wsc_deflate *codec, wsc_buf *out, size_t limit, const char **sentence) {
   z_stream *stream = codec->inflater;

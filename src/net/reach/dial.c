@@ -7,7 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
-/* Attempts under way at a time.  When one more is due, the oldest gives way: it had two seconds. */
+/* Attempts at a time.  When one more is due the oldest is given up: it had two seconds by then. */
 #define ATTEMPTS_MAX WSC_WATCH_MAX
 
 typedef struct attempt {
@@ -137,7 +137,8 @@ void wsc_dial_free(wsc_dial *dial, wsc_pollset *set) {
 
 /* ---------------------------------------------------------------- failures */
 
-/* Who refused was there; who was silent may be; where no route leads, nothing was learnt. */
+/* Which of several errors is reported: a refusal proves that a host is there, silence leaves it
+ * open, and a missing route says nothing of the host. */
 static int weight_of(int error) {
   static const int order[] = {WSC_ERR_REFUSED, WSC_ERR_RESET, WSC_ERR_TIMEOUT, WSC_ERR_UNREACHABLE};
   int weight = 0;
@@ -264,7 +265,7 @@ size_t wsc_dial_watches(const wsc_dial *dial, wsc_watch *watches) {
   return dial->attempt_count;
 }
 
-/* A goal that was given as an address is named by its fault already. */
+/* A host given as an address is in the fault of its one attempt already. */
 static bool label_says_more(const wsc_dial *dial) {
   char text[WSC_ADDRESS_TEXT];
   int port;

@@ -18,7 +18,7 @@ typedef struct wsc_step {
 void wsc_stream_drop(wsc_stream *stream, wsc_pollset *set); /* NULL is fine */
 
 typedef struct wsc_dial_options {
-  const char *label;       /* what the sentences call the goal: "feed.example" */
+  const char *label;       /* the host as the sentences name it: "feed.example" */
   int family;              /* 0, 4 or 6 */
   const wsc_address *bind; /* or NULL; only addresses of its family are tried */
   bool nodelay;

@@ -53,8 +53,8 @@ static void sessions_evict(wsc_tls_sessions *sessions, const char *key) {
   if (sessions->count >= sessions->size_max) SSL_SESSION_free(sessions_remove(sessions, 0));
 }
 
-/* A session holds the verdict on a certificate, not the certificate's end: once that has passed,
- * the full handshake has to say so. */
+/* A session remembers that the certificate was accepted, not until when it is valid: once it has
+ * expired, a full handshake has to refuse it. */
 static bool session_is_usable(SSL_SESSION *session) {
   X509 *peer = SSL_SESSION_get0_peer(session);
   if (!SSL_SESSION_is_resumable(session)) return false;

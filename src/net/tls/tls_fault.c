@@ -100,7 +100,7 @@ static int explain_alert(wsc_tls_stream *tls, int alert, unsigned long error) {
   return WSC_ERR_TLS;
 }
 
-/* ---------------------------------------------------------------- OpenSSL's own verdict */
+/* ---------------------------------------------------------------- what OpenSSL itself reports */
 
 static int explain_ssl(wsc_tls_stream *tls, unsigned long error) {
   switch (ERR_GET_LIB(error) == ERR_LIB_SSL ? ERR_GET_REASON(error) : 0) {

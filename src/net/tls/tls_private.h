@@ -31,7 +31,7 @@ void wsc_tls_sessions_init(wsc_tls_sessions *sessions, const wsc_platform *platf
                            size_t size_max);
 void wsc_tls_sessions_free(wsc_tls_sessions *sessions);
 
-/* Owns the reference to `session` from here on; what does not fit or cannot be resumed is let go.
+/* Owns the reference to `session` from here on; what does not fit or cannot be resumed is freed.
  */
 void wsc_tls_sessions_put(wsc_tls_sessions *sessions, const char *key,
                           struct ssl_session_st *session);
