@@ -350,9 +350,12 @@ function many.update(seconds, ...)
   if count == 1 then return (list[1]:update(seconds)) end
   if seconds and seconds > 0 and count > 0 then wait_for(list, seconds) end
   first = first + 1
-  local clients = {} -- a callback may change the list
-  for i = 1, count do clients[i] = list[(first + i) % count + 1] end
-  for i = 1, count do alive = clients[i]:update() or alive end
+  local clients, seen = {}, {} -- a callback may change the list
+  for i = 1, count do
+    local ws = list[(first + i) % count + 1]
+    if not seen[ws] then clients[#clients + 1], seen[ws] = ws, true end
+  end
+  for _, ws in ipairs(clients) do alive = ws:update() or alive end
   return alive
 end
 

@@ -75,28 +75,22 @@ static bool can_read_wait(const wsc_client *client, uint64_t timeout_us) {
          wsc_client_wants(client) == WSC_WANT_READ;
 }
 
-/* A signal ends the wait early: its handler may have left work for the program, as that of the Lua
- * interpreter does when Ctrl-C is pressed.  False: it did. */
+/* True: there is something to do.  A signal ends the wait early: its handler may have left work for
+ * the program, as that of the Lua interpreter does when Ctrl-C is pressed. */
 static bool poll_client(wsc_client *client, uint64_t timeout_us) {
   wsc_watch watches[WSC_WATCH_MAX];
   size_t count = wsc_client_watches(client, watches);
-  bool whole = wsc_watch_wait(watches, count, timeout_us, client->ready); /* none: time passes */
+  int ready = wsc_watch_wait(watches, count, timeout_us, client->ready); /* none: time passes */
   client->ready_known = count > 0;
-  return whole;
-}
-
-static bool any_ready(const wsc_client *client) {
-  for (size_t i = 0; client->ready_known && i < WSC_WATCH_MAX; i++)
-    if (client->ready[i]) return true;
-  return false;
+  return ready > 0;
 }
 
 bool wsc_client_wait(wsc_client *client, uint64_t timeout_us) {
   uint64_t deadline_us = wsc_client_deadline(client);
   if (deadline_us == 0) return true;
   uint64_t left_us = time_left(deadline_us, wsc_client_now(client));
-  poll_client(client, left_us < timeout_us ? left_us : timeout_us);
-  return any_ready(client) || deadline_us <= wsc_client_now(client);
+  return poll_client(client, left_us < timeout_us ? left_us : timeout_us) ||
+         deadline_us <= wsc_client_now(client);
 }
 
 /* ---------------------------------------------------------------- the step */
@@ -131,16 +125,16 @@ static bool waits_shortly(const wsc_client *client, uint64_t end_us) {
          end_us >= client->now_us + 2 * SHORT_WAIT_US && can_read_wait(client, SHORT_WAIT_US);
 }
 
-/* Waits until `until_us` at most.  False: a signal came. */
-static bool step(wsc_client *client, uint64_t until_us) {
+/* Waits until `until_us` at most; a wait in vain is the turn's last. */
+static void step(wsc_client *client, uint64_t until_us) {
   uint64_t deadline_us = until_us > 0 ? wsc_client_deadline(client) : 0;
   uint64_t end_us = deadline_us < until_us ? deadline_us : until_us;
-  bool waits = waits_shortly(client, end_us), whole = true;
+  bool waits = waits_shortly(client, end_us);
   uint64_t looked_us = waits ? client->now_us : wsc_client_now(client);
   uint64_t wait_us = time_left(end_us, looked_us);
   if (!waits) waits = can_read_wait(client, wait_us);
   if (!waits && wait_us > 0) {
-    whole = poll_client(client, wait_us);
+    if (!poll_client(client, wait_us)) client->turn_until_us = 0;
     looked_us = wsc_client_now(client);
   }
   if (client->setup)
@@ -148,7 +142,6 @@ static bool step(wsc_client *client, uint64_t until_us) {
   else if (!wsc_client_is_over(client))
     exchange(client, waits, looked_us);
   wsc_client_settle(client);
-  return whole;
 }
 
 bool wsc_client_step(wsc_client *client) {
@@ -212,11 +205,16 @@ void wsc_turn_begin(wsc_client *client, uint64_t timeout_us) {
   if (timeout_us == 0) start_time(client);
 }
 
-/* However little time there is, a turn makes its step or gives a message. */
-static bool is_used_up(wsc_client *client) {
-  if (client->turn_messages && client->messages_given >= client->turn_messages) return true;
-  if (client->turn == WSC_TURN_BEGUN && client->messages_given == 0) return false;
+static bool is_late(wsc_client *client) {
   return client->turn_end_us != WSC_NEVER && wsc_client_now(client) >= client->turn_end_us;
+}
+
+/* However little time there is, a turn makes its step, and gives one message where there are some.
+ */
+static bool is_used_up(wsc_client *client) {
+  if (client->messages_given == 0) return false;
+  return (client->turn_messages && client->messages_given >= client->turn_messages) ||
+         is_late(client);
 }
 
 /* Whatever was given, the turn waits no more. */
@@ -237,7 +235,8 @@ static bool steps_again(wsc_client *client) {
   if (!client->setup && !client->stream) return false;
   if (client->turn == WSC_TURN_BEGUN) return true;
   if (hurries(client)) return true;
-  if (client->turn_end_us != WSC_NEVER && client->readable == WSC_READABLE_MORE) return true;
+  if (client->turn_end_us != WSC_NEVER && client->readable == WSC_READABLE_MORE)
+    return !is_late(client);
   return client->turn_until_us != 0 && wsc_client_now(client) < client->turn_until_us;
 }
 
@@ -265,8 +264,7 @@ wsc_event_type wsc_turn_next(wsc_client *client, wsc_event *event) {
     /* a write that fails may bring the end */
     if (client->turn != WSC_TURN_DRAINED && take_event(client, event)) return event->type;
     if (client->turn == WSC_TURN_DRAINED || !steps_again(client)) break;
-    uint64_t until_us = is_drained(client) ? 0 : client->turn_until_us;
-    if (!step(client, until_us)) client->turn_until_us = 0;
+    step(client, is_drained(client) ? 0 : client->turn_until_us);
     client->turn = WSC_TURN_STEPPED;
   }
   if (client->turn == WSC_TURN_STEPPED && is_drained(client)) return give_drain(client, event);

@@ -87,8 +87,12 @@ local function start_timers(self)
   if self.link and self.p:state() ~= "connecting" then tick(self, 0) end
 end
 
+-- The time is told after it: what has left may have started a timer.
 local function write(self)
-  if self.link then self.link:write(self.p:output(self.link:free())) end
+  if self.link then
+    self.link:write(self.p:output(self.link:free()))
+    start_timers(self)
+  end
   settle(self)
 end
 
@@ -231,8 +235,8 @@ local function next_event(self)
 end
 
 local function is_used_up(self)
+  if self.given == 0 then return false end
   if self.messages_max and self.given >= self.messages_max then return true end
-  if self.stage == "begun" and self.given == 0 then return false end
   return self.end_time and world.is_due(self.end_time)
 end
 
@@ -248,7 +252,6 @@ local function give(self)
       if is_used_up(self) then return end_turn(self) end
       local event, a, b, c = next_event(self)
       if not event then
-        start_timers(self)
         write(self)
         event, a, b, c = next_event(self)
       end
@@ -336,7 +339,6 @@ end
 
 function Handle:ping(...)
   local result, sentence, name = call(self, THROUGH_CLIENT, self.p.ping, ...)
-  start_timers(self)
   return queued(self, result, sentence, name)
 end
 
@@ -349,7 +351,6 @@ function Handle:close(...)
     call(blank, THROUGH_CLIENT, p.close, ...) -- wrong arguments raise
   end
   if not self.begun then return true end
-  start_timers(self)
   write(self)
   return true
 end

@@ -44,16 +44,16 @@ int wsc_poll_for(struct pollfd *entries, size_t count, uint64_t timeout_us) {
 }
 #endif
 
-bool wsc_watch_wait(const wsc_watch *watches, size_t count, uint64_t timeout_us, uint8_t *ready) {
+int wsc_watch_wait(const wsc_watch *watches, size_t count, uint64_t timeout_us, uint8_t *ready) {
   struct pollfd entries[WSC_WATCH_MAX];
   assert(count <= WSC_WATCH_MAX);
   memset(ready, 0, count);
   for (size_t i = 0; i < count; i++) entries[i] = wsc_watch_pollfd(&watches[i]);
   int result = wsc_poll_for(entries, count, timeout_us);
   for (size_t i = 0; i < count && result > 0; i++) ready[i] = wsc_watch_ready(&entries[i]);
-  return result >= 0 || errno != EINTR;
+  return result >= 0 ? result : errno == EINTR ? -1 : 0;
 }
 
 void wsc_watch_look(const wsc_watch *watches, size_t count, uint8_t *ready) {
-  while (!wsc_watch_wait(watches, count, 0, ready)) continue;
+  while (wsc_watch_wait(watches, count, 0, ready) < 0) continue;
 }
