@@ -367,7 +367,7 @@ end
 function many.run(...)
   local count, seconds = select("#", ...), nil
   local given = { ... }
-  if type(given[count]) == "number" then
+  if count > 1 and type(given[count]) == "number" then
     seconds = given[count]
     given[count], count = nil, count - 1
     check_seconds(seconds)

@@ -100,19 +100,6 @@ describe("an update within a budget", function()
     assert.equal("got 1", peer.frames[1].payload)
   end)
 
-  it("lets time go on while messages are left: keepalive asks for a sign of life", function()
-    local ws, got, time, server =
-      start { max_messages = 1, keepalive = { interval = 3, timeout = 100 } }
-    for _ = 1, 5 do
-      time.now = time.now + 1
-      ws:update()
-    end
-    assert.equal(5, #got)
-    local peer = server.connections[1]
-    scripted.pump(nil, server, function() return peer.frames[1] end)
-    assert.equal(9, peer.frames[1].opcode)
-  end)
-
   it("keeps the rest for receive too", function()
     local ws = start { max_messages = 4 }
     ws.on_message = nil

@@ -205,19 +205,6 @@ describe("a scripted client", function()
     assert.is_truthy(ws)
   end)
 
-  it("steps though its budget is used up, so that time is told", function()
-    local server = testing.server(URL)
-    server:accept():raw("\129\1a\129\1b"):send "later"
-    local got
-    local ws = assert(wsclose.new(URL, {
-      max_messages = 1, on_message = function(_, data) got = data end,
-    }))
-    repeat ws:update() until got == "b"
-    local came = ws:stats().bytes_in
-    testing.run()
-    assert.same({ "later", came }, { got, ws:stats().bytes_in })
-  end)
-
   it("keeps to its budget of messages", function()
     local server = testing.server(URL)
     server:accept():send("one"):send("two"):send "three"

@@ -48,6 +48,7 @@ void wsc_conn_note_ping(wsc_conn *conn, const uint8_t *payload, size_t size) {
   conn->ping_print = print_of(payload, size);
   conn->ping_end = conn->stats.bytes_out + wsc_buf_size(&conn->queue.buf);
   conn->ping_sent_us = WSC_NEVER;
+  conn->deadline_us = 0; /* it is to be known when it leaves */
 }
 
 void wsc_conn_got_pong(wsc_conn *conn, const uint8_t *payload, size_t size, uint64_t *rtt_us) {
@@ -55,8 +56,7 @@ void wsc_conn_got_pong(wsc_conn *conn, const uint8_t *payload, size_t size, uint
   bool ours = conn->ping_end != 0 && ping_has_left(conn);
   if (!ours || print_of(payload, size) != conn->ping_print) return;
   conn->ping_end = 0;
-  if (conn->ping_sent_us <= conn->now_us) *rtt_us = conn->now_us - conn->ping_sent_us;
-  conn->stats.rtt_us = *rtt_us;
+  *rtt_us = conn->stats.rtt_us = conn->now_us - conn->ping_sent_us;
 }
 
 static bool awaits_pong(const wsc_conn *conn) {
@@ -76,7 +76,9 @@ void wsc_conn_note_input(wsc_conn *conn) {
 static void note_ping_output(wsc_conn *conn) {
   if (conn->ping_end == 0 || conn->ping_sent_us != WSC_NEVER) return;
   if (awaits_pong(conn)) conn->pong_timer = WSC_TIMER_WANTED;
-  if (ping_has_left(conn)) conn->deadline_us = 0;
+  if (!ping_has_left(conn)) return;
+  conn->ping_sent_us = conn->now_us;
+  conn->deadline_us = 0;
 }
 
 /* A Close has as long as bytes before it leave, and from when it has left. */
@@ -191,8 +193,6 @@ static void arm_timers(wsc_conn *conn, uint64_t now_us) {
   arm(&conn->ping_timer, now_us, conn->ping_interval_ms);
   arm(&conn->pong_timer, now_us, conn->ping_timeout_ms);
   arm(&conn->idle_timer, now_us, IDLE_MS);
-  if (conn->ping_end != 0 && conn->ping_sent_us == WSC_NEVER && ping_has_left(conn))
-    conn->ping_sent_us = now_us;
 }
 
 static uint64_t earlier(wsc_timer a, wsc_timer b) {
