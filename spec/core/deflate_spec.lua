@@ -929,6 +929,7 @@ describe("whether a message is worth compressing", function()
   it("is asked of a sample that spans the whole message", function()
     local noise = random_bytes(100000, 3)
     assert.is_false(worth(noise))
+    assert.is_false(worth(random_bytes(600, 4, 128) .. noise)) -- ASCII in front only
     local zeros = ("\0"):rep(600)
     assert.is_true(worth(zeros .. noise))
     assert.is_true(worth(noise .. zeros))
