@@ -22,9 +22,9 @@ local core_symbols = [[memcpy memmove memcmp memset memchr strlen strcmp snprint
   strspn bcmp strchr _GLOBAL_OFFSET_TABLE_ __stack_chk_fail __memcpy_chk __memmove_chk __memset_chk
   __snprintf_chk __cpu_model __cpu_indicator_init]]
 
-local zlib_symbols = [[deflate deflateInit2_ deflateEnd deflateReset deflateBound deflateParams
-  inflate inflateInit2_ inflateEnd inflateReset inflateReset2 inflateGetDictionary
-  inflateSetDictionary]]
+-- Without inflateGetDictionary and inflateSetDictionary: the window is never copied.
+local zlib_symbols = [[deflate deflateInit2_ deflateEnd deflateReset deflateBound
+  inflate inflateInit2_ inflateEnd inflateReset inflateResetKeep]]
 
 -- The folders of net, from the lowest floor up; those of one floor do not know each other.
 local net_floors = { "", "posix", "proxy tls", "reach" }

@@ -700,6 +700,16 @@ describe("compressing", function()
         assert.equal(expected, new(options):compress(noise, true, room))
       end
     end
+    local longest = random_bytes(40, 21, 112):gsub(".", function(c) -- codes of 9 bits
+      return string.char(c:byte() + 144)
+    end)
+    for size = 1, #longest do
+      local text = longest:sub(1, size)
+      local expected = new():compress(text, false)
+      for room = size, size + 20 do
+        assert.equal(expected, new():compress(text, false, room))
+      end
+    end
     local expected = new():compress(TICKER, true)
     for room = 1, 400 do
       assert.equal(expected, new():compress(TICKER, true, room))
@@ -919,6 +929,7 @@ describe("whether a message is worth compressing", function()
   it("is asked of a sample that spans the whole message", function()
     local noise = random_bytes(100000, 3)
     assert.is_false(worth(noise))
+    assert.is_false(worth(random_bytes(600, 4, 128) .. noise)) -- ASCII in front only
     local zeros = ("\0"):rep(600)
     assert.is_true(worth(zeros .. noise))
     assert.is_true(worth(noise .. zeros))

@@ -103,27 +103,33 @@ void wsc_deflate_drop_scratch(wsc_deflate *codec) {
 typedef struct byte_sample {
   uint32_t size, pairs;
   uint16_t count[256];
-  uint8_t high; /* the OR of all bytes */
 } byte_sample;
 
 static void sample_bytes(byte_sample *sample, const uint8_t *data, size_t size) {
-  for (size_t i = 0; i < size; i++) {
-    sample->pairs += sample->count[data[i]]++;
-    sample->high |= data[i];
-  }
+  for (size_t i = 0; i < size; i++) sample->pairs += sample->count[data[i]]++;
   sample->size += (uint32_t)size;
 }
 
-static bool looks_compressible(const uint8_t *data, size_t size) {
-  byte_sample sample = {0};
-  if (size <= SAMPLE_SIZE) {
-    sample_bytes(&sample, data, size);
-  } else {
-    size_t step = (size - SAMPLE_PART_SIZE) / (SAMPLE_PARTS - 1);
-    for (size_t part = 0; part < SAMPLE_PARTS; part++)
-      sample_bytes(&sample, data + part * step, SAMPLE_PART_SIZE);
+/* Most messages are ASCII, and to see that takes an eighth of the time of counting. */
+static bool is_ascii(const uint8_t *data, size_t size) {
+  uint64_t seen = 0, word;
+  for (; size >= sizeof word; data += sizeof word, size -= sizeof word) {
+    memcpy(&word, data, sizeof word);
+    seen |= word;
   }
-  if (sample.high < 0x80) return true; /* an eighth of each byte is empty: ASCII */
+  for (size_t i = 0; i < size; i++) seen |= data[i];
+  return (seen & UINT64_C(0x8080808080808080)) == 0;
+}
+
+static bool looks_compressible(const uint8_t *data, size_t size) {
+  size_t parts = size <= SAMPLE_SIZE ? 1 : SAMPLE_PARTS;
+  size_t part_size = parts == 1 ? size : SAMPLE_PART_SIZE;
+  size_t step = parts == 1 ? 0 : (size - part_size) / (parts - 1);
+  bool ascii = true;
+  for (size_t i = 0; i < parts && ascii; i++) ascii = is_ascii(data + i * step, part_size);
+  if (ascii) return true; /* an eighth of each byte is empty */
+  byte_sample sample = {0};
+  for (size_t i = 0; i < parts; i++) sample_bytes(&sample, data + i * step, part_size);
   return sample.pairs >= sample.size * (sample.size - 1) / 256;
 }
 
