@@ -248,5 +248,6 @@ const luaL_Reg wsc_lua_client_methods[] = {
     {"start", client_start},     {"limit", client_limit}, {"turn", client_turn},
     {"take", client_take},       {"flush", client_flush}, {"leave", client_leave},
     {"pause", client_pause},     {"wake", client_wake},   {"deadline", client_deadline},
-    {"pollfd", client_pollfd},   {"peer", client_peer},   {NULL, NULL},
+    {"pollfd", client_pollfd},   {"peer", client_peer},   {"free", wsc_lua_conn_free},
+    {NULL, NULL},
 };

@@ -400,7 +400,6 @@ const luaL_Reg wsc_lua_conn_methods[] = {
     {"info", conn_info},
     {"protocol", conn_protocol},
     {"progress", conn_progress},
-    {"free", wsc_lua_conn_free},
     {"__gc", conn_collect},
     {NULL, NULL},
 };

@@ -229,15 +229,15 @@ static bool take_event(wsc_client *client, wsc_event *event) {
   return true;
 }
 
-/* Is there another step in this turn?  The first; one after a wait that brought nothing; and, with
- * a limit of time, as long as there is more. */
+/* Is there another step in this turn?  The first; one after a wait that found nothing; and, with a
+ * limit of time, as long as there is more. */
 static bool steps_again(wsc_client *client) {
   if (!client->setup && !client->stream) return false;
-  if (client->turn == WSC_TURN_BEGUN) return true;
-  if (hurries(client)) return true;
+  if (client->turn == WSC_TURN_BEGUN || hurries(client)) return true;
   if (client->turn_end_us != WSC_NEVER && client->readable == WSC_READABLE_MORE)
     return !is_late(client);
-  return client->turn_until_us != 0 && wsc_client_now(client) < client->turn_until_us;
+  return client->readable == WSC_READABLE_QUIET && client->turn_until_us != 0 &&
+         wsc_client_now(client) < client->turn_until_us;
 }
 
 /* The attempt's end is the last event of its turn. */
