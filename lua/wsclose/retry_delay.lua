@@ -31,12 +31,17 @@ local JITTER = {
   end,
 }
 
--- In the profile "fleet" windows go on doubling from the first one: a fleet that was spread over
--- 15 s needs 30 s the next time, not 2.
+-- A first window of its own stands for two steps of the backoff: who was spread over 2 s comes back
+-- over 4 s, not over the same 2 s again.  In the profile "fleet" it stands for all steps up to its
+-- width: a fleet that was spread over 15 s needs 30 s the next time.
 local function backoff(options, run, limit)
-  local initial = options.initial
-  if options.profile == "fleet" then initial = math_max(initial, run.width) end
-  local cap = ceiling(initial, options.factor, run.retries, limit)
+  local initial, n = options.initial, run.retries
+  if options.profile == "fleet" then
+    initial = math_max(initial, run.width)
+  elseif run.width > initial then
+    n = n + 1
+  end
+  local cap = ceiling(initial, options.factor, n, limit)
   return JITTER[options.jitter](options, cap, limit, run.previous)
 end
 
@@ -50,12 +55,12 @@ end
 function delay.window(options, run, asked, is_first)
   local least, own = 0, 0
   if asked then least, own = asked[1], asked[2] - asked[1] end
-  run.width = math_max(run.width, own)
+  if options.jitter ~= "none" then run.width = math_max(run.width, own) end
   if asked and is_first and run.retries == 0 then return least, asked[2] end
   local low, high = backoff(options, run, run.limit)
   low = math_max(low, least)
   -- A window narrower than one before would gather again the clients that it had spread.
-  local spread = options.jitter ~= "none" and run.width or is_first and 0 or own
+  local spread = math_max(run.width, is_first and 0 or own)
   high = math_min(math_max(high, low + spread), math_max(run.limit, least + own))
   low = math_max(math_min(low, high - spread), least, options.floor)
   return low, high

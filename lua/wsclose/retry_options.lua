@@ -16,8 +16,8 @@ local is_callable = checks.is_callable
 ---@field profile? "fleet" for very many installations: windows double from the first one on (none)
 ---@field initial? number seconds above 0, ceiling of the first delay (1)
 ---@field factor? number what the ceiling grows by, at least 1 (2)
----@field max? number seconds, ceiling of every delay (40)
----@field overload_max? number seconds, ceiling while the server is overloaded (three times max)
+---@field max? number seconds, ceiling of every delay (40; of the fleet 60)
+---@field overload_max? number seconds, ceiling under overload (three times max; of the fleet twice)
 ---@field floor? number seconds, no drawn delay is shorter (0.25; 0 where a ceiling is no higher)
 ---@field jitter? "full"|"equal"|"decorrelated"|"none" ("full")
 ---@field attempts? number retries in a row at most (math.huge)
@@ -35,7 +35,8 @@ local is_callable = checks.is_callable
 
 local FLOOR = 0.25
 -- Under overload a cap that is too small keeps everybody out: see docs/retry.md.
-local OVERLOAD = 3
+local OVERLOAD, FLEET_OVERLOAD = 3, 2
+local MAX, FLEET_MAX = 40, 60
 
 -- ---------------------------------------------------------------- kinds of values
 
@@ -169,20 +170,22 @@ local function window_within(max, given)
   return { low < max and low or max / 2, math.min(high, max) }
 end
 
-local FIRST, WIDEST = {}, 0
+local FIRST, FLEET_FIRST, WIDEST = {}, {}, 0
 for _, row in ipairs(close_codes.rows()) do
   if row.first then
-    FIRST[row.code] = row.first
+    FIRST[row.code], FLEET_FIRST[row.code] = row.first, row.first
     WIDEST = math.max(WIDEST, row.first[2])
   end
 end
+-- The 5 s of RFC 6455 7.2.3: one user would rather not wait so long, a server rather have it.
+FLEET_FIRST[1006] = { 0, 5 }
 
 -- The user's entries laid over the codes' own.
-local function first_windows(given, max)
-  if given == nil and max >= WIDEST then return FIRST end
+local function first_windows(own, given, max)
+  if given == nil and max >= WIDEST then return own end
   local first = {}
   if given == false then return first end
-  for code, window in pairs(FIRST) do first[code] = window_within(max, window) end
+  for code, window in pairs(own) do first[code] = window_within(max, window) end
   for code, window in pairs(given or {}) do
     first[code] = window and window_within(max, window) or nil
   end
@@ -218,8 +221,11 @@ end
 
 -- The bounds that depend on each other.
 local function settle(options, given)
+  local is_fleet = options.profile == "fleet"
+  options.max = options.max or is_fleet and FLEET_MAX or MAX
+  options.overload_max = options.overload_max
+    or (is_fleet and FLEET_OVERLOAD or OVERLOAD) * options.max
   local lowest = math.min(options.initial, options.max)
-  options.overload_max = options.overload_max or OVERLOAD * options.max
   if options.overload_max < options.max then
     local line = "option overload_max must not be below max: overload_max is %g, max is %g"
     return line:format(options.overload_max, options.max)
@@ -232,14 +238,14 @@ local function settle(options, given)
       return line:format(name, options.floor, name, options[name])
     end
   end
-  options.first = first_windows(given.first, options.max)
+  options.first = first_windows(is_fleet and FLEET_FIRST or FIRST, given.first, options.max)
 end
 
 local NONE = {}
 
 local function defaults()
   return {
-    initial = 1, factor = 2, max = 40, jitter = "full", attempts = math.huge, stable_after = 10,
+    initial = 1, factor = 2, jitter = "full", attempts = math.huge, stable_after = 10,
     codes = NONE, statuses = NONE, always = false, hints = false,
   }
 end

@@ -122,14 +122,18 @@ describe("the profile fleet", function()
   end
 
   it("goes on doubling from the first window", function()
-    assert.same({ 5, 10, 20, 40, 40, 40 }, tops({ profile = "fleet" }, FAILURES[1]))
-    assert.same({ 15, 30, 40, 40, 40, 40 }, tops({ profile = "fleet" }, FAILURES[8]))
+    assert.same({ 5, 10, 20, 40, 60, 60 }, tops({ profile = "fleet" }, FAILURES[1]))
+    assert.same({ 5, 10, 20, 40, 60, 60 }, tops({ profile = "fleet" }, FAILURES[3]))
+    assert.same({ 15, 30, 60, 60, 60, 60 }, tops({ profile = "fleet" }, FAILURES[8]))
     assert.same({ 30, 60, 120, 120, 120, 120 },
       tops({ profile = "fleet", first = { [1013] = { 0, 30 } } }, FAILURES[9]))
   end)
 
-  it("is what others do not do", function()
-    assert.same({ 5, 5, 5, 8, 16, 32 }, tops({}, FAILURES[1]))
+  it("is not the default, where a first window stands for two steps of the backoff", function()
+    assert.same({ 5, 5, 8, 16, 32, 40 }, tops({}, FAILURES[1]))
+    assert.same({ 2, 4, 8, 16, 32, 40 }, tops({}, FAILURES[3]))
+    assert.same({ 15, 15, 15, 16, 32, 40 }, tops({}, FAILURES[8]))
+    assert.same({ 1, 2, 4, 8, 16, 32 }, tops({}, FAILURES[4]))
   end)
 end)
 
@@ -152,7 +156,7 @@ describe("clients are spread evenly", function()
   for _, case in ipairs {
     { "at the cap", 12, FAILURES[4], 20, 40 },
     { "at the cap under overload", 12, refused(503), 60, 120 },
-    { "at the cap of the fleet", 12, FAILURES[4], 20, 40, { profile = "fleet" } },
+    { "at the cap of the fleet", 12, FAILURES[4], 30, 60, { profile = "fleet" } },
     { "on the way up", 4, FAILURES[4], 0.25, 16 },
     { "in the first window of 1012", 0, FAILURES[8], 0, 15 },
     { "after Retry-After", 0, refused(503, 30), 30, 60 },

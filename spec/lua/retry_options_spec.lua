@@ -69,7 +69,11 @@ describe("the options' defaults", function()
   end)
 
   it("are those of a profile where only its name is given", function()
-    assert.same(read { profile = "fleet" }, read "fleet")
+    local fleet = read "fleet"
+    assert.same(read { profile = "fleet" }, fleet)
+    assert.same({ 60, 120, { 0, 5 } }, { fleet.max, fleet.overload_max, fleet.first[1006] })
+    assert.same({ 30, 60 }, { read({ profile = "fleet", max = 30 }).max,
+      read({ profile = "fleet", max = 30 }).overload_max })
   end)
 end)
 
