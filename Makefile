@@ -233,6 +233,14 @@ bench-scale:
 	@ulimit -n "$$(ulimit -Hn)"; LUA_PATH="./lua/?.lua;./lua/?/init.lua;;" \
 	  LUA_CPATH="./$(OUT)/?.so;;" $(LUA_BIN) bench/scale.lua $(CLIENTS)
 
+# ---------------------------------------------------------------- a fleet comes back
+
+# Retry policies on a virtual clock, into docs/retry.md; CLIENTS=1000000 takes long.
+.PHONY: herd
+herd:
+	@lua=$$($(find) interpreter luajit 2>/dev/null) || lua=$$($(find) interpreter lua5.4); \
+	  $$lua bench/herd/run.lua $(CLIENTS)
+
 # ---------------------------------------------------------------- pieces of the core, measured
 
 .PHONY: bench-micro measuring
@@ -314,6 +322,7 @@ help:
 	@echo "make bench-baseline  writes that file anew"
 	@echo "make bench-frames the longest update of LÖVE and the C engine, SECONDS (60) for each"
 	@echo "make bench-scale  what a message costs among CLIENTS (1 100 1000 10000) on one loop"
+	@echo "make herd         20,000 clients come back: retry policies simulated, into docs/retry.md; CLIENTS"
 	@echo "make bench        time beside other clients, into docs/performance.md; BENCH=--help"
 	@echo "make amalgamation all of it as dist/wsclose.c and dist/wsclose.h"
 	@echo "make portability  the builds of docs/portability.md; make portability-NAME runs one"

@@ -68,9 +68,14 @@ end
 local function delays(row)
   local parts = {}
   local first = row.first
-  if first then parts[#parts + 1] = ("first delay %d–%d s"):format(first[1], first[2]) end
-  if row.at_least then parts[#parts + 1] = ("never under %d s"):format(row.at_least) end
-  if row.in_a_row then parts[#parts + 1] = ("at most %d times in a row"):format(row.in_a_row) end
+  if first then
+    local when = row.first_when and (" (%s)"):format(row.first_when) or ""
+    parts[#parts + 1] = ("first delay %d–%d s%s"):format(first[1], first[2], when)
+    if first[1] > 0 then parts[#parts + 1] = ("none under %d s"):format(first[1]) end
+  end
+  if row.in_a_row then
+    parts[#parts + 1] = ("more slowly after %d in a row"):format(row.in_a_row)
+  end
   return table.concat(parts, ", ")
 end
 

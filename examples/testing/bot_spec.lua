@@ -69,7 +69,7 @@ describe("the bot", function()
     server:refuse(503, { ["Retry-After"] = 30 }):accept(WITH_DEFLATE)
     local bot = start()
     testing.run(bot.ws, "open")
-    assert.equal(31.5, testing.clock():now()) -- 30 s and half of 10 %
+    assert.equal(45, testing.clock():now()) -- the middle of 30 to 60 s
   end)
 
   it("notices a server that has fallen silent", function()

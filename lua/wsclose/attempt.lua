@@ -59,16 +59,18 @@ local function tell_retry(self, info)
   if on_retry and self._state == "waiting" then on_retry(self, info.retry_in, info) end
 end
 
--- Seconds until the next attempt, or nil and why there is none.
+-- Seconds until the next attempt, or nil and why there is none.  Third, in a table, comes what the
+-- policy raised: mostly the program's own `decide`, and then the policy has answered without it.
 local function decide(self, info, frames_in)
   if self._reconnecting then return 0 end
   if self._stopping then return nil, close_info.not_retried(info, attempt.CLOSED_BY_PROGRAM) end
   local policy = self._settings.retry
   if not policy then return nil, retry.unasked(info) end
-  -- what is told if the policy raises
-  info.retry_refused = close_info.not_retried(info, "the retry policy raised an error")
   policy:closed(frames_in > (info.received and 1 or 0))
-  return policy:next(info.code, info)
+  local ok, delay, refused = pcall(policy.next, policy, info.code, info)
+  if ok then return delay, refused end
+  refused = policy.refused or close_info.not_retried(info, "the retry policy raised an error")
+  return policy.delay, refused, { delay }
 end
 
 --- An attempt has ended: what the client knows is written down, and the program is to be told.
@@ -83,7 +85,7 @@ function attempt.ended(self, info)
   if box then info.undelivered = box:ended(self._handle, info.undelivered, time) end
   local notice = { tell = tell_close, info = info }
   attempt.add_notice(self, notice)
-  local delay, refused = decide(self, info, frames_in or 0)
+  local delay, refused, raised = decide(self, info, frames_in or 0)
   info.retry_in, info.retry_refused = delay, not delay and refused or nil
   self._reconnecting = nil
   if delay then
@@ -92,6 +94,7 @@ function attempt.ended(self, info)
   elseif box then
     info.undelivered = info.undelivered + box:clear()
   end
+  if raised then error(raised[1], 0) end
 end
 
 --- An attempt that ended without the core's help.

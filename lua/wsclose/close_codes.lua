@@ -18,10 +18,10 @@ local close_codes = {}
 ---@field outlook string how it passes, as compare says it
 ---@field from? integer of a range: its first code, nil without bound
 ---@field to? integer of a range: its last code, nil without bound
----@field first? number[] seconds: bounds of the first delay, where they are special
----@field at_least? number seconds: no delay is shorter
+---@field first? number[] seconds: the window of the first delay, where it has one of its own
+---@field first_when? string when that window holds, where it does not always
 ---@field exception? string when it is the other way round
----@field in_a_row? integer so many retries at most when it comes time after time
+---@field in_a_row? integer what comes more often than that in a row is retried more slowly
 
 local EITHER, NOBODY = "either side", "nobody: it is only reported locally"
 local NOT_SENT = "nobody: a peer that sends it breaks the protocol and is answered with 1002"
@@ -49,8 +49,8 @@ local ROWS = {
     name = "NORMAL",
     summary = "The conversation is over and was meant to end.",
     when = "A program is done and says so: the end of a feed, a logout, ws:close() without a code.",
-    fix = "Nothing is wrong. Where a server says 1000 and you want to stay, "
-      .. "connect again: retry = { codes = { [1000] = true } }.",
+    fix = "Nothing is wrong. Where a server says 1000 and you want to stay, connect again: "
+      .. "retry = { codes = { [1000] = true } }, or retry = { always = true } for a feed.",
     sent_by = EITHER,
     on_wire = true,
     retry = false,
@@ -146,6 +146,9 @@ local ROWS = {
     about = "a connection that was lost or never came about",
     outlook = "usually passes by connecting again",
     exception = "not when the handshake fails for good",
+    -- What most servers and proxies look like when they restart, and every killed process.
+    first = { 0, 2 },
+    first_when = "of a connection that was open",
   },
   {
     code = 1007,
@@ -214,7 +217,7 @@ local ROWS = {
     sent_by = EITHER,
     on_wire = true,
     retry = true,
-    retry_why = "many faults pass; after five retries in a row this one does not",
+    retry_why = "many faults pass, and one that does not is met ever more seldom",
     about = "a fault inside one endpoint",
     outlook = "often passes within a few retries",
     in_a_row = 5,
@@ -224,7 +227,7 @@ local ROWS = {
     name = "SERVICE_RESTART",
     summary = "The server restarts.",
     when = "A deployment or a planned restart.",
-    fix = "Let the client reconnect by itself (retry = true); the first delay is 5 to 30 s, so "
+    fix = "Let the client reconnect by itself (retry = true); the first delay is up to 15 s, so "
       .. "that not all clients come back at once.",
     sent_by = "the server",
     on_wire = true,
@@ -232,7 +235,7 @@ local ROWS = {
     retry_why = "a restarting server is back soon, and its clients should not come all at once",
     about = "a planned restart",
     outlook = "passes by waiting",
-    first = { 5, 30 },
+    first = { 0, 15 },
   },
   {
     code = 1013,
@@ -247,7 +250,6 @@ local ROWS = {
     about = "a server under load",
     outlook = "passes by waiting longer",
     first = { 10, 30 },
-    at_least = 10,
   },
   {
     code = 1014,
@@ -355,10 +357,11 @@ local ROWS = {
     summary = "A private code: it means what server and client agree on.",
     when = "The server's own protocol says so; there is no common list.",
     fix = "Look it up in the server's documentation, and tell the policy: "
-      .. "retry = { codes = { [4001] = false, [4002] = 30 } }.",
+      .. "retry = { codes = { [4001] = false, [4002] = { 20, 40 } } }.",
     sent_by = EITHER,
     on_wire = true,
     retry = true,
+    in_a_row = 5,
     retry_why = "only the server's documentation knows; codes = { [4001] = false } decides",
     about = "whatever this server means by it",
     outlook = "passes as its documentation says",
@@ -407,7 +410,10 @@ for _, row in ipairs(ROWS) do
   end
 end
 
-local function row_of(code)
+--- The row itself, for those who change nothing in it: the policy asks at every failure.
+---@param code integer
+---@return wsclose.CloseCode row without `code` where it is a range's
+function close_codes.row_of(code)
   if by_code[code] then return by_code[code] end
   for _, row in ipairs(ranges) do
     if code >= (row.from or -math.huge) and code <= (row.to or math.huge) then return row end
@@ -448,7 +454,7 @@ end
 function close_codes.explain(code)
   local given = not_an_integer(code)
   if given then error("wsclose.explain: code must be an integer, not " .. given, 2) end
-  local entry = copy(row_of(code))
+  local entry = copy(close_codes.row_of(code))
   entry.code = math.floor(code)
   return setmetatable(entry, Entry)
 end

@@ -106,7 +106,7 @@ for _, key in ipairs { "websockets", "ws", "lws", "autobahn" } do
     end)
 
     it("goes on under the policy while the server is away, and stops when told to", function()
-      local time = scripted_time(1)
+      local time = scripted_time(0)
       local r = client(peer, time, { initial = 2, factor = 3, jitter = "none", first = false })
       r:wait_open()
       peer:tell "close 1001 for good"

@@ -110,16 +110,26 @@ describe("an error raised in", function()
     assert.same({ 1000, "end", ws.close_info }, { ws:run() })
   end)
 
-  it("the retry option's decide ends the retries, and on_close is called", function()
-    local closed
-    local ws, server = start(upgraded(function(c) c:close_session(1001) end), {
-      retry = { decide = function() error("undecided", 0) end },
-      on_close = function(_, _, _, info) closed = info end,
-    })
-    assert.same({ "undecided" }, pump_over_errors(ws, server, function() return closed end))
-    assert.equal("closed", ws:state())
-    assert.matches("raised an error", closed.retry_refused, 1, true)
-  end)
+  for _, case in ipairs {
+    { "decide retries as usual", { decide = function() error("no", 0) end, jitter = "none" },
+      "waiting", 1 },
+    { "decide is refused as usual", { decide = function() error("no", 0) end, attempts = 0 },
+      "closed", nil, "the option attempts" },
+    { "random ends the retries", { random = function() error("no", 0) end },
+      "closed", nil, "the retry policy raised an error" },
+  } do
+    it("the retry option's " .. case[1] .. ", and on_close is called", function()
+      local options, closed = case[2], nil
+      options.first = false
+      local ws, server = start(upgraded(function(c) c:close_session(1001) end), {
+        retry = options, on_close = function(_, _, _, info) closed = info end,
+      })
+      assert.same({ "no" }, pump_over_errors(ws, server, function() return closed end))
+      assert.equal(case[3], ws:state())
+      assert.equal(case[4], closed.retry_in)
+      if case[5] then assert.matches(case[5], closed.retry_refused, 1, true) end
+    end)
+  end
 
   it("on_frame, on_ping, on_pong and on_drain lets the rest go on", function()
     local left = { on_frame = true, on_ping = true, on_pong = true, on_drain = true }
@@ -311,7 +321,7 @@ describe("a callback that calls the client", function()
       upgraded(function(c) c:close_session(1001) end),
       upgraded(),
     }, {
-      retry = { first = false, initial = 0, floor = 0 },
+      retry = { first = false, max = 0 },
       on_close = function(ws)
         calls[#calls + 1] = "close"
         ws:update()
@@ -329,7 +339,7 @@ describe("a callback that calls the client", function()
   it("may close in on_close: the announced retry is not made", function()
     local retried = false
     local ws, server = start(upgraded(function(c) c:close_session(1001) end), {
-      retry = { first = false, initial = 0, floor = 0 },
+      retry = { first = false, max = 0 },
       on_close = function(ws, _, _, info)
         assert.equal(0, info.retry_in)
         ws:close()

@@ -106,10 +106,11 @@ describe("explain, RFC 6455 7.4 and the IANA registry", function()
   end)
 
   it("gives the delays that some codes ask for", function()
-    assert.same({ 5, 30 }, explain(1012).first)
+    assert.same({ 0, 2 }, explain(1006).first)
+    assert.same({ 0, 15 }, explain(1012).first)
     assert.same({ 10, 30 }, explain(1013).first)
-    assert.equal(10, explain(1013).at_least)
     assert.equal(5, explain(1011).in_a_row)
+    assert.equal(5, explain(4001).in_a_row)
   end)
 
   it("hands out a table that is the caller's own", function()

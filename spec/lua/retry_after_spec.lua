@@ -1,6 +1,6 @@
 local retry_after = require "wsclose.retry_after"
 
-local seconds, lengthen = retry_after.seconds, retry_after.lengthen
+local seconds, hint = retry_after.seconds, retry_after.hint
 
 -- 06 Nov 1994 08:49:37 GMT, the example of RFC 9110 5.6.7.
 local EXAMPLE = 784111777
@@ -15,8 +15,10 @@ end
 
 describe("Retry-After in seconds, RFC 9110 10.2.3", function()
   for _, case in ipairs {
-    { "120", 120 }, { "0", 0 }, { " 7 ", 7 }, { "007", 7 }, { "99999999999999999999", 1e20 },
-    { "", 0 }, { "-5", 0 }, { "1.5", 0 }, { "soon", 0 }, { "5 s", 0 }, { "0x10", 0 }, { "1e3", 0 },
+    { "120", 120 }, { "0", 0 }, { " 7 ", 7 }, { "007", 7 }, { "99999999999999999999", 600 },
+    { "600", 600 }, { "601", 600 }, { "5.5", 5.5 }, { "0.25", 0.25 }, { "120, 30", 120 },
+    { "30,120", 120 }, { "soon, 30", 30 }, { "5.", 0 }, { ".5", 0 }, { "5.5.5", 0 },
+    { "", 0 }, { ",", 0 }, { "-5", 0 }, { "soon", 0 }, { "5 s", 0 }, { "0x10", 0 }, { "1e3", 0 },
   } do
     it(("reads %q as %g"):format(case[1], case[2]), function()
       assert.equal(case[2], seconds { ["retry-after"] = case[1] })
@@ -34,7 +36,9 @@ describe("Retry-After in seconds, RFC 9110 10.2.3", function()
       { ["Retry-After"] = "9" },
       { ["RETRY-AFTER"] = "9" },
       { ["retry-after"] = 9 },
-      { ["retry-after"] = { "9", "30" } },
+      { ["retry-after"] = { "9", "3" } },
+      { ["retry-after"] = { "3", "9" } },
+      { { "Retry-After", "3" }, { "Retry-After", "9" }, ["retry-after"] = "3" },
       { { "Server", "x" }, { "Retry-After", "9" } },
       { { name = "Retry-After", value = "9" } },
     } do
@@ -102,6 +106,14 @@ describe("Retry-After as a date", function()
     assert.equal(5, at(EXAMPLE - 5, function() return seconds(headers) end))
   end)
 
+  it("may stand in a list", function()
+    for _, list in ipairs {
+      "Sun, 06 Nov 1994 08:49:37 GMT, 5", "5, Sunday, 06-Nov-94 08:49:37 GMT",
+    } do
+      assert.equal(60, at(EXAMPLE - 60, function() return seconds { ["retry-after"] = list } end))
+    end
+  end)
+
   it("asks for nothing once the date is past", function()
     local headers = { ["retry-after"] = "Sun, 06 Nov 1994 08:49:37 GMT" }
     assert.equal(0, at(EXAMPLE + 5, function() return seconds(headers) end))
@@ -110,7 +122,7 @@ describe("Retry-After as a date", function()
   for _, text in ipairs {
     "Sun, 06 Nov 1994", "Sun, 06 Foo 1994 08:49:37 GMT", "06 Nov 1994 08:49:37 GMT",
     "Sun, 06 Nov 1994 08:49 GMT", "Sun, 06 Nov 1994 08:49:37 CET", "Sun, 6 Nov 1994 08:49:37 GMT",
-    "Sun Nov  6 08:49:37 94", "Sun, 06 Nov 1994 08:49:37 GMT, 5",
+    "Sun Nov  6 08:49:37 94",
   } do
     it("leaves aside " .. text, function()
       assert.equal(0, at(0, function() return seconds { ["retry-after"] = text } end))
@@ -118,41 +130,39 @@ describe("Retry-After as a date", function()
   end
 end)
 
-describe("a delay lengthened by Retry-After", function()
+describe("the window of Retry-After", function()
+  it("is as wide as the time asked for", function()
+    assert.same({ 30, 60 }, retry_after.window(30))
+  end)
+end)
+
+describe("a hint in a close reason", function()
   for _, case in ipairs {
-    -- delay, asked, random, what comes out
-    { 1, 100, 0, 100 },
-    { 1, 100, 0.5, 105 },
-    { 1, 100, 1, 110 },
-    { 104, 100, 0, 104 },
-    { 200, 100, 1, 200 },
-    { 1, 545, 1, 599.5 },
-    { 1, 580, 0, 580 },
-    { 1, 580, 0.5, 590 },
-    { 1, 580, 1, 600 },
-    { 1, 600, 0.5, 600 },
-    { 1, 601, 0, 600 },
-    { 1, 601, 0.5, 570 },
-    { 1, 1e20, 1, 540 },
-    { 900, 1e20, 0, 900 },
+    { "retry=5-30", { 5, 30 } },
+    { "restart; retry=0-2.5.", { 0, 2.5 } },
+    { "back soon (retry=1.5-2)", { 1.5, 2 } },
+    { "retry=7", { 7, 14 } },
+    { "retry=7, bye", { 7, 14 } },
+    { "retry=5-86400", { 5, 1200 } },
+    { "retry=86400-86400", { 600, 1200 } },
+    { "retry=86400", { 600, 1200 } },
+    { "retry=5-5", { 5, 5 } },
   } do
-    local delay, asked, random, expected = case[1], case[2], case[3], case[4]
-    it(("is %g s of %g, asked for %g, random %g"):format(expected, delay, asked, random), function()
-      local given = lengthen(delay, asked, random)
-      assert(math.abs(given - expected) < 1e-9, given)
+    it(("%q is %g to %g s"):format(case[1], case[2][1], case[2][2]), function()
+      assert.same(case[2], hint(case[1]))
     end)
   end
 
-  it("is at least what was asked and at most 10 % or ten minutes more, for any number", function()
-    for asked = 1, 600, 7 do
-      for random = 0, 1, 0.125 do
-        local delay = lengthen(0, asked, random)
-        assert(delay >= asked and delay <= asked * 1.1 + 1e-9 and delay <= 600, delay)
-      end
-    end
-  end)
+  for _, reason in ipairs {
+    "", "retry", "retry=", "retry=soon", "retry=30-5", "retry=-5", "retry=5-", "retry=5-x",
+    "retry=5s", "retry=5-30s", "no_retry=5", "autoretry=5", "retry=1.2.3", "retry=..", "Retry: 5",
+  } do
+    it(("%q is none"):format(reason), function()
+      assert.equal(nil, hint(reason))
+    end)
+  end
 
-  it("stays spread out past ten minutes", function()
-    assert(lengthen(0, 3600, 0.1) - lengthen(0, 3600, 0.9) > 40)
+  it("is none without a reason", function()
+    assert.equal(nil, hint(nil))
   end)
 end)

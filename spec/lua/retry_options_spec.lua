@@ -12,16 +12,18 @@ describe("the options' defaults", function()
   it("are those of the contract", function()
     local options = read {}
     assert.same({
-      initial = 1, factor = 2, max = 60, floor = 0.25, jitter = "full", attempts = math.huge,
-      stable_after = 10, codes = {}, statuses = {},
-      first = { [1001] = { 0, 5 }, [1012] = { 5, 30 }, [1013] = { 10, 30 } },
+      initial = 1, factor = 2, max = 40, overload_max = 120, floor = 0.25, jitter = "full",
+      attempts = math.huge, stable_after = 10, codes = {}, statuses = {}, always = false,
+      hints = false,
+      first = { [1001] = { 0, 5 }, [1006] = { 0, 2 }, [1012] = { 0, 15 }, [1013] = { 10, 30 } },
     }, options)
   end)
 
   it("give place to what is given", function()
     local given = {
-      initial = 2, factor = 3, max = 30, floor = 0.5, jitter = "equal", attempts = 7, elapsed = 100,
-      stable_after = 5, codes = { [4000] = false }, statuses = { [404] = true },
+      profile = "fleet", initial = 2, factor = 3, max = 30, overload_max = 31, floor = 0.5,
+      jitter = "equal", attempts = 7, elapsed = 100, stable_after = 5, always = true, hints = true,
+      codes = { [4000] = false }, statuses = { [404] = true },
       decide = function() end, clock = os.time, random = math.random, sleep = function() end,
     }
     local options = read(given)
@@ -29,22 +31,49 @@ describe("the options' defaults", function()
   end)
 
   it("lay the user's first delays over the codes' own", function()
-    assert.same({ [1001] = { 1, 2 }, [1006] = 3, [1012] = false, [1013] = { 10, 30 } },
+    assert.same({ [1001] = { 1, 2 }, [1006] = { 3, 3 }, [1013] = { 10, 30 } },
       read({ first = { [1001] = { 1, 2 }, [1006] = 3, [1012] = false } }).first)
     assert.same({}, read({ first = false }).first)
   end)
 
-  it("copy tables", function()
-    local codes = { [4000] = false }
-    assert.are_not.equal(codes, read({ codes = codes }).codes)
-    assert.are_not.equal(read({}).codes, read({}).codes)
-    assert.are_not.equal(read({}).first[1001], read({}).first[1001])
+  it("copy the user's tables, all the way down", function()
+    local given = { codes = { [4000] = { 1, 2 }, ["4100-4200"] = { 3, 4 } },
+      first = { [1001] = { 1, 2 } } }
+    local options = read(given)
+    for _, name in ipairs { "codes", "first" } do
+      assert.are_not.equal(given[name], options[name])
+      for key, value in pairs(given[name]) do assert.are_not.equal(value, options[name][key]) end
+    end
+    given.codes["4100-4200"][1] = 9
+    assert.equal(3, retry_options.rule_for(options.codes, 4150)[1])
   end)
 
-  it("let the floor give way to a max that is not above it", function()
-    assert.equal(0.25, read({ max = 0.26 }).floor)
-    assert.equal(0, read({ max = 0.25 }).floor)
+  it("are shared where nothing else is said", function()
+    assert.equal(read(true), read(true))
+    assert.equal(read({}).codes, read({}).codes)
+    assert.equal(read({}).first, read({ max = 30 }).first)
+    assert.are_not.equal(read({}).first, read({ max = 29 }).first)
+  end)
+
+  it("let the floor give way to an initial or a max that is not above it", function()
+    for _, name in ipairs { "max", "initial" } do
+      assert.equal(0.25, read({ [name] = 0.26 }).floor)
+      assert.equal(0, read({ [name] = 0.25 }).floor)
+    end
     assert.equal(0, read({ max = 0 }).floor)
+  end)
+
+  it("take overload_max for thrice max", function()
+    assert.equal(15, read({ max = 5 }).overload_max)
+    assert.equal(5, read({ max = 5, overload_max = 5 }).overload_max)
+  end)
+
+  it("are those of a profile where only its name is given", function()
+    local fleet = read "fleet"
+    assert.same(read { profile = "fleet" }, fleet)
+    assert.same({ 60, 120, { 0, 5 } }, { fleet.max, fleet.overload_max, fleet.first[1006] })
+    assert.same({ 30, 60 }, { read({ profile = "fleet", max = 30 }).max,
+      read({ profile = "fleet", max = 30 }).overload_max })
   end)
 end)
 
@@ -53,17 +82,24 @@ describe("an option's range", function()
   local callable = setmetatable({}, { __call = no })
 
   local GOOD = {
-    initial = { 0, 0.001, 1e9 },
+    profile = { "fleet" },
+    initial = { 1, 0.001, 1e9 },
+    overload_max = { 40, 120, 1e9 },
     factor = { 1, 1.5, 1e300 },
     max = { 0, 0.1, 1e9 },
-    floor = { 0, 0.25, 60 },
+    floor = { 0, 0.25, 1 },
     jitter = { "full", "equal", "decorrelated", "none" },
     attempts = { 0, 1, 1000, math.huge },
     elapsed = { 0, 0.5, 1e9 },
     stable_after = { 0, 1e9 },
     first = { false, {}, { [1001] = 0 }, { [1001] = { 0, 0 }, [4000] = false, [1012] = 7 } },
-    codes = { {}, { [0] = false, [4000] = true, [4001] = false, [4002] = 0, [4003] = 1.5 } },
-    statuses = { {}, { [404] = true, [503] = false, [429] = 30 } },
+    codes = {
+      {}, { [0] = false, [4000] = true, [4001] = false, [4002] = 0, [4003] = 1.5 },
+      { [4000] = { 0, 0 }, [4001] = { 5, 15 }, ["4400-4429"] = false, ["7-7"] = { 1, 2 } },
+    },
+    statuses = { {}, { [404] = true, [503] = false, [429] = 30, ["500-599"] = { 1, 2 } } },
+    always = { true, false },
+    hints = { true, false },
     decide = { no, callable },
     clock = { no, callable },
     random = { no, callable },
@@ -71,7 +107,11 @@ describe("an option's range", function()
   }
   local NAN = 0 / 0
   local BAD = {
-    initial = { -1, math.huge, NAN, "1", true, {} },
+    profile = { true, "flet", "", 1 },
+    overload_max = { -1, 39.9, math.huge, NAN, "60", false },
+    always = { 1, "true", {} },
+    hints = { 1, "true", {} },
+    initial = { 0, -1, math.huge, NAN, "1", true, {} },
     factor = { 0.99, 0, -2, math.huge, NAN, "2" },
     max = { -1, math.huge, NAN, "60", false },
     floor = { -0.1, math.huge, NAN, "0", false },
@@ -88,6 +128,8 @@ describe("an option's range", function()
     },
     codes = {
       true, 4000, { [4000] = "no" }, { [4000] = -1 }, { [4000] = NAN }, { ["4000"] = true },
+      { [4000] = { 5 } }, { [4000] = { 5, 1 } }, { [4000] = { 1, 2, 3 } }, { ["4429-4400"] = true },
+      { ["4400-"] = true }, { ["4400 - 4429"] = true }, { [4000.5] = true },
     },
     statuses = {
       false, 404, { [404] = "no" }, { [404] = {} }, { [404] = math.huge }, { x = true },
@@ -111,7 +153,7 @@ describe("an option's range", function()
     it(("refuses what is wrong for %s and names it"):format(name), function()
       for _, value in ipairs(values) do
         local sentence = fault { [name] = value }
-        assert(sentence:find(("option %s must be "):format(name), 1, true), sentence)
+        assert(sentence:find(("^option %s must "):format(name)), sentence)
       end
     end)
   end
@@ -130,14 +172,19 @@ describe("an option's range", function()
     { { attempts = 1.5 },
       "option attempts must be a whole number not below 0, or math.huge, not 1.5" },
     { { decide = {} }, "option decide must be a function, not a table" },
-    { { codes = true }, "option codes must be a table from close codes to true, false or seconds, "
-      .. "not true" },
-    { { codes = { [4004] = "no" } }, "option codes must be a table from close codes to true, false "
-      .. 'or seconds; the entry [4004] = "no" is not' },
+    { { codes = true }, 'option codes must be a table from close codes or "from-to" to true, '
+      .. "false, seconds or { low, high }, not true" },
+    { { codes = { [4004] = "no" } }, 'option codes must be a table from close codes or "from-to" '
+      .. 'to true, false, seconds or { low, high }; the entry [4004] = "no" is not' },
+    { { initial = 0 }, "option initial must be seconds, a finite number above 0, not 0" },
+    { { profile = "flet" }, 'option profile must be "fleet", not "flet"' },
+    { { overload_max = 30 },
+      "option overload_max must not be below max: overload_max is 30, max is 40" },
     { { first = { GOING_AWAY = 5 } }, "option first must be false, or a table from close codes to "
       .. 'false, seconds or { low, high }; the entry ["GOING_AWAY"] = 5 is not' },
-    { { floor = 2, max = 1 }, "option floor must not be above max: floor is 2, max is 1" },
-    { { floor = 61 }, "option floor must not be above max: floor is 61, max is 60" },
+    { { floor = 2, initial = 3, max = 1 },
+      "option floor must not be above max: floor is 2, max is 1" },
+    { { floor = 2 }, "option floor must not be above initial: floor is 2, initial is 1" },
   } do
     it("is named in the sentence: " .. case[2], function()
       assert.equal(case[2], fault(case[1]))
@@ -145,9 +192,9 @@ describe("an option's range", function()
   end
 
   it("is no matter where the options are no table", function()
-    for _, value in ipairs { 5, "true", false, function() end } do
+    for _, value in ipairs { 5, "true", false, "flet", function() end } do
       local sentence = fault(value)
-      assert(sentence:find("the options must be a table or true, not", 1, true), sentence)
+      assert(sentence:find('the options must be a table, true or "fleet", not', 1, true), sentence)
     end
   end)
 end)
@@ -159,7 +206,8 @@ describe("an unknown option", function()
     { "max_", "max" }, { "stableAfter", "stable_after" }, { "rnadom", "random" },
     { "foor", "floor" }, { "elapsd", "elapsed" },
     { "decider", "decide" }, { "clcok", "clock" }, { "frist", "first" },
-    { "sleeep", "sleep" },
+    { "sleeep", "sleep" }, { "overloadmax", "overload_max" }, { "alway", "always" },
+    { "hint", "hints" }, { "profil", "profile" },
   } do
     it(("%s suggests %s"):format(case[1], case[2]), function()
       local expected = ('unknown option %q; did you mean "%s"?'):format(case[1], case[2])
@@ -175,11 +223,11 @@ describe("an unknown option", function()
 end)
 
 describe("a rule", function()
-  it("is true, false or seconds", function()
-    for _, value in ipairs { true, false, 0, 5, 0.5 } do
+  it("is true, false, seconds or a range of them", function()
+    for _, value in ipairs { true, false, 0, 5, 0.5, { 0, 0 }, { 1, 2.5 } } do
       assert.equal(true, retry_options.is_rule(value))
     end
-    for _, value in ipairs { -1, math.huge, "5", {}, 0 / 0 } do
+    for _, value in ipairs { -1, math.huge, "5", {}, 0 / 0, { 2, 1 }, { 1, math.huge } } do
       assert.equal(false, retry_options.is_rule(value))
     end
     assert.equal(false, retry_options.is_rule(nil))
