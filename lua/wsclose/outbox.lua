@@ -58,6 +58,10 @@ end
 ---@return string? name
 function Outbox:keep(data, kind, options, now)
   expire(self, now)
+  if #data > self.limit then
+    local line = "a message of %d bytes never fits: outbox.bytes is %d bytes"
+    return nil, line:format(#data, self.limit), "too_big"
+  end
   if self.bytes + #data > self.limit then
     return nil, "the outbox is full; wait until the connection is open, or raise outbox.bytes",
       "busy"
