@@ -1,6 +1,6 @@
--- Time is judged by what has been looked at: neither a slow program nor a budget, a pause or an
--- upload makes a peer look dead, and a peer that is dead, or never pauses, still meets its deadline.
--- Each rule in the scripted world, over a socket and over TLS, on a clock that the spec moves.
+-- Time is judged by what has been looked at: neither a slow program nor a budget nor a pause makes a
+-- peer look dead, and one that is dead still meets its deadline.  Each rule in the scripted world,
+-- over a socket and over TLS, on a clock that the spec moves.
 
 local stage = require "support.stage"
 
@@ -157,7 +157,9 @@ for _, way in ipairs(stage.ways) do
   end)
 
   describe("a peer that is gone, " .. way .. ",", function()
-    local BRIEF = { keepalive = { interval = 1, timeout = 1 }, timeouts = { close = 1, linger = 1 } }
+    local BRIEF = {
+      keepalive = { interval = 1, timeout = 1 }, timeouts = { close = 1, linger = 1 },
+    }
     local STEP = 0.05
 
     -- Interval and timeout, and then a Close is tried.

@@ -1,4 +1,4 @@
---- One scene, played in three ways: in the scripted world of wsclose.testing, over a socket, and over
+--- One scene, played in three ways: in the scripted world of wsclose.testing, over a socket, over
 -- TLS.  A spec that holds in each of them is written once.
 --
 --     for _, way in ipairs(stage.ways) do
@@ -73,7 +73,7 @@ function stage.texts(count)
   return table.concat(frames)
 end
 
--- ---------------------------------------------------------------- the server, with a kernel between
+-- ---------------------------------------------------------------- a server behind a kernel
 
 -- Answers as a server does, as long as it is not silent; ends TCP after the Close.
 local function script_of(self, answer)
