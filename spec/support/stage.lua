@@ -76,10 +76,14 @@ end
 -- ---------------------------------------------------------------- a server behind a kernel
 
 -- Answers as a server does, as long as it is not silent; ends TCP after the Close.
-local function script_of(self, answer)
+local function script_of(self, options)
   return function(c)
     self.c = c
-    c:upgrade(answer)
+    if options.stalls then
+      c:read_request()
+      c:stall()
+    end
+    c:upgrade(options.answer)
     repeat
       local frame = c:wait("a frame or the end", function()
         return c.frames[c.taken + 1] or c.ended
@@ -113,7 +117,7 @@ end
 local Sockets = {}
 
 function Sockets.start(self, options)
-  self.server = scripted.new { script_of(self, options.answer), receive_buffer = RECEIVE_BUFFER }
+  self.server = scripted.new { script_of(self, options), receive_buffer = RECEIVE_BUFFER }
   if self.way == SOCKET then return self.server:url() end
   tls_front():tell("BACKEND " .. self.server.port)
   Sockets.serve(self) -- the line has to be there before the client
@@ -166,7 +170,7 @@ local HOST = "ws://stage.example/"
 
 function World.start(self, options)
   self.server = testing.server(HOST)
-  self.server:accept(options.answer)
+  if options.stalls then self.server:request() else self.server:accept(options.answer) end
   self.time = nil
   return HOST
 end
@@ -240,6 +244,12 @@ end
 function Stage:say(bytes)
   play(self, "say", bytes)
   self:serve()
+end
+
+--- Has the client's request come?
+function Stage:is_asked()
+  local connection = self.c or self.server.current
+  return connection and connection.request
 end
 
 --- From now on the server answers neither pings nor the Close.
@@ -330,7 +340,7 @@ local function record(self, options)
     self.closes[#self.closes + 1] = { code = code, reason = reason, info = info, at = self:now() }
   end
   for name, value in pairs(options) do all[name] = value end
-  all.answer, all.trace = nil, nil
+  all.answer, all.trace, all.stalls = nil, nil, nil
   if options.trace and self.way == WORLD then
     function all.on_frame(_, direction, frame)
       if direction == "out" then self.traced[#self.traced + 1] = frame end
@@ -341,7 +351,8 @@ end
 
 --- A client that has not begun, and its server.
 ---@param way string
----@param options? table of wsclose.new; `answer`: of the handshake; `trace`: see frames
+---@param options? table of wsclose.new; `answer`: of the handshake; `stalls`: there is none;
+--- `trace`: see frames
 ---@return support.Stage
 function stage.new(way, options)
   local self = setmetatable({
