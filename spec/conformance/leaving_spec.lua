@@ -1,5 +1,5 @@
--- leave() tells the truth: what was exchanged stays in the report, what did not leave is not claimed
--- and is counted, and on_close is called once, whatever state it finds.
+-- leave() tells the truth: what was exchanged stays in the report, what did not leave is not
+-- claimed and is counted, and on_close is called once, whatever state it finds.
 
 local phases = require "support.phases"
 local network = require "support.network"
