@@ -1,5 +1,5 @@
--- Time is judged by what has been looked at: neither a slow program nor a budget nor a pause makes
--- a peer look dead, and one that is dead still meets its deadline.  Each rule in the scripted world,
+-- Time is judged by what has been looked at: neither a slow program nor a budget nor a pause
+-- makes a peer look dead, and one that is dead still meets its deadline.  In the scripted world,
 -- over a socket and over TLS, on a clock that the spec moves.
 
 local stage = require "support.stage"

@@ -1,5 +1,5 @@
--- What one turn gives and sends: messages that never fit, on_drain once a turn, fragments and frames
--- as large as the limits say, one write for all that callbacks send, and waits that know their end.
+-- What one turn gives and sends: messages that never fit, on_drain once a turn, fragments and
+-- frames as large as the limits say, one write for all that callbacks send, and waits that know their end.
 
 local network = require "support.network"
 local scripted = require "support.scripted_server"
@@ -203,7 +203,7 @@ describe("limits of the protocol object", function()
     assert.equal("message", event)
     assert.equal(262144, #data)
     t:input(fragments(262145))
-    t:input_close(1000)
+    t:drain()
     assert.equal(1009, t:sent_close().code)
     t.p:eof()
     local _, _, info = t:closed()
@@ -236,7 +236,7 @@ describe("a Close whose code may not travel", function()
   for _, code in ipairs { 0, 999, 1004, 1005, 1006, 1015, 1016, 2999, 5000, 65535 } do
     it("is told by its code, " .. code .. ": the sentence and info.received have it", function()
       local t = talk.open()
-      t:input_close(code, "odd")
+      t:input_close(code, "odd"):drain()
       assert.equal(1002, t:sent_close().code)
       t.p:eof()
       local _, _, info = t:closed()
@@ -248,7 +248,7 @@ describe("a Close whose code may not travel", function()
 
   it("is told of a reason that is not UTF-8", function()
     local t = talk.open()
-    t:input_close(4000, "\255")
+    t:input_close(4000, "\255"):drain()
     assert.equal(1007, t:sent_close().code)
     t.p:eof()
     local _, _, info = t:closed()
