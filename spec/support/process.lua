@@ -51,6 +51,7 @@ local function launch(command, find_port)
   listener:settimeout(process.patience)
   local control, why = listener:accept()
   listener:close()
+  if control then control:setoption("tcp-nodelay", true) end -- a line is worth a segment
   return control or error(("%s was not started: %s"):format(quote(command), why), 0)
 end
 

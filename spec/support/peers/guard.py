@@ -92,6 +92,7 @@ def main(arguments):
     wanted = arguments[0] == "--find-port"
     control_port, command = int(arguments[wanted]), arguments[wanted + 1 :]
     control = socket.create_connection(("127.0.0.1", control_port))
+    control.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # a line is worth a segment
     try:
         child = subprocess.Popen(
             command,

@@ -123,14 +123,17 @@ local function keep(self, bytes)
   end
 end
 
---- Reads what the kernel holds.
-function Connection:receive()
+--- Reads what the kernel holds, or so many bytes of it.
+---@param left? integer
+function Connection:receive(left)
+  left = left or math.huge
   local reset = self.socket:getoption "error" -- luasocket's receive would call an RST "closed" too
   local bytes, why, partial
   repeat
-    bytes, why, partial = self.socket:receive(READ_SIZE)
+    bytes, why, partial = self.socket:receive(math.min(READ_SIZE, left))
     keep(self, bytes or partial)
-  until not bytes
+    left = left - #(bytes or partial or "")
+  until not bytes or left <= 0
   if reset or why == "closed" then
     self.ended, self.moved = reset and "reset" or "fin", true
   end

@@ -1,0 +1,186 @@
+-- leave() tells the truth: what was exchanged stays in the report, what did not leave is not
+-- claimed and is counted, and on_close is called once, whatever state it finds.
+
+local phases = require "support.phases"
+local network = require "support.network"
+local stage = require "support.stage"
+
+after_each(function()
+  stage.close_all()
+  network.close_all()
+end)
+teardown(stage.stop_all)
+
+local REQUIRED = { extensions = { ["permessage-deflate"] = { required = true } } }
+
+-- Turns that take no time, until the state is this one.
+local function until_state(s, state)
+  return s:turns(0, function() return s.ws:state() == state end, 1000)
+end
+
+for _, way in ipairs(stage.ways) do
+  describe("leave() " .. way, function()
+    local function left(s)
+      s.ws:leave()
+      s:serve()
+      assert.equal(1, #s.closes)
+      assert.equal("closed", s.ws:state())
+      assert.is_false((s.ws:update(0)))
+      assert.equal(1, #s.closes)
+      return s.closes[1].code, s.closes[1].info
+    end
+
+    it("while the server holds TCP open after the closing handshake keeps its codes", function()
+      local s = stage.open(way)
+      s:silence()
+      s.ws:close(4001, "mine")
+      s:serve()
+      s:say(stage.close(4001, "yours"))
+      s:turn()
+      assert.equal(0, #s.closes) -- it waits for the server's end of TCP
+      local code, info = left(s)
+      assert.same({ 4001, true }, { code, info.opened })
+      assert.same({ code = 4001, reason = "mine" }, info.sent)
+      assert.same({ code = 4001, reason = "yours" }, info.received)
+      assert.is_nil(info.error)
+    end)
+
+    it("keeps a 1001 that was exchanged", function()
+      local s = stage.open(way)
+      s:silence()
+      s:say(stage.close(1001, "restart"))
+      s:turn()
+      local code, info = left(s)
+      assert.same({ 1001, "restart", "peer", true }, { code, info.reason, info.by, info.opened })
+      assert.same({ code = 1001, reason = "restart" }, info.received)
+      assert.equal(1001, info.sent.code)
+    end)
+
+    it("keeps a 1010 that was exchanged", function()
+      local s = stage.new(way, REQUIRED)
+      local function is_asked()
+        return s.ws:state() == "closing" or s.ws:state() == "closed"
+      end
+      assert(s:turns(0, is_asked, 1000))
+      assert.equal(0, #s.closes)
+      local code, info = left(s)
+      assert.same({ 1010, "client", false }, { code, info.by, info.opened })
+      assert.equal(1010, info.sent.code)
+      assert.equal("permessage-deflate", info.sent.reason)
+    end)
+
+    it("after close() that is not answered tells what was sent", function()
+      local s = stage.open(way)
+      s:silence()
+      s.ws:close(1000, "bye")
+      s:turn()
+      local _, info = left(s)
+      assert.same({ code = 1000, reason = "bye" }, info.sent)
+      assert.is_nil(info.received)
+      assert.is_true(info.opened)
+    end)
+
+    it("while open sends 1001 and says so", function()
+      local s = stage.open(way)
+      local code, info = left(s)
+      assert.same({ 1001, "client", true, 0 }, { code, info.by, info.opened, info.undelivered })
+      assert.same({ code = 1001, reason = "" }, info.sent)
+    end)
+
+    it("behind 8 MiB that a server does not read claims no Close, and counts them", function()
+      local s = stage.open(way)
+      s:silence()
+      s:hold()
+      local size = 8 * 1024 * 1024
+      assert(s.ws:send(("x"):rep(size), "binary", { compress = false }))
+      for _ = 1, 5 do s:turn() end
+      assert.is_true(s.ws:buffered() > 0)
+      local code, info = left(s)
+      assert.is_nil(info.sent)
+      assert.equal(size, info.undelivered)
+      assert.same({ 1006, true }, { code, info.opened })
+    end)
+
+    it("counts whole messages that did not leave, and none that did", function()
+      local s = stage.open(way)
+      assert(s.ws:send("gone"))
+      s:turn()
+      s:silence()
+      s:hold()
+      local size = 8 * 1024 * 1024
+      assert(s.ws:send(("x"):rep(size), "binary", { compress = false }))
+      s:turn()
+      assert(s.ws:send("stays", "text", { compress = false }))
+      local _, info = left(s)
+      assert.equal(size + 5, info.undelivered)
+    end)
+
+    it("before the first update, or twice, tells nothing twice", function()
+      local s = stage.new(way)
+      s.ws:leave()
+      s.ws:leave()
+      assert.equal("closed", s.ws:state())
+      assert.is_true(#s.closes <= 1)
+    end)
+
+    it("while it waits to connect anew tells no second end", function()
+      local s = stage.open(way, { retry = true })
+      s:silence()
+      s:say(stage.close(1001, "restart"))
+      s:turns(0.1, function() return s.closes[1] end, 1000)
+      assert.equal("waiting", s.ws:state())
+      assert.equal(1, #s.closes)
+      s.ws:leave()
+      s:turn()
+      assert.same({ 1, "closed" }, { #s.closes, s.ws:state() })
+      assert.equal(1001, s.ws.close_code)
+      assert.is_nil(s.ws.close_info.retry_in)
+    end)
+
+    it("after the end was told tells nothing more", function()
+      local s = stage.open(way)
+      s.ws:close(1000)
+      assert(s:until_closed(0.1, 100))
+      local info = s.closes[1].info
+      s.ws:leave()
+      s:turn()
+      assert.equal(1, #s.closes)
+      assert.same(info.sent, s.ws.close_info.sent)
+      assert.equal(1000, s.ws.close_code)
+    end)
+
+    it("from within on_close, on_open and on_message tells one end", function()
+      for _, callback in ipairs { "on_close", "on_open", "on_message" } do
+        local s = stage.new(way)
+        local inner = s.ws[callback]
+        s.ws[callback] = function(ws, ...)
+          inner(ws, ...)
+          ws:leave()
+        end
+        until_state(s, "open")
+        if callback ~= "on_open" then
+          s:say(stage.text "a" .. stage.text "b" .. stage.close(1000))
+        end
+        s:until_closed(0.1, 100)
+        assert.same({ 1, "closed" }, { #s.closes, s.ws:state() })
+        stage.close_all()
+      end
+    end)
+  end)
+end
+
+describe("leave() while connecting", function()
+  for _, phase in ipairs(phases.names) do
+    it("in the phase " .. phase .. " tells one end, of nothing that was sent", function()
+      local stuck = phases.enter(phase)
+      stuck.ws:leave()
+      assert.equal(1, #stuck.closes)
+      local info = stuck.closes[1]
+      assert.same({ 1006, false, "client" }, { info.code, info.opened, info.by })
+      assert.is_nil(info.sent)
+      assert.is_nil(info.received)
+      assert.is_false((stuck.ws:update(0)))
+      assert.equal(1, #stuck.closes)
+    end)
+  end
+end)

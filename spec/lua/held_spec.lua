@@ -1,0 +1,317 @@
+-- What is in use is not freed: finalizers, metamethods and callbacks may call anything at any
+-- moment, and methods may be given anything.  Each case in a process of its own, so that a fault is
+-- that case's; under AddressSanitizer (make test-asan) none goes unseen.
+
+local network = require "support.network"
+
+-- Open connections without end, and what is tried on them.
+local PRELUDE = [[
+local wire = require "wsclose.testing.wire"
+local handshake = require "support.scripted.handshake"
+local scripted = require "support.scripted_server"
+local wsclose = require "wsclose"
+local core = require "wsclose.core"
+
+local function finalizer(f)
+  if rawget(_G, "newproxy") then
+    local proxy = newproxy(true)
+    getmetatable(proxy).__gc = f
+    return proxy
+  end
+  return setmetatable({}, { __gc = f })
+end
+
+-- Garbage whose finalizer runs some allocations later, with each number of rounds elsewhere.
+local function doomed(round, f)
+  collectgarbage()
+  finalizer(f)
+  for i = 1, round do local _ = { i } end
+end
+
+local closes = 0
+local server = scripted.new(function(c)
+  c:upgrade { protocol = "a", extensions = "permessage-deflate", headers = nil }
+  for _ = 1, 20 do c:send_text(("message "):rep(100)) end
+  c:send_close(4000, "bye")
+  c:stall()
+end)
+
+local function open(options)
+  local all = { protocols = { "a" } }
+  for name, value in pairs(options or {}) do all[name] = value end
+  all.on_close = all.on_close or function() closes = closes + 1 end
+  local ws = assert(wsclose.new(server:url(), all))
+  return ws
+end
+
+local function until_open(ws)
+  scripted.pump(ws, server, function() return ws:state() ~= "connecting" end)
+end
+
+local function protocol(options)
+  local all = { trace = true }
+  for name, value in pairs(options or {}) do all[name] = value end
+  local p = assert(wsclose.protocol("ws://a.example/", all))
+  local request = handshake.read(p:output())
+  if request then p:input(handshake.answer(request)) end
+  return p
+end
+
+local function attempt(f, ...)
+  local ok, fault = pcall(f, ...)
+  assert(ok or type(fault) == "string", "an error that is no sentence")
+  return ok, fault
+end
+]]
+
+local function run(code)
+  local result = network.run(PRELUDE .. code)
+  assert.is_true(result.ok, result.output:sub(-4000))
+  return result
+end
+
+local COLLECTORS = {
+  ["step by step"] = 'collectgarbage "incremental" collectgarbage("setpause", 0) '
+    .. 'collectgarbage("setstepmul", 1000)',
+}
+if _VERSION == "Lua 5.4" then
+  COLLECTORS["by generations"] = 'collectgarbage("generational", 1, 1)'
+else
+  COLLECTORS["step by step"] = COLLECTORS["step by step"]:gsub('^collectgarbage "incremental" ', "")
+end
+
+-- While these build what they give, the object is let go of by a finalizer.
+local USES = {
+  ["ws:stats()"] = "ws:stats()",
+  ["ws:info()"] = "ws:info()",
+  ["the close report"] = "for _ = 1, 4 do ws:update(0) end",
+  ["ws:receive()"] = "ws.on_message = nil ws:receive(0) ws:receive(0)",
+  ["ws:send()"] = 'ws:send(("x"):rep(200)) ws:ping "p"',
+}
+
+describe("a finalizer that says ws:leave()", function()
+  for collector, tuning in pairs(COLLECTORS) do
+    for name, use in pairs(USES) do
+      it(("frees nothing under %s, collected %s"):format(name, collector), function()
+        run(tuning .. [[
+          for round = 1, 60 do
+            local ws = open()
+            until_open(ws)
+            server:step()
+            local before = closes
+            doomed(round, function() ws:leave() end)
+            attempt(function() for _ = 1, 20 do ]] .. use .. [[ end end)
+            ws:leave()
+            assert(closes == before + 1 or closes == before and ws:state() == "closed")
+          end
+        ]])
+      end)
+    end
+
+    it("or p:leave() frees nothing under output, input, next, info and stats, collected "
+      .. collector, function()
+      run(tuning .. [[
+        for _, use in ipairs {
+          function(p) p:output() end,
+          function(p) p:input(wire.frame { payload = ("x"):rep(300) }) while p:next() do end end,
+          function(p) p:info() end,
+          function(p) p:stats() end,
+          function(p) p:input(wire.frame { opcode = "close", payload = "\3\233bye" })
+            p:output() p:eof() while p:next() do end end,
+          function(p) p:send(("y"):rep(300)) p:tick(5) end,
+        } do
+          for round = 1, 40 do
+            local p = protocol()
+            doomed(round, function() p:leave() end)
+            attempt(function() for _ = 1, 20 do use(p) end end)
+            local bytes = p:output()
+            assert(not bytes:find "\165\165\165\165", "freed bytes")
+          end
+        end
+      ]])
+    end)
+  end
+end)
+
+-- What a callback may take into its head; `ws` is the client.
+local DEEDS = {
+  leave = "ws:leave()", close = "ws:close(4000, 'x')", update = "ws:update(0)",
+  send = "ws:send 'x'", raise = "error 'a fault of the program'", yield = "coroutine.yield()",
+  info = "ws:info() ws:stats()", collect = "collectgarbage()", receive = "ws:receive(0)",
+}
+
+local CALLBACKS = {
+  on_open = "function() act() end", on_message = "function() act() end",
+  on_ping = "function() act() end", on_drain = "function() act() end",
+  on_frame = "function() act() end",
+  clock = "function() act() return require('wsclose').now() end",
+  random_bytes = "function(n) act() return ('r'):rep(n) end",
+}
+
+describe("a program that acts from", function()
+  for callback, text in pairs(CALLBACKS) do
+    it(callback .. " in any way meets a sentence or its wish, and one on_close", function()
+      for name, deed in pairs(DEEDS) do
+        run(([[
+          local ws, acting
+          local told = 0
+          local function act()
+            if not ws or acting then return end
+            acting = true
+            local ok, fault = pcall(function() %s end)
+            acting = false
+            if not ok then error(fault, 0) end
+          end
+          if %q == "yield" and rawget(_G, "jit") == nil and _VERSION == "Lua 5.1" then
+            act = function() end -- pcall lets nothing yield there
+          end
+          ws = open { %s = %s, on_close = function() told = told + 1 end }
+          local function play()
+            for _ = 1, 40 do
+              attempt(ws.update, ws, 0)
+              pcall(server.step, server)
+            end
+            attempt(ws.leave, ws)
+          end
+          local thread = coroutine.create(play)
+          for _ = 1, 10000 do
+            if coroutine.status(thread) == "dead" then break end
+            local ok, fault = coroutine.resume(thread)
+            assert(ok, fault)
+          end
+          for _ = 1, 10 do attempt(ws.leave, ws) attempt(ws.update, ws, 0) end
+          assert(told <= 1, told .. " times on_close after %s")
+        ]]):format(deed, name, callback, text, name))
+      end
+    end)
+  end
+
+  it("decide meets a sentence or its wish", function()
+    for name, deed in pairs(DEEDS) do
+      run(([[
+        local ws
+        local told = 0
+        ws = open {
+          retry = { decide = function() %s return false end },
+          on_close = function() told = told + 1 end,
+        }
+        until_open(ws)
+        local thread = coroutine.create(function()
+          for _ = 1, 40 do
+            attempt(ws.update, ws, 0)
+            pcall(server.step, server)
+            for _, c in ipairs(server.connections) do c:finish() end
+          end
+        end)
+        for _ = 1, 1000 do
+          if coroutine.status(thread) ~= "dead" then assert(coroutine.resume(thread)) end
+        end
+        attempt(ws.leave, ws)
+        assert(told >= 1 and told <= #server.connections, told .. " times on_close after %s")
+      ]]):format(deed, name))
+    end
+  end)
+
+  it("__index of the tables of options and of send meets a sentence or its wish", function()
+    run [[
+      local ws
+      for _, act in ipairs {
+        function() ws:leave() end, function() ws:close() end, function() ws:update(0) end,
+        function() error "a fault of the program" end, function() collectgarbage() end,
+      } do
+        local trap = setmetatable({}, { __index = function() if ws then act() end end })
+        ws = nil
+        for _, name in ipairs { "timeouts", "limits", "keepalive", "tls", "extensions", "retry" } do
+          attempt(wsclose.new, server:url(), { [name] = trap })
+        end
+        ws = open()
+        until_open(ws)
+        attempt(ws.send, ws, "x", "text", trap)
+        attempt(function() ws.headers = trap ws:reconnect() for _ = 1, 9 do ws:update(0) end end)
+        attempt(ws.leave, ws)
+        assert(ws:state() == "closed")
+      end
+    ]]
+  end)
+end)
+
+describe("every method of clients, protocol objects and loops", function()
+  local VALUES = [[
+    local values = {
+      0, 1.5, "x", {}, print, true, io.stdout, coroutine.create(print), core.loop(),
+      protocol(), core.client(), n = 11,
+    }
+    local kinds = {
+      { core.client_methods, function() return core.client() end },
+      { getmetatable(protocol()).__index, protocol },
+      { getmetatable(core.loop()).__index, core.loop },
+    }
+    for i, kind in ipairs(kinds) do
+      kind.meta = getmetatable(kind[2]())
+      kind.methods = {}
+      for _, from in ipairs { kind[1], kind.meta } do
+        for name, method in pairs(from) do
+          if type(method) == "function" then kind.methods[name] = method end
+        end
+      end
+      assert(next(kind.methods))
+    end
+  ]]
+
+  it("refuse a wrong first argument with a sentence", function()
+    run(VALUES .. [[
+      for _, kind in ipairs(kinds) do
+        for name, method in pairs(kind.methods) do
+          local ok, fault = pcall(method)
+          assert(not ok and type(fault) == "string", name .. " takes nothing")
+          for i = 1, values.n do
+            local value = values[i]
+            local is_own = false -- also of another kind that has the same method
+            for _, other in ipairs(kinds) do
+              local is_it = type(value) == "userdata" and getmetatable(value) == other.meta
+              is_own = is_own or is_it and other.methods[name] == method
+            end
+            if not is_own then
+              ok, fault = pcall(method, value)
+              assert(not ok and type(fault) == "string", name .. " takes a " .. type(value))
+            end
+          end
+        end
+      end
+    ]])
+  end)
+
+  it("do no harm after __gc was called by hand, once and again", function()
+    run(VALUES .. [[
+      for _, kind in ipairs(kinds) do
+        for name, method in pairs(kind.methods) do
+          local object = kind[2]()
+          local collect = kind.meta.__gc
+          assert(collect, "no __gc")
+          attempt(collect, object)
+          attempt(method, object)
+          attempt(method, object, 1)
+          attempt(method, object, "x", 1)
+          attempt(collect, object)
+        end
+      end
+      collectgarbage()
+    ]])
+  end)
+
+  it("do no harm in a client, open, whose __gc was called by hand", function()
+    run [[
+      local ws = open()
+      until_open(ws)
+      getmetatable(ws._handle).__gc(ws._handle)
+      for _, name in ipairs {
+        "update", "send", "ping", "close", "pause", "resume", "reconnect", "kick", "buffered",
+        "state", "info", "stats", "pollfd", "events", "timeout", "send_fragments", "leave",
+      } do
+        attempt(ws[name], ws)
+      end
+      attempt(ws.receive, ws, 0)
+      attempt(tostring, ws)
+    ]]
+  end)
+end)

@@ -1,0 +1,141 @@
+"""TLS in front of a server without it, both ways at once and in lockstep with a spec.
+
+    tls_front.py CERTIFICATE KEY
+
+A line "BACKEND port" on standard input says where the connections that come next lead to.  The line
+"SYNC" is answered with "SYNCED bytes" as soon as nothing can be moved any more: what the one side
+wrote is then with the other's kernel, as far as that takes it.  `bytes` were moved since the last.
+"""
+
+import os
+import select
+import socket
+import ssl
+import sys
+
+PIECE = 16384
+BUFFER = 262144  # little enough that a client's queue fills when the backend does not read
+WAITS = (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
+
+
+class Side:
+    """One end: what is to be written to it, and how far it has come."""
+
+    def __init__(self, sock):
+        self.sock = sock
+        self.pending = b""
+        self.ended = False
+
+    def read(self):
+        try:
+            data = self.sock.recv(PIECE)
+        except WAITS:
+            return None
+        except (ConnectionError, ssl.SSLError):
+            data = b""
+        self.ended = not data
+        return data
+
+    def write(self):
+        try:
+            count = self.sock.send(self.pending) if self.pending else 0
+        except WAITS:
+            return 0
+        except (ConnectionError, ssl.SSLError):
+            count, self.ended = len(self.pending), True
+        self.pending = self.pending[count:]
+        return count
+
+
+class Pair:
+    """A client and its backend."""
+
+    def __init__(self, context, client, port):
+        client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        client.setblocking(False)
+        options = {"server_side": True, "do_handshake_on_connect": False}
+        self.client = Side(context.wrap_socket(client, **options))
+        backend = socket.socket()
+        backend.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, BUFFER)
+        backend.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        backend.connect(("127.0.0.1", port))
+        backend.setblocking(False)
+        self.backend = Side(backend)
+        self.shaken = False
+
+    def move(self):
+        """Moves what can be moved now; gives the bytes, or -1 once it is over."""
+        if not self.shaken:
+            try:
+                self.client.sock.do_handshake()
+                self.shaken = True
+            except WAITS:
+                return 0
+            except (ConnectionError, ssl.SSLError):
+                return self.end()
+        moved = carry(self.client, self.backend) + carry(self.backend, self.client)
+        if self.client.ended and not self.backend.pending:
+            return self.end()
+        if self.backend.ended and not self.client.pending:
+            self.say_goodbye()
+            return self.end()
+        return moved
+
+    def say_goodbye(self):
+        try:
+            self.client.sock.unwrap()  # close_notify leaves before it waits for the client's
+        except (OSError, ValueError):
+            pass
+
+    def end(self):
+        self.client.sock.close()
+        self.backend.sock.close()
+        return -1
+
+
+def carry(source, target):
+    if not target.pending and not source.ended:
+        target.pending = source.read() or b""
+    return target.write()
+
+
+def take_orders(state):
+    data = os.read(0, 4096)
+    if not data:
+        sys.exit(0)
+    for line in data.decode().split("\n"):
+        if line.startswith("BACKEND"):
+            state["port"] = int(line.split()[1])
+        elif line == "SYNC":
+            state["sync"] = True
+
+
+def main(certificate, key):
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate, key)
+    listener = socket.create_server(("127.0.0.1", 0))
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, BUFFER)
+    print("PORT", listener.getsockname()[1], flush=True)
+    state, pairs, moved = {"sync": False}, [], 0
+    while True:
+        writing = [s.sock for p in pairs for s in (p.client, p.backend) if s.pending]
+        reading = [p.client.sock for p in pairs if not (p.backend.pending or p.client.ended)]
+        shaken = [p for p in pairs if p.shaken]
+        reading += [p.backend.sock for p in shaken if not (p.client.pending or p.backend.ended)]
+        wait = 0 if state["sync"] else None
+        ready = select.select([0, listener] + reading, writing, [], wait)[0]
+        if 0 in ready:
+            take_orders(state)
+        if listener in ready:
+            pairs.append(Pair(context, listener.accept()[0], state["port"]))
+            moved += 1
+        counts = [(p, p.move()) for p in pairs]
+        pairs = [p for p, count in counts if count >= 0]
+        now = sum(abs(count) for _, count in counts)
+        moved += now
+        if state["sync"] and now == 0 and listener not in ready:
+            print("SYNCED", moved, flush=True)
+            state["sync"], moved = False, 0
+
+
+main(*sys.argv[1:])
