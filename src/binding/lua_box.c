@@ -135,13 +135,17 @@ static int keep_function(lua_State *L, int index, lua_CFunction checked) {
   return luaL_ref(L, LUA_REGISTRYINDEX);
 }
 
-static const char box_mark;
+const char wsc_lua_marks[2];
 
 /* A userdata of others has another address in its first word, or is too small to have one. */
-wsc_lua_box *wsc_lua_to_box(lua_State *L, int index) {
+static wsc_lua_box *to_box(lua_State *L, int index, const void *mark) {
   wsc_lua_box *box = lua_touserdata(L, index);
-  if (!box || lua_rawlen(L, index) < sizeof *box || box->mark != &box_mark) return NULL;
+  if (!box || lua_rawlen(L, index) < sizeof *box || box->mark != mark) return NULL;
   return box;
+}
+
+wsc_lua_box *wsc_lua_to_client(lua_State *L, int index) {
+  return to_box(L, index, &wsc_lua_marks[1]);
 }
 
 wsc_lua_box *wsc_lua_check_box(lua_State *L) {
@@ -151,7 +155,7 @@ wsc_lua_box *wsc_lua_check_box(lua_State *L) {
     lua_rawget(L, 1);
     lua_replace(L, 1);
   }
-  wsc_lua_box *box = wsc_lua_to_box(L, 1);
+  wsc_lua_box *box = to_box(L, 1, lua_touserdata(L, lua_upvalueindex(WSC_UP_MARK)));
   if (!box) {
     luaL_error(L, "expected a wsclose object, got %s (call its methods with a colon)",
                lua_typename(L, given));
@@ -178,8 +182,10 @@ wsc_lua_box *wsc_lua_push_box(lua_State *L, int random, int clock) {
   }
   bool own = !lua_isnoneornil(L, random) || !lua_isnoneornil(L, clock);
   wsc_lua_box *box = wsc_lua_newuserdata(L, sizeof *box + (own ? sizeof *box->own : 0));
-  *box = (wsc_lua_box){
-      .mark = &box_mark, .random_ref = LUA_NOREF, .clock_ref = LUA_NOREF, .url_ref = LUA_NOREF};
+  *box = (wsc_lua_box){.mark = lua_touserdata(L, lua_upvalueindex(WSC_UP_MARK)),
+                       .random_ref = LUA_NOREF,
+                       .clock_ref = LUA_NOREF,
+                       .url_ref = LUA_NOREF};
   lua_pushvalue(L, lua_upvalueindex(WSC_UP_METATABLE));
   lua_setmetatable(L, -2);
   box->random_ref = keep_function(L, random, checked_random);

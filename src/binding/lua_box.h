@@ -68,11 +68,15 @@ enum {
   WSC_UP_BINARY,
   WSC_UP_HANDLE, /* the field of a Lua object that holds its userdata */
   WSC_UP_ANCHOR, /* userdata, a wsc_lua_shared *: the platform */
-  WSC_UP_COUNT = WSC_UP_ANCHOR
+  WSC_UP_MARK,   /* light userdata: of the object's kind */
+  WSC_UP_COUNT = WSC_UP_MARK
 };
 
-/* The box at `index`, or NULL if something else is there. */
-wsc_lua_box *wsc_lua_to_box(lua_State *L, int index);
+/* What tells the boxes of the two kinds from all else, and from each other. */
+extern const char wsc_lua_marks[2];
+
+/* The client's box at `index`, or NULL if something else is there. */
+wsc_lua_box *wsc_lua_to_client(lua_State *L, int index);
 
 /* The box that a method was called with: the userdata, or a Lua object that holds it, which is then
  * replaced by it at index 1.  Raises for anything else. */

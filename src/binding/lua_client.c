@@ -244,10 +244,12 @@ static int client_peer(lua_State *L) {
 }
 
 const luaL_Reg wsc_lua_client_methods[] = {
-    {"prepare", client_prepare}, {"begin", client_begin}, {"attempt", client_attempt},
-    {"start", client_start},     {"limit", client_limit}, {"turn", client_turn},
-    {"take", client_take},       {"flush", client_flush}, {"leave", client_leave},
-    {"pause", client_pause},     {"wake", client_wake},   {"deadline", client_deadline},
-    {"pollfd", client_pollfd},   {"peer", client_peer},   {"free", wsc_lua_conn_free},
-    {NULL, NULL},
+    {"prepare", client_prepare}, {"begin", client_begin},
+    {"attempt", client_attempt}, {"start", client_start},
+    {"limit", client_limit},     {"turn", client_turn},
+    {"take", client_take},       {"flush", client_flush},
+    {"leave", client_leave},     {"pause", client_pause},
+    {"wake", client_wake},       {"deadline", client_deadline},
+    {"pollfd", client_pollfd},   {"peer", client_peer},
+    {"free", wsc_lua_conn_free}, {NULL, NULL},
 };

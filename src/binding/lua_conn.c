@@ -390,16 +390,10 @@ static int conn_collect(lua_State *L) {
 }
 
 const luaL_Reg wsc_lua_conn_methods[] = {
-    {"send", conn_send},
-    {"send_fragment", conn_send_fragment},
-    {"ping", conn_ping},
-    {"close", conn_close},
-    {"state", conn_state},
-    {"buffered", conn_buffered},
-    {"stats", conn_stats},
-    {"info", conn_info},
-    {"protocol", conn_protocol},
-    {"progress", conn_progress},
-    {"__gc", conn_collect},
-    {NULL, NULL},
+    {"send", conn_send},         {"send_fragment", conn_send_fragment},
+    {"ping", conn_ping},         {"close", conn_close},
+    {"state", conn_state},       {"buffered", conn_buffered},
+    {"stats", conn_stats},       {"info", conn_info},
+    {"protocol", conn_protocol}, {"progress", conn_progress},
+    {"__gc", conn_collect},      {NULL, NULL},
 };

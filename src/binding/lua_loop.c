@@ -87,7 +87,7 @@ static bool reserve_slot(lua_loop *self, size_t slot) {
 }
 
 static wsc_lua_box *check_member(lua_State *L) {
-  wsc_lua_box *box = wsc_lua_to_box(L, 2);
+  wsc_lua_box *box = wsc_lua_to_client(L, 2);
   if (!box) luaL_argerror(L, 2, "the core's client expected");
   return box;
 }

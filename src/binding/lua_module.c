@@ -179,7 +179,11 @@ static void push_anchor(lua_State *L, const wsc_platform *platform) {
 
 /* Pushes the upvalues of methods: the metatable at `metatable`, the module and ready-made strings,
  * the platform. */
-static void push_upvalues(lua_State *L, int metatable, int core, int anchor) {
+static void push_upvalues(lua_State *L, int metatable, int core, int anchor, const void *mark) {
+  union {
+    const void *given;
+    void *pointer;
+  } kind = {mark};
   lua_pushvalue(L, metatable);
   lua_pushvalue(L, core);
   lua_pushliteral(L, "message");
@@ -187,12 +191,14 @@ static void push_upvalues(lua_State *L, int metatable, int core, int anchor) {
   lua_pushliteral(L, "binary");
   lua_pushliteral(L, "_handle");
   lua_pushvalue(L, anchor);
+  lua_pushlightuserdata(L, kind.pointer);
 }
 
 /* A kind of object: its methods (core[methods_field]), the functions of the module that make and
  * take it, and which method ends a variable's scope (__close). */
 typedef struct object_kind {
   const char *name, *methods_field;
+  const void *mark;
   const luaL_Reg *methods;
   const luaL_Reg *functions;
   const char *close_method;
@@ -209,7 +215,7 @@ static void add_kind(lua_State *L, int core, int anchor, const object_kind *kind
   int metatable = lua_gettop(L);
   lua_createtable(L, 0, 32);
   int methods = lua_gettop(L);
-  push_upvalues(L, metatable, core, anchor);
+  push_upvalues(L, metatable, core, anchor, kind->mark);
   wsc_lua_set_methods(L, methods, wsc_lua_conn_methods);
   wsc_lua_set_methods(L, methods, kind->methods);
   wsc_lua_set_methods(L, core, kind->functions);
@@ -227,6 +233,7 @@ static void add_kind(lua_State *L, int core, int anchor, const object_kind *kind
 static const luaL_Reg protocol_functions[] = {{"protocol", wsc_lua_protocol_new}, {NULL, NULL}};
 
 static const object_kind protocol_kind = {.name = "wsclose.protocol",
+                                          .mark = &wsc_lua_marks[0],
                                           .methods_field = "protocol_methods",
                                           .methods = wsc_lua_protocol_methods,
                                           .functions = protocol_functions,
@@ -236,6 +243,7 @@ static const luaL_Reg client_functions[] = {{"client", wsc_lua_client_new}, {NUL
 
 /* A client's scope ends with its Lua object; that of the core's is a loop over its events. */
 static const object_kind client_kind = {.name = "wsclose.core.client",
+                                        .mark = &wsc_lua_marks[1],
                                         .methods_field = "client_methods",
                                         .methods = wsc_lua_client_methods,
                                         .functions = client_functions,

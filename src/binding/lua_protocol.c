@@ -24,16 +24,9 @@ int wsc_lua_protocol_new(lua_State *L) {
   return 1;
 }
 
-/* A client's bytes are not the program's to carry. */
-static wsc_lua_box *check_protocol(lua_State *L) {
-  wsc_lua_box *box = wsc_lua_use_box(L);
-  if (box->client) luaL_error(L, "a client moves its bytes itself");
-  return box;
-}
-
 /* next() -> the next event, or nil */
 static int protocol_next(lua_State *L) {
-  wsc_lua_box *box = check_protocol(L);
+  wsc_lua_box *box = wsc_lua_use_box(L);
   wsc_event event = {.type = WSC_EVENT_NONE};
   if (box->conn && !box->close_taken) wsc_conn_next_event(box->conn, &event);
   event.type = wsc_lua_take_close(box, event.type);
@@ -66,7 +59,7 @@ static int output_inside(lua_State *L) {
 /* output(max) -> the bytes that wait for the transport, `max` of them at the most (default: all);
  * "" for none */
 static int protocol_output(lua_State *L) {
-  wsc_lua_box *box = check_protocol(L);
+  wsc_lua_box *box = wsc_lua_use_box(L);
   lua_Number max = luaL_optnumber(L, 2, HUGE_VAL);
   lua_settop(L, 1);
   lua_pushliteral(L, "");
@@ -78,7 +71,7 @@ static int protocol_output(lua_State *L) {
 
 /* input(bytes) -> false once nothing is read any more */
 static int protocol_input(lua_State *L) {
-  wsc_lua_box *box = check_protocol(L);
+  wsc_lua_box *box = wsc_lua_use_box(L);
   size_t size, room;
   const char *data = luaL_checklstring(L, 2, &size);
   bool taken = box->conn != NULL; /* after the argument was read, which may collect garbage */
@@ -127,7 +120,7 @@ static void abort_conn(lua_State *L, wsc_lua_box *box, const char *name) {
 /* eof(name, sentence): the transport ended, in order (no arguments) or by a fault: "reset",
  * "timeout", "dns", "refused", "unreachable", "proxy", "tls", "certificate", "cancelled". */
 static int protocol_eof(lua_State *L) {
-  wsc_lua_box *box = check_protocol(L);
+  wsc_lua_box *box = wsc_lua_use_box(L);
   const char *name = luaL_optstring(L, 2, NULL);
   if (!box->conn) return 0;
   if (name)
@@ -140,7 +133,7 @@ static int protocol_eof(lua_State *L) {
 /* tick(now, looked) -> the next deadline on the same clock, in seconds, or nil.  looked: the moment
  * up to which all that came was handed in, where that is not now. */
 static int protocol_tick(lua_State *L) {
-  wsc_lua_box *box = check_protocol(L);
+  wsc_lua_box *box = wsc_lua_use_box(L);
   lua_Number now = luaL_checknumber(L, 2), looked = luaL_optnumber(L, 3, now);
   if (box->conn) wsc_conn_tell(box->conn, wsc_lua_to_us(now), wsc_lua_to_us(looked));
   uint64_t deadline = box->conn ? wsc_conn_deadline(box->conn) : WSC_NEVER;
@@ -151,14 +144,14 @@ static int protocol_tick(lua_State *L) {
 
 /* finished() -> the transport is to be closed now */
 static int protocol_finished(lua_State *L) {
-  wsc_lua_box *box = check_protocol(L);
+  wsc_lua_box *box = wsc_lua_use_box(L);
   lua_pushboolean(L, !box->conn || wsc_conn_finished(box->conn));
   return 1;
 }
 
 /* skip(): what came is read without events; only the peer's Close counts from now on. */
 static int protocol_skip(lua_State *L) {
-  wsc_lua_box *box = check_protocol(L);
+  wsc_lua_box *box = wsc_lua_use_box(L);
   if (box->conn) wsc_conn_pass_over(box->conn);
   if (box->conn) wsc_conn_skip_input(box->conn);
   wsc_lua_let_go(L, box);
@@ -168,7 +161,7 @@ static int protocol_skip(lua_State *L) {
 /* depart(left): the transport is closed here; `left`: all that output gave has left.  "close" is
  * the next event. */
 static int protocol_depart(lua_State *L) {
-  wsc_lua_box *box = check_protocol(L);
+  wsc_lua_box *box = wsc_lua_use_box(L);
   if (box->conn) wsc_conn_leave(box->conn, lua_toboolean(L, 2) != 0);
   return 0;
 }

@@ -46,6 +46,7 @@ static void init_conn(wsc_conn *conn, const wsc_config *config) {
       .server = config->server,
       .parsed = true,
       .end_error = WSC_AGAIN,
+      .received_code = -1,
       .handshake_timer = WSC_TIMER_WANTED,
       .drain_timer = WSC_TIMER_OFF,
       .close_timer = WSC_TIMER_OFF,

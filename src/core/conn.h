@@ -109,8 +109,9 @@ struct wsc_conn {
   char *error_text, *end_text;         /* owned */
   char *sent_reason, *received_reason; /* owned */
   uint8_t sent_reason_size, received_reason_size;
-  uint16_t sent_code, received_code; /* of Close frames; 0: none */
-  uint16_t fail_code;                /* of our Close, where it is what the attempt ended with */
+  int32_t received_code; /* of the peer's Close frame; -1: there was none */
+  uint16_t sent_code;    /* of ours; 0: there is none */
+  uint16_t fail_code;    /* of our Close, where it is what the attempt ended with */
   int proxy_status;
   uint64_t dropped; /* messages that were passed over */
 

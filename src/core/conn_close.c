@@ -112,7 +112,7 @@ void wsc_conn_got_close(wsc_conn *conn, const uint8_t *payload, size_t size) {
   size_t reason_size;
   unsigned code;
   int result = wsc_close_parse(payload, size, &code, &reason, &reason_size);
-  if (size != 1) conn->received_code = (uint16_t)code;
+  if (size != 1) conn->received_code = (int32_t)code;
   if (result != WSC_OK) {
     fail_close(conn, result, code, size);
     return;
@@ -214,7 +214,7 @@ static bool handshake_refused(int error) {
 
 static wsc_by find_by(const wsc_conn *conn) {
   if (conn->we_began || conn->fail_code) return WSC_BY_CLIENT;
-  if (conn->received_code || conn->error == WSC_ERR_HTTP) return WSC_BY_PEER;
+  if (conn->received_code >= 0 || conn->error == WSC_ERR_HTTP) return WSC_BY_PEER;
   return handshake_refused(conn->error) ? WSC_BY_CLIENT : WSC_BY_NETWORK;
 }
 
@@ -238,9 +238,9 @@ static void report_code(const wsc_conn *conn, wsc_close_info *info) {
   }
 }
 
-static wsc_close_frame report_frame(unsigned code, const char *reason, size_t size) {
+static wsc_close_frame report_frame(bool present, unsigned code, const char *reason, size_t size) {
   return (wsc_close_frame){
-      .present = code != 0, .code = code, .reason = reason ? reason : "", .reason_size = size};
+      .present = present, .code = code, .reason = reason ? reason : "", .reason_size = size};
 }
 
 /* A Close stands behind all else: it has left if the queue is empty. */
@@ -249,9 +249,10 @@ static void fill_info(wsc_conn *conn, bool left) {
   uint64_t undelivered = wsc_queue_undelivered(&conn->queue);
   bool broken = wsc_error_close_code(conn->error) != 0;
   *info = (wsc_close_info){.opened = conn->opened, .proxy_status = conn->proxy_status};
-  info->sent = report_frame(left ? conn->sent_code : 0, conn->sent_reason, conn->sent_reason_size);
-  info->received =
-      report_frame(conn->received_code, conn->received_reason, conn->received_reason_size);
+  info->sent = report_frame(left && conn->sent_code, conn->sent_code, conn->sent_reason,
+                            conn->sent_reason_size);
+  info->received = report_frame(conn->received_code >= 0, (unsigned)conn->received_code,
+                                conn->received_reason, conn->received_reason_size);
   report_code(conn, info);
   info->clean = info->sent.present && info->received.present && !broken;
   info->by = find_by(conn);
@@ -291,9 +292,9 @@ void wsc_conn_pass_over(wsc_conn *conn) {
 void wsc_conn_leave(wsc_conn *conn, bool left) {
   if (wsc_conn_is_closed(conn)) return;
   wsc_conn_set_error(conn, WSC_ERR_CANCELLED, wsc_conn_phase(conn), NULL);
-  if (!conn->received_code) conn->we_began = true;
+  if (conn->received_code < 0) conn->we_began = true;
   left = left && wsc_buf_size(&conn->queue.buf) == 0;
-  if (left && conn->sent_code == WSC_CLOSE_GOING_AWAY && !conn->received_code)
+  if (left && conn->sent_code == WSC_CLOSE_GOING_AWAY && conn->received_code < 0)
     conn->fail_code = conn->sent_code;
   finish(conn, left);
 }

@@ -203,6 +203,9 @@ void wsc_turn_begin(wsc_client *client, uint64_t timeout_us) {
                               ? timeout_us
                               : after(wsc_client_now(client), timeout_us);
   if (timeout_us == 0) start_time(client);
+  /* a backlog may keep it from its step: the time to close runs all the same */
+  if (client->conn && wsc_conn_state(client->conn) == WSC_CLOSING)
+    wsc_conn_tell(client->conn, wsc_client_now(client), 0);
 }
 
 static bool is_late(wsc_client *client) {

@@ -25,6 +25,7 @@ local BLANK = { url = "ws://blank.invalid/", extensions = {} }
 ---@field phase? string of a fault of the network
 ---@field begun boolean there was an attempt
 ---@field told? boolean its end was given
+---@field corked? true sends wait for the turn's end
 ---@field holds? true events are held back
 ---@field watched? boolean the program saw bytes waiting: tell it when they are gone
 ---@field unread? boolean there may be events not yet given
@@ -277,16 +278,30 @@ local function give(self)
   end_turn(self)
 end
 
---- As the core's: turn(seconds) begins, turn(event) goes on.
-function Handle:turn(seconds)
-  if type(seconds) == "number" then
-    self.stage, self.given, self.until_time = "begun", 0, seconds > 0 and world.time + seconds or 0
-    self.end_time = seconds <= 0 and self.time_max and world.time + self.time_max or nil
-  end
-  return give(self)
+local function begin_turn(self, seconds)
+  self.stage, self.given, self.until_time = "begun", 0, seconds > 0 and world.time + seconds or 0
+  self.end_time = seconds <= 0 and self.time_max and world.time + self.time_max or nil
 end
 
-Handle.take = Handle.turn
+-- What the program sends on the event's account waits for the turn's end; in a coroutine, which may
+-- yield for any time before, it does not wait.
+local function corked(self, messages_too, event, ...)
+  local thread, is_main = coroutine.running()
+  self.corked = event and (not thread or is_main) and (messages_too or event ~= "message") or nil
+  return event, ...
+end
+
+--- As the core's: turn(seconds) begins, turn(event) goes on.
+function Handle:turn(seconds)
+  if type(seconds) == "number" then begin_turn(self, seconds) end
+  return corked(self, true, give(self))
+end
+
+--- As the core's.
+function Handle:take(seconds)
+  if type(seconds) == "number" then begin_turn(self, seconds) end
+  return corked(self, false, give(self))
+end
 
 --- As the core's.
 function Handle:limit(messages, seconds)
@@ -298,6 +313,7 @@ function Handle:pause(paused)
 end
 
 function Handle:flush()
+  self.corked = nil
   if self.begun then write(self) end
 end
 
@@ -317,7 +333,7 @@ local THROUGH_CLIENT, DIRECTLY = 4, 3
 local function queued(self, result, sentence, name)
   if name == "busy" then self.watched = true end
   if result then
-    write(self)
+    if not self.corked then write(self) end
     if self.p:buffered() >= DRAIN_MARK then self.watched = true end
   end
   return result, sentence, name
