@@ -330,7 +330,7 @@ describe("update takes less than 1 ms of processor time", function()
       time.now = time.now + 0.1
     end
     local each = (testing.process.cpu() - before) / (rounds * #clients)
-    for _ = 1, #clients do
+    for _ = 1, 8 do -- the others queue
       resolver:question()
     end
     for _, ws in ipairs(clients) do
