@@ -11,6 +11,7 @@
 #include <errno.h>
 #include <netdb.h>
 #include <poll.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -143,6 +144,48 @@ static void add_resolver(lua_State *L) {
   lua_pushcfunction(L, l_resolver_new);
   lua_setfield(L, -2, "resolver");
 }
+
+/* ------------------------------------------------------------ what lookups share */
+
+/* Atomic, for any thread takes and gives it back. */
+static atomic_long lookup_blocks, lookup_failure;
+
+static void *resize_counted(void *user, void *block, size_t size) {
+  (void)user;
+  if (size == 0) {
+    lookup_blocks -= block != NULL;
+    free(block);
+    return NULL;
+  }
+  if (atomic_fetch_sub(&lookup_failure, 1) == 1) return NULL;
+  lookup_blocks += block == NULL;
+  return realloc(block, size);
+}
+
+/* tune(threads): at most so many, 0: the usual number; from now on memory is counted.  Of the
+ * module that testing.open_core opens, while it looks nothing up. */
+static int l_lookups_tune(lua_State *L) {
+  static const wsc_platform counted = {.resize = resize_counted};
+  wsc_lookup_tune((unsigned)luaL_checkinteger(L, 1), &counted);
+  return 0;
+}
+
+/* live_blocks() -> how many there are */
+static int l_lookups_live_blocks(lua_State *L) {
+  lua_pushinteger(L, (lua_Integer)lookup_blocks);
+  return 1;
+}
+
+/* fail_at(n): the n-th allocation from now fails; 0: none */
+static int l_lookups_fail_at(lua_State *L) {
+  lookup_failure = (long)luaL_checkinteger(L, 1);
+  return 0;
+}
+
+static const luaL_Reg lookups_functions[] = {{"tune", l_lookups_tune},
+                                             {"live_blocks", l_lookups_live_blocks},
+                                             {"fail_at", l_lookups_fail_at},
+                                             {NULL, NULL}};
 
 /* ------------------------------------------------------------ address */
 
@@ -343,6 +386,7 @@ void wsc_testing_net(lua_State *L) {
   lua_getfield(L, -1, "net");
   add_resolver(L);
   add_numbers(L);
+  wsc_testing_add(L, "lookups", lookups_functions);
   wsc_testing_add(L, "address", address_functions);
   wsc_testing_add(L, "watch", watch_functions);
   lua_pop(L, 1);

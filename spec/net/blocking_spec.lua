@@ -93,7 +93,7 @@ end
 
 -- What the watched calls asked of the kernel.
 ---@return { rounds: integer, waits: string[], counts: integer[] }
-local function check(trace)
+local function judge(trace)
   local found = { rounds = 0, waits = {}, counts = {} }
   local ready, inside = {}, false
   for _, call in ipairs(network.calls(trace)) do
@@ -118,7 +118,7 @@ end
 local function run(script)
   local result = network.trace(prelude .. script .. "\nnetwork.close_all()")
   assert(result.ok, result.output)
-  return check(result.traces[1])
+  return judge(result.traces[1])
 end
 
 describe("the watch over system calls", function()
@@ -330,7 +330,7 @@ describe("update takes less than 1 ms of processor time", function()
       time.now = time.now + 0.1
     end
     local each = (testing.process.cpu() - before) / (rounds * #clients)
-    for _ = 1, 8 do -- threads that a process has for it
+    for _ = 1, 8 do -- the others queue
       resolver:question()
     end
     for _, ws in ipairs(clients) do

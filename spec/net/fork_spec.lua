@@ -232,4 +232,33 @@ describe("a lookup of a process that forks", function()
     end)
     assert.equal("feed.example", text)
   end)
+
+  it("can be made by the child while all threads of its parent are taken", function()
+    local resolver, clients = network.resolver(), {}
+    for i = 1, 10 do
+      clients[i] = resolver:attach(wsclose.new(("ws://feed%d.example/"):format(i)))
+      clients[i]:update()
+    end
+    for _ = 1, 8 do
+      resolver:question()
+    end
+    fork(function()
+      local ws, other = network.client(wsclose, "ws://feed.example/")
+      ws:update()
+      assert(other:question().host == "feed.example")
+      other:answer "EAI_NONAME"
+      network.wait_for_threads()
+      assert(not ws:update() and ws.close_info.error.name == "dns")
+      -- the same question as its parent's, which the child's thread asks again
+      local same = resolver:attach(wsclose.new "ws://feed1.example/")
+      same:update()
+      assert(resolver:question().host == "feed1.example")
+      resolver:answer "EAI_NONAME"
+      for i = 10, 1, -1 do
+        clients[i]:close()
+        assert(not clients[i]:update())
+      end
+    end)
+    assert.equal(9, network.threads())
+  end)
 end)

@@ -81,6 +81,15 @@ describe("a process whose Lua state is closed during a lookup survives", functio
     assert_survives "ws:close() ws:update() ws = nil collectgarbage()"
   end)
 
+  it("with names that queue for the threads", function()
+    assert_survives [[
+      for i = 1, 20 do
+        resolver:attach(wsclose.new(("ws://feed%d.example/"):format(i))):update()
+      end
+      assert(network.threads() == 9)
+    ]]
+  end)
+
   it("when an error ends it", function()
     local result = network.run(script:format(cpath, "error 'enough'"))
     assert.matches("enough", result.output, 1, true)

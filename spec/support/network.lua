@@ -20,6 +20,9 @@ local open = {}
 function network.close_all()
   scripted.close_all()
   for thing in pairs(open) do
+    if thing.core then thing.core:shut() end -- for each waits for the threads of all
+  end
+  for thing in pairs(open) do
     thing:close()
   end
   open = {}
