@@ -257,7 +257,7 @@ end)
 describe("every method of clients, protocol objects and loops", function()
   local VALUES = [[
     local values = {
-      0, 1.5, "x", {}, print, true, io.stdout, coroutine.create(print), core.loop(),
+      0, 1.5, "x", {}, print, true, io.stdout, coroutine.create(function() end), core.loop(),
       protocol(), core.client(), n = 11,
     }
     local kinds = {
