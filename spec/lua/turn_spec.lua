@@ -1,5 +1,5 @@
 -- What one turn gives and sends: messages that never fit, on_drain once a turn, fragments and
--- frames as large as the limits say, one write for all that callbacks send, and waits that know their end.
+-- frames as large as the limits say, one write for all that callbacks send.
 
 local network = require "support.network"
 local scripted = require "support.scripted_server"

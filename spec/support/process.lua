@@ -39,10 +39,10 @@ local function quote(words)
   return table.concat(quoted, " ")
 end
 
-local function launch(command, find_port)
+local function launch(command, option)
   local listener = assert(socket.bind("127.0.0.1", 0, 1))
   local _, control_port = listener:getsockname()
-  local words = { PYTHON, "-I", "-S", GUARD, find_port and "--find-port" or nil }
+  local words = { PYTHON, "-I", "-S", GUARD, option }
   words[#words + 1] = control_port
   for _, word in ipairs(command) do
     words[#words + 1] = word
@@ -51,13 +51,13 @@ local function launch(command, find_port)
   listener:settimeout(process.patience)
   local control, why = listener:accept()
   listener:close()
-  if control then control:setoption("tcp-nodelay", true) end -- a line is worth a segment
   return control or error(("%s was not started: %s"):format(quote(command), why), 0)
 end
 
 ---@class support.ProcessOptions
 ---@field [integer] string the command and its arguments
 ---@field find_port? boolean it does not print "PORT n" itself
+---@field prompt? boolean lines go to and fro in great numbers
 ---@field portless? boolean it opens no port: do not wait for one
 
 --- Starts a command and waits until it says which port it listens on.
@@ -70,7 +70,9 @@ function process.start(command)
     read = 0, -- of lines, how many `expect` has passed
     partial = "",
   }, Process)
-  self.control = launch(command, command.find_port)
+  local option = command.find_port and "--find-port" or command.prompt and "--prompt" or nil
+  self.control = launch(command, option)
+  if command.prompt then self.control:setoption("tcp-nodelay", true) end
   running[self] = true
   if not command.portless then
     self.port = tonumber((self:expect "^PORT (%d+)$"))

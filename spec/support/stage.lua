@@ -109,7 +109,8 @@ local function tls_front()
   if not front then
     local made = certificates.shared()
     local peer = "spec/support/peers/tls_front.py"
-    front = process.start { "/usr/bin/python3", peer, made.good.cert, made.good.key }
+    local command = { "/usr/bin/python3", peer, made.good.cert, made.good.key, prompt = true }
+    front = process.start(command)
   end
   return front
 end

@@ -1,12 +1,13 @@
 """Runs one command for the suite and ends it with the suite, whatever happens.
 
-    guard.py [--find-port] CONTROL-PORT COMMAND...
+    guard.py [--find-port|--prompt] CONTROL-PORT COMMAND...
 
 The suite listens on 127.0.0.1:CONTROL-PORT.  What arrives there goes to the command's standard
 input; what the command prints, errors too, goes back.  When the suite ends the connection (or dies,
 which the kernel notices for it) the command is ended: SIGTERM, a second later SIGKILL, for its
 whole process group.  --find-port: the command does not say which port the kernel chose for it, so
-"PORT n" is found out in /proc and told as if it had.
+"PORT n" is found out in /proc and told as if it had.  --prompt: lines are many and each is waited
+for; none waits for the acknowledgement of the one before.
 """
 
 import ctypes
@@ -89,10 +90,11 @@ def pass_on(child, control):
 
 def main(arguments):
     os.closerange(3, 1024)  # the suite's sockets, which it did not mean to hand on
-    wanted = arguments[0] == "--find-port"
-    control_port, command = int(arguments[wanted]), arguments[wanted + 1 :]
+    option = arguments.pop(0) if arguments[0].startswith("--") else None
+    control_port, command = int(arguments[0]), arguments[1:]
     control = socket.create_connection(("127.0.0.1", control_port))
-    control.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # a line is worth a segment
+    if option == "--prompt":
+        control.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     try:
         child = subprocess.Popen(
             command,
@@ -107,7 +109,7 @@ def main(arguments):
         control.sendall(("%s: %s\n" % (command[0], error.strerror)).encode())
         return
     try:
-        if wanted:
+        if option == "--find-port":
             find_port(child, control)
         pass_on(child, control)
     except OSError:
