@@ -127,8 +127,9 @@ static void exchange(wsc_client *client, bool waits, uint64_t looked_us) {
   uint64_t before = wsc_conn_get_stats(client->conn)->bytes_in;
   bool looked = wsc_client_read(client, waits);
   if (waits) wsc_client_now(client);
-  bool late = wsc_conn_deadline(client->conn) <= client->now_us;
-  if (late && !client->broken && wsc_conn_awaits_answer(client->conn)) look_at_output(client);
+  bool on_its_way = client->unsent > 0 || client->blocked;
+  if (on_its_way && !client->broken && wsc_conn_awaits_answer(client->conn))
+    look_at_output(client);
   if (wsc_conn_is_overdue(client->conn, client->now_us))
     client->hurried += (uint32_t)(wsc_conn_get_stats(client->conn)->bytes_in - before);
   wsc_conn_tell(client->conn, client->now_us, looked && !hurries(client) ? looked_us : 0);
@@ -141,7 +142,8 @@ static bool waits_shortly(const wsc_client *client, uint64_t end_us) {
          end_us >= client->now_us + 2 * SHORT_WAIT_US && can_read_wait(client, SHORT_WAIT_US);
 }
 
-/* Waits until `until_us` at most; a wait in vain is the turn's last. */
+/* Waits until `until_us` at most.  After a wait in vain, or none, the turn waits no more: so it is
+ * never made of steps without end. */
 static void step(wsc_client *client, uint64_t until_us) {
   uint64_t deadline_us = until_us > 0 ? wsc_client_deadline(client) : 0;
   uint64_t end_us = deadline_us < until_us ? deadline_us : until_us;
@@ -149,10 +151,12 @@ static void step(wsc_client *client, uint64_t until_us) {
   uint64_t looked_us = waits ? client->now_us : wsc_client_now(client);
   uint64_t wait_us = time_left(end_us, looked_us);
   if (!waits) waits = can_read_wait(client, wait_us);
+  bool vain = wait_us == 0;
   if (!waits && wait_us > 0) {
-    if (!poll_client(client, wait_us)) client->turn_until_us = 0;
+    vain = !poll_client(client, wait_us);
     looked_us = wsc_client_now(client);
   }
+  if (vain) client->turn_until_us = 0;
   if (client->setup)
     wsc_client_go_on_setup(client);
   else if (!wsc_client_is_over(client))
