@@ -85,6 +85,7 @@ wsclose.run = many.run
 -- ---------------------------------------------------------------- without a socket
 
 core.protocol_methods.send_fragments = function(p, kind)
+  core.protocol_methods.state(p) -- raises for what is no protocol object
   local made = writer.new(core.protocol_methods.send_fragment, p, kind)
   return made
 end

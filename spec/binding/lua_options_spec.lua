@@ -23,7 +23,7 @@ local DEFAULTS = {
     },
   },
   level = -1, mem_level = 8, threshold = -1,
-  message = 16777216, frame = 16777216, fragments = 65536, header = 16384, send_queue = 16777216,
+  message = 16777216, frame = 0, fragments = 262144, header = 16384, send_queue = 16777216,
   handshake_ms = 5000, close_ms = 5000, linger_ms = 2000, connect_ms = 10000, dns_ms = 5000,
   tls_ms = 5000, ping_interval_ms = 20000, ping_timeout_ms = 20000,
   trace = false,

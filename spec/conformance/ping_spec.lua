@@ -59,7 +59,10 @@ for _, way in ipairs(stage.ways) do
       local s = stage.open(way, {
         trace = true, on_message = function(ws, data) ws:send(data) end,
       })
-      local fragments = wire.fragments("text", { "hel", "lo" })
+      local fragments = {
+        wire.frame { payload = "hel", fin = false },
+        wire.frame { opcode = "continuation", payload = "lo" },
+      }
       s:say(fragments[1] .. stage.ping "between" .. fragments[2])
       settle(s)
       assert.same({ "pong between", "text" }, s:words())

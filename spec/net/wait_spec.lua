@@ -159,23 +159,6 @@ describe("a wait", function()
     assert.equal(2, wait(handles(clients), LONG))
   end)
 
-  it("is short and blind where there is no memory to look", function()
-    local counted, core = network.counted()
-    local server, list, clients = scripted.new(function(c)
-      c:stall()
-    end), {}, {}
-    for i = 1, 40 do
-      clients[i] = counted.new(server:url())
-      clients[i]:update()
-      list[i] = clients[i]._handle
-    end
-    assert.equal(0, core.wait(list, 0))
-    testing.memory.fail_at(1, true)
-    local ready = core.wait(list, LONG)
-    testing.memory.fail_at()
-    assert.equal(40, ready)
-    assert.equal(0, core.wait(list, 0))
-  end)
 end)
 
 describe("run", function()

@@ -113,12 +113,12 @@ end
 
 --- Waits for the first message.
 ---@return integer bytes the most that one update read meanwhile
-function Recorder:largest_read()
+function Recorder:largest_read(count)
   local before, largest = self.ws:stats().bytes_in, 0
   self:wait(function()
     local bytes_in = self.ws:stats().bytes_in
     largest, before = math.max(largest, bytes_in - before), bytes_in
-    return self.messages[1]
+    return self.messages[count or 1]
   end, "on_message")
   return largest
 end

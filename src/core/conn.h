@@ -253,6 +253,10 @@ void wsc_conn_expire(wsc_conn *conn);
 void wsc_conn_note_input(wsc_conn *conn);
 void wsc_conn_note_output(wsc_conn *conn);
 
+/* Does it wait for the peer's Close or pong?  And: what left before is still on its way there. */
+bool wsc_conn_awaits_answer(const wsc_conn *conn);
+void wsc_conn_note_progress(wsc_conn *conn);
+
 void wsc_conn_got_pong(wsc_conn *conn, const uint8_t *payload, size_t size, uint64_t *rtt_us);
 
 /* A ping stands at the queue's end. */

@@ -90,6 +90,16 @@ void wsc_conn_note_output(wsc_conn *conn) {
   wsc_conn_start_timer(conn, &conn->close_timer);
 }
 
+bool wsc_conn_awaits_answer(const wsc_conn *conn) {
+  return conn->state == WSC_CLOSING || (conn->state == WSC_OPEN && awaits_pong(conn));
+}
+
+void wsc_conn_note_progress(wsc_conn *conn) {
+  if (awaits_pong(conn)) wsc_conn_start_timer(conn, &conn->pong_timer);
+  if (conn->state == WSC_CLOSING && conn->close_timer != WSC_TIMER_OFF)
+    wsc_conn_start_timer(conn, &conn->close_timer);
+}
+
 /* Without memory there is no ping to wait for; the next interval tries again. */
 static void send_keepalive(wsc_conn *conn) {
   uint8_t payload[8];

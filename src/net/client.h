@@ -64,6 +64,7 @@ struct wsc_client {
   uint64_t turn_end_us;    /* when its time is used up; WSC_NEVER: it has none, or waits yet */
   uint32_t messages_given; /* by it */
   uint32_t hurried;        /* bytes read since the time to close was up */
+  size_t unsent;           /* wsc_stream_unsent, after the latest write that waits for an answer */
 
   /* what is narrow stands together: clients are many */
   uint8_t turn;         /* wsc_turn */

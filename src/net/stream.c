@@ -14,6 +14,11 @@ bool wsc_stream_can_wait(const wsc_stream *stream) {
   return !stream;
 }
 
+size_t wsc_stream_unsent(const wsc_stream *stream) {
+  while (stream->lower) stream = stream->lower;
+  return stream->ops->unsent ? stream->ops->unsent(stream) : 0;
+}
+
 bool wsc_stream_holds(const wsc_stream *stream) {
   return (stream->ops->want(stream, 0) & WSC_WANT_WRITE) != 0;
 }

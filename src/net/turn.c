@@ -102,10 +102,24 @@ static bool may_write(const wsc_client *client) {
          (client->stream->lower ? WSC_WANT_READ | WSC_WANT_WRITE : WSC_WANT_WRITE);
 }
 
+static void write_and_look(wsc_client *client) {
+  wsc_client_write(client);
+  if (wsc_conn_awaits_answer(client->conn)) client->unsent = wsc_stream_unsent(client->stream);
+}
+
 /* The time to close is up, and there is more to be looked through for the peer's Close. */
 static bool hurries(const wsc_client *client) {
   return client->readable == WSC_READABLE_MORE && client->hurried < WSC_HURRY_MAX &&
          wsc_conn_is_overdue(client->conn, client->now_us);
+}
+
+/* What the system took may be on its way for long: as long as that gets less, the peer lives.  A
+ * socket that was called full may take some all the same. */
+static void look_at_output(wsc_client *client) {
+  if (client->blocked) wsc_client_write(client);
+  size_t unsent = wsc_stream_unsent(client->stream);
+  if (unsent < client->unsent) wsc_conn_note_progress(client->conn);
+  client->unsent = unsent;
 }
 
 /* looked_us: a time before the read. */
@@ -113,10 +127,12 @@ static void exchange(wsc_client *client, bool waits, uint64_t looked_us) {
   uint64_t before = wsc_conn_get_stats(client->conn)->bytes_in;
   bool looked = wsc_client_read(client, waits);
   if (waits) wsc_client_now(client);
+  bool late = wsc_conn_deadline(client->conn) <= client->now_us;
+  if (late && !client->broken && wsc_conn_awaits_answer(client->conn)) look_at_output(client);
   if (wsc_conn_is_overdue(client->conn, client->now_us))
     client->hurried += (uint32_t)(wsc_conn_get_stats(client->conn)->bytes_in - before);
   wsc_conn_tell(client->conn, client->now_us, looked && !hurries(client) ? looked_us : 0);
-  if (!client->broken && may_write(client)) wsc_client_write(client);
+  if (!client->broken && may_write(client)) write_and_look(client);
 }
 
 /* What the step is to wait for is far away, and the answer near: the clock need not be read. */
@@ -166,7 +182,7 @@ static void write_queued(wsc_client *client) {
   size_t size = wsc_conn_output_size(client->conn);
   if (client->turn != WSC_TURN_OVER && size >= DRAIN_MARK) client->conn->drain_wanted = true;
   if (size == 0 || client->blocked) return;
-  wsc_client_write(client);
+  write_and_look(client);
   if (wsc_conn_output_size(client->conn) >= DRAIN_MARK) client->conn->drain_wanted = true;
   start_timers(client);
 }

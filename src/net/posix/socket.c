@@ -11,8 +11,13 @@
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <sys/ioctl.h>
 #include <string.h>
 #include <unistd.h>
+
+#ifdef __linux__
+#include <linux/sockios.h>
+#endif
 
 #ifndef MSG_NOSIGNAL
 #define MSG_NOSIGNAL 0 /* macOS: SO_NOSIGPIPE does it */
@@ -202,6 +207,17 @@ static int socket_fd(const wsc_stream *stream) {
   return ((const socket_stream *)stream)->fd;
 }
 
+static size_t socket_unsent(const wsc_stream *stream) {
+#ifdef SIOCOUTQ
+  int bytes = 0;
+  if (ioctl(((const socket_stream *)stream)->fd, SIOCOUTQ, &bytes) == 0 && bytes > 0)
+    return (size_t)bytes;
+#else
+  (void)stream;
+#endif
+  return 0;
+}
+
 /* Closing a socket that holds unread bytes resets the connection, and the reset may overtake our
  * last frame in the peer's kernel: so what lies there is thrown away first.  A peer that floods us
  * is not read to its end. */
@@ -235,6 +251,7 @@ static const wsc_stream_ops socket_ops = {.open = socket_open,
                                           .want = socket_want,
                                           .pending = socket_pending,
                                           .fd = socket_fd,
+                                          .unsent = socket_unsent,
                                           .shutdown = socket_shutdown,
                                           .free = socket_free};
 
