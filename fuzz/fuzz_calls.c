@@ -25,6 +25,10 @@ static void take_event(caller *c) {
   if (wsc_conn_next_event(c->conn, &event) != WSC_EVENT_NONE) note(c, &event);
 }
 
+static void take_events(caller *c) {
+  for (wsc_event event; wsc_conn_next_event(c->conn, &event) != WSC_EVENT_NONE;) note(c, &event);
+}
+
 static void give_input(caller *c, fuzz_input bytes) {
   size_t room = 0;
   uint8_t *to = wsc_conn_input(c->conn, &room);
@@ -68,7 +72,7 @@ static void operate(caller *c, uint8_t operation, fuzz_input *input) {
     fuzz_act(c->conn, choice, &c->log);
     break;
   case 5:
-    wsc_conn_pause(c->conn, choice % 2);
+    take_events(c);
     break;
   case 6:
     give_input(c, fuzz_piece(input, fuzz_byte(input)));
@@ -79,10 +83,6 @@ static void operate(caller *c, uint8_t operation, fuzz_input *input) {
     take_event(c);
     break;
   }
-}
-
-static void take_events(caller *c) {
-  for (wsc_event event; wsc_conn_next_event(c->conn, &event) != WSC_EVENT_NONE;) note(c, &event);
 }
 
 /* Whatever was done before: once the transport has ended and taken what it was owed, the connection

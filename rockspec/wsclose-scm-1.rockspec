@@ -74,6 +74,7 @@ build = {
         "src/core/conn.c",
         "src/core/conn_close.c",
         "src/core/conn_input.c",
+        "src/core/conn_open.c",
         "src/core/conn_tick.c",
         "src/core/deflate.c",
         "src/core/extension.c",

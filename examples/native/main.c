@@ -93,24 +93,19 @@ static void on_close(program *p) {
 static void begin(program *p) {
   const char *sentence = NULL;
   p->due = WSC_NEVER;
-  if (wsc_client_start(p->client, &p->config, wsc_clock_now_us(), &sentence) == WSC_OK) return;
+  if (wsc_client_start(p->client, &p->config, &sentence) == WSC_OK) return;
   fprintf(stderr, "native: %s\n", sentence ? sentence : "no memory");
   exit(1);
 }
 
-static void take_events(program *p) {
-  wsc_conn *conn = wsc_client_conn(p->client);
-  wsc_event event;
-  while (wsc_conn_next_event(conn, &event) != WSC_EVENT_NONE) {
-    if (event.type == WSC_EVENT_OPEN) {
-      p->failures = 0;
-      printf("open\n");
-    } else if (event.type == WSC_EVENT_MESSAGE) {
-      printf("%s %.*s\n", event.opcode == 1 ? "text" : "binary", (int)event.size, event.data);
-    } else if (event.type == WSC_EVENT_CLOSE) {
-      on_close(p);
-      return;
-    }
+static void take_event(program *p, const wsc_event *event) {
+  if (event->type == WSC_EVENT_OPEN) {
+    p->failures = 0;
+    printf("open\n");
+  } else if (event->type == WSC_EVENT_MESSAGE) {
+    printf("%s %.*s\n", event->opcode == 1 ? "text" : "binary", (int)event->size, event->data);
+  } else if (event->type == WSC_EVENT_CLOSE) {
+    on_close(p);
   }
 }
 
@@ -158,17 +153,18 @@ static void wait_for_work(program *p) {
   if (ppoll(fds, 2, limited ? &timeout : NULL, &p->signals) > 0 && fds[1].revents) read_input(p);
 }
 
-static void step(program *p) {
-  bool more = true;
+static void take_turn(program *p) {
+  wsc_event event;
+  while (wsc_client_next(p->client, 0, &event) != WSC_EVENT_NONE) take_event(p, &event);
+}
+
+/* What can be done now, without waiting. */
+static void update(program *p) {
   if (p->due != WSC_NEVER) {
     if (wsc_clock_now_us() < p->due) return;
     begin(p);
   }
-  while (more && !p->done && p->due == WSC_NEVER) {
-    more = wsc_client_step(p->client, wsc_clock_now_us());
-    take_events(p);
-    wsc_client_flush(p->client);
-  }
+  take_turn(p);
 }
 
 static void catch_signals(program *p) {
@@ -214,11 +210,12 @@ int main(int argc, char **argv) {
   p.config.conn.extension_count = p.required.name ? 1 : 0;
   begin(&p);
   while (!p.done && !quit) {
-    step(&p);
+    update(&p);
     if (!p.done) wait_for_work(&p);
-    if (p.due == WSC_NEVER) wsc_client_flush(p.client); /* what the input queued */
   }
   wsc_client_leave(p.client); /* 1001, if it is open */
+  take_turn(&p);
+  wsc_client_free(p.client);
   wsc_platform_free(p.platform);
   return 0;
 }

@@ -207,6 +207,19 @@ describe("the closing handshake, RFC 6455 7", function()
     end)
   end
 
+  for hex, received in pairs { ["0000"] = 0, ["03ed"] = 1005, ffff = 65535, ["03e8ff"] = 1000 } do
+    it(("tells a Close %s that answers ours, and ends with 1006"):format(hex), function()
+      local t = talk.open()
+      t.p:close(1000)
+      t:sent_close()
+      t:input { opcode = "close", payload = wire.hex(hex) }
+      t:drain()
+      t.p:eof()
+      local code, _, info = t:closed()
+      assert.same({ 1006, received, false }, { code, info.received.code, info.clean })
+    end)
+  end
+
   for _, code in ipairs { 1000, 1001, 1002, 1003, 1007, 1008, 1009, 1010, 1011, 1012, 1013, 1014,
     3000, 3999, 4000, 4999 } do
     it("takes and echoes close code " .. code, function()

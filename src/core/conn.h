@@ -179,11 +179,25 @@ void wsc_conn_queue_late_pong(wsc_conn *conn);
 
 /* conn_input.c */
 
-/* What is a refusal's body, as far as it came, in the place of the input. */
-void wsc_conn_keep_body(wsc_conn *conn);
+/* What a part of the input has come to. */
+typedef enum wsc_input_step {
+  WSC_INPUT_MORE,  /* more bytes are needed */
+  WSC_INPUT_AGAIN, /* on to the next part */
+  WSC_INPUT_EVENT  /* the event is filled in */
+} wsc_input_step;
+
+/* Empty, the room to read into is for whichever connection reads next. */
+void wsc_conn_return_input(wsc_conn *conn);
 
 /* Reads what input there is without giving events. */
 void wsc_conn_skip_input(wsc_conn *conn);
+
+/* conn_open.c */
+wsc_input_step wsc_conn_read_handshake(wsc_conn *conn, wsc_event *event);
+wsc_input_step wsc_conn_read_body(wsc_conn *conn); /* of a refusal */
+
+/* What is a refusal's body, as far as it came, in the place of the input. */
+void wsc_conn_keep_body(wsc_conn *conn);
 
 /* conn_close.c */
 

@@ -223,13 +223,19 @@ static bool tls_failed(const wsc_conn *conn) {
          (conn->error == WSC_ERR_TLS || conn->error == WSC_ERR_CERTIFICATE);
 }
 
+/* A Close that the peer may not send is told as received; how the connection ended it does not say.
+ */
+static bool received_well(const wsc_conn *conn) {
+  return conn->received_code >= 0 && conn->error != WSC_ERR_PROTOCOL && conn->error != WSC_ERR_UTF8;
+}
+
 static void report_code(const wsc_conn *conn, wsc_close_info *info) {
   info->reason = "";
   if (conn->fail_code) {
     info->code = conn->fail_code;
     if (conn->sent_reason) info->reason = conn->sent_reason;
     info->reason_size = conn->sent_reason_size;
-  } else if (info->received.present) {
+  } else if (received_well(conn)) {
     info->code = info->received.code;
     info->reason = info->received.reason;
     info->reason_size = info->received.reason_size;

@@ -1,6 +1,5 @@
 #include "message.h"
 
-#include <inttypes.h>
 #include <stdio.h>
 
 void wsc_message_init(wsc_message *message, const wsc_platform *platform) {
@@ -34,8 +33,8 @@ static int check_sequence(const wsc_message *message, const wsc_frame *frame, bo
 
 static int too_big(wsc_message_fault *fault, const char *what, uint64_t size, const char *limit,
                    uint64_t max) {
-  snprintf(fault->room, sizeof fault->room,
-           "%s of %" PRIu64 " bytes is larger than %s (%" PRIu64 ")", what, size, limit, max);
+  snprintf(fault->room, sizeof fault->room, "%s of %llu bytes is larger than %s (%llu)", what,
+           (unsigned long long)size, limit, (unsigned long long)max);
   fault->text = fault->room;
   return WSC_ERR_TOO_BIG;
 }

@@ -190,7 +190,7 @@ const wsc_uri *wsc_setup_uri(const wsc_setup *setup) {
   return &setup->uri;
 }
 
-static uint64_t earlier(uint64_t a, uint64_t b) {
+static uint64_t sooner(uint64_t a, uint64_t b) {
   return a < b ? a : b;
 }
 
@@ -198,8 +198,8 @@ static uint64_t earlier(uint64_t a, uint64_t b) {
 uint64_t wsc_setup_deadline(const wsc_setup *setup) {
   if (!setup->begun || setup->early_error != WSC_OK) return 0;
   if (setup->stream && setup->stream->ops->pending(setup->stream)) return 0;
-  uint64_t at_us = earlier(setup->connect_at_us, setup->stage_at_us);
-  return setup->dial ? earlier(at_us, wsc_dial_deadline(setup->dial)) : at_us;
+  uint64_t at_us = sooner(setup->connect_at_us, setup->stage_at_us);
+  return setup->dial ? sooner(at_us, wsc_dial_deadline(setup->dial)) : at_us;
 }
 
 static size_t watch_lookup(const wsc_name *name, wsc_watch *watches) {
