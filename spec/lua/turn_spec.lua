@@ -105,6 +105,16 @@ for _, way in ipairs(stage.ways) do
       assert.is_true(drains >= 2, drains) -- and it is told
     end)
 
+    it("is told of 64 KiB that the last message of an update brought", function()
+      local drains = 0
+      local s = stage.open(way, {
+        max_messages = 1, on_drain = function() drains = drains + 1 end,
+        on_message = function(ws) ws:send(("x"):rep(65536), "binary", UNCOMPRESSED) end,
+      })
+      s:say(stage.text "go")
+      assert(s:turns(0, function() return drains == 1 end, 100))
+    end)
+
     it("is told again after a refusal", function()
       local drains = 0
       local s = stage.open(way, {

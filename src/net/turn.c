@@ -265,8 +265,8 @@ static bool steps_again(wsc_client *client) {
 
 /* The attempt's end is the last event of its turn. */
 static wsc_event_type end_turn(wsc_client *client) {
-  client->turn = WSC_TURN_OVER;
   wsc_client_flush(client);
+  client->turn = WSC_TURN_OVER;
   return WSC_EVENT_NONE;
 }
 
