@@ -189,11 +189,17 @@ local function dispatch(self, seconds, wanted)
   for event, a, b, c in wanted == "message" and take or turn, handle, seconds, handle do
     if event ~= "message" then
       RARE[event](self, a, b, c)
-      if event == wanted then return true end
+      if event == wanted then
+        core_flush(handle)
+        return true
+      end
       -- a callback may have called update, and left a message in the inbox
       if wanted == "message" and self._inbox then
         local data, kind = from_inbox(self)
-        if data then return data, kind end
+        if data then
+          core_flush(handle)
+          return data, kind
+        end
       end
     elseif wanted == "message" then
       return a, b
