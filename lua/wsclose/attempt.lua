@@ -124,11 +124,13 @@ end
 local function connect(self, url, headers, protocols)
   local config, busy = self._settings.config, self.close_code == 1013
   -- from inside of it the program's random_bytes and clock may call update
-  self._starting = true
+  self._state = "opening"
   local done, ok, sentence, name =
     pcall(self._handle.start, self._handle, config, url, headers, protocols, busy)
-  self._starting = nil
-  if not done then error(ok, 0) end
+  if not done then
+    self._state = "starting"
+    error(ok, 0)
+  end
   if ok then
     self._state = "running"
   else
@@ -197,7 +199,6 @@ end
 --- Something raised while the attempt was being prepared, or before_connect yielded in a coroutine
 -- that goes on elsewhere.
 function attempt.resume(self)
-  if self._starting then return end
   local thread = self._asking
   local here = coroutine.running() or "main"
   if type(thread) == "thread" and thread ~= here and coroutine.status(thread) ~= "dead" then

@@ -67,7 +67,7 @@ local INBOX_MESSAGE = 64
 ---@field on_pong? fun(ws: wsclose.Client, data: string, rtt?: number)
 ---@field on_drain? fun(ws: wsclose.Client)
 ---@field on_frame? fun(ws: wsclose.Client, direction: "in"|"out", frame: wsclose.Frame)
----@field package _state "idle"|"starting"|"running"|"waiting"|"closed"
+---@field package _state "idle"|"starting"|"opening"|"running"|"waiting"|"closed"
 ---@field package _handle userdata the core's client
 ---@field package _settings wsclose.Settings
 ---@field package _due number when the next one does, while waiting
@@ -189,11 +189,17 @@ local function dispatch(self, seconds, wanted)
   for event, a, b, c in wanted == "message" and take or turn, handle, seconds, handle do
     if event ~= "message" then
       RARE[event](self, a, b, c)
-      if event == wanted then return true end
+      if event == wanted then
+        core_flush(handle)
+        return true
+      end
       -- a callback may have called update, and left a message in the inbox
       if wanted == "message" and self._inbox then
         local data, kind = from_inbox(self)
-        if data then return data, kind end
+        if data then
+          core_flush(handle)
+          return data, kind
+        end
       end
     elseif wanted == "message" then
       return a, b
@@ -464,7 +470,7 @@ function Client:leave()
   local handle = self._handle
   self._stopping, self._reconnecting, self._paused, self._full = true, nil, nil, nil
   self._left = true
-  if self._state == "running" then
+  if self._state == "running" or self._state == "opening" then
     if not handle:leave() then return end -- from inside of a call: update will tell of the end
     take_end(self)
   elseif self._state == "starting" then
@@ -513,7 +519,7 @@ function Client:timeout()
   if self._notices or state == "idle" then return 0 end
   if state == "closed" then return nil end
   if state == "waiting" then return math.max(0, self._due - now(self)) end
-  if state == "starting" then return nil end
+  if state ~= "running" then return nil end
   local deadline = self._handle:deadline()
   return deadline and math.max(0, deadline - now(self))
 end
@@ -532,7 +538,7 @@ end
 ---@return "idle"|"connecting"|"open"|"closing"|"waiting"|"closed"
 function Client:state()
   local state = self._state
-  if state == "starting" then return "connecting" end
+  if state == "starting" or state == "opening" then return "connecting" end
   if state ~= "running" then return state end
   state = core_state(self._handle)
   return state == "closed" and "closing" or state -- its end has not been told yet

@@ -104,7 +104,7 @@ end
 -- Waits for bytes, a deadline or `due`, whichever is first.
 local function pump(self, link, due)
   local p, sock, time = link.p, link.sock, core.now()
-  local deadline = p:tick(time)
+  local deadline = p:tick(time, 0)
   flush_aside(link)
   if not sock or p:finished() then
     disconnect(link)
@@ -114,7 +114,6 @@ local function pump(self, link, due)
   local seconds = math.min(LOOK, (deadline or FOREVER) - time, due - time)
   sock:settimeouts(nil, milliseconds(self._send_timeout), milliseconds(seconds))
   local bytes, fault = sock:receiveany(READ_SIZE)
-  p:tick(core.now())
   if bytes then
     p:input(bytes)
   elseif fault == "closed" then
@@ -124,6 +123,7 @@ local function pump(self, link, due)
   elseif self._connect_due and core.now() >= self._connect_due then
     p:eof("timeout", "the server did not answer the handshake in time")
   end
+  p:tick(core.now(), time) -- what came before the look was handed in
 end
 
 -- ---------------------------------------------------------------- connecting
@@ -230,7 +230,9 @@ local function decide(self, info, came_in)
   local policy = self._settings.retry
   if self._stopping or not policy then return nil, not_retried(self, info) end
   policy:closed(came_in)
-  return policy:next(info.code, info)
+  local ok, delay, refused = pcall(policy.next, policy, info.code, info)
+  if ok then return delay, refused end
+  return policy.delay, policy.refused, { delay } -- as attempt.lua: it has answered without it
 end
 
 -- An attempt has ended: written down first, then the program is told.
@@ -242,11 +244,13 @@ local function ended(self, link, info)
   self.close_code, self.close_reason, self.close_info = info.code, info.reason, info
   info.url, info.attempt, info.duration = self._url, self._attempt, time - self._began
   local came_in = (frames_in or 0) > (info.received and 1 or 0)
-  info.retry_in, info.retry_refused = decide(self, info, came_in)
+  local delay, refused, raised = decide(self, info, came_in)
+  info.retry_in, info.retry_refused = delay, not delay and refused or nil
   if info.retry_in then self._state, self._due = "waiting", time + info.retry_in end
   local on_close = self.on_close
   if on_close then on_close(self, info.code, info.reason, info) end
   if self._state == "waiting" and self.on_retry then self:on_retry(info.retry_in, info) end
+  if raised then error(raised[1], 0) end
 end
 
 local function opened(self)
@@ -432,7 +436,7 @@ function Client:close(code, reason)
   local link = self._link
   if link then
     link.p:close(code, reason)
-    link.p:tick(core.now())
+    link.p:tick(core.now(), 0)
     flush(link)
   elseif code ~= nil and not core.close_code_sendable(code) then
     error(("close code %s may not be sent"):format(tostring(code)), 2)

@@ -239,13 +239,27 @@ void wsc_lua_let_go(lua_State *L, wsc_lua_box *box) {
   lua_error(L);
 }
 
+typedef struct inside_call {
+  lua_CFunction function;
+  wsc_lua_box *box;
+} inside_call;
+
+int wsc_lua_run_inside(lua_State *L) {
+  const inside_call *call = lua_touserdata(L, 1);
+  lua_pushlightuserdata(L, call->box);
+  lua_replace(L, 1);
+  return call->function(L);
+}
+
+/* Nothing before the call makes a value, or collects garbage. */
 void wsc_lua_call_inside(lua_State *L, wsc_lua_box *box, lua_CFunction function, int count,
                          int results) {
-  lua_pushcfunction(L, function);
-  lua_insert(L, -count - 1);
-  lua_pushlightuserdata(L, box);
-  lua_insert(L, -count - 1);
+  inside_call call = {function, box};
   box->held++;
+  lua_pushvalue(L, lua_upvalueindex(WSC_UP_INSIDE));
+  lua_insert(L, -count - 1);
+  lua_pushlightuserdata(L, &call);
+  lua_insert(L, -count - 1);
   bool good = lua_pcall(L, count + 1, results, 0) == 0;
   box->held--;
   wsc_lua_let_go(L, box);

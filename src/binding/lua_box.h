@@ -69,7 +69,8 @@ enum {
   WSC_UP_HANDLE, /* the field of a Lua object that holds its userdata */
   WSC_UP_ANCHOR, /* userdata, a wsc_lua_shared *: the platform */
   WSC_UP_MARK,   /* light userdata: of the object's kind */
-  WSC_UP_COUNT = WSC_UP_MARK
+  WSC_UP_INSIDE, /* wsc_lua_run_inside */
+  WSC_UP_COUNT = WSC_UP_INSIDE
 };
 
 /* What tells the boxes of the two kinds from all else, and from each other. */
@@ -103,6 +104,7 @@ void wsc_lua_let_go(lua_State *L, wsc_lua_box *box);
  * again.  For what makes more than one Lua value out of the connection. */
 void wsc_lua_call_inside(lua_State *L, wsc_lua_box *box, lua_CFunction function, int count,
                          int results);
+int wsc_lua_run_inside(lua_State *L); /* its upvalue: ready-made, for making it collects garbage */
 
 /* Keeps the string at `index` as the attempt's URL. */
 void wsc_lua_keep_url(lua_State *L, wsc_lua_box *box, int index);
