@@ -186,7 +186,7 @@ local RARE = {
 -- `wanted`: with "message" the first one ends the loop and is the caller's; with "open" that.
 local function dispatch(self, seconds, wanted)
   local handle = self._handle
-  for event, a, b, c in wanted == "message" and take or turn, handle, seconds, handle do
+  for event, a, b, c in wanted == "message" and take or turn, self, seconds, handle do
     if event ~= "message" then
       RARE[event](self, a, b, c)
       if event == wanted then
@@ -454,7 +454,7 @@ end
 
 -- The attempt's end, and what was traced before it, are told when the handle is given back.
 local function take_end(self)
-  for event, a, b, c in turn, self._handle, 0 do
+  for event, a, b, c in take, self, 0 do
     if event == "close" then
       attempt.ended(self, c)
     else

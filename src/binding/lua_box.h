@@ -70,7 +70,8 @@ enum {
   WSC_UP_ANCHOR, /* userdata, a wsc_lua_shared *: the platform */
   WSC_UP_MARK,   /* light userdata: of the object's kind */
   WSC_UP_INSIDE, /* wsc_lua_run_inside */
-  WSC_UP_COUNT = WSC_UP_INSIDE
+  WSC_UP_ON_MESSAGE,
+  WSC_UP_COUNT = WSC_UP_ON_MESSAGE
 };
 
 /* What tells the boxes of the two kinds from all else, and from each other. */

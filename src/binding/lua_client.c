@@ -119,34 +119,82 @@ static int client_limit(lua_State *L) {
   return 0;
 }
 
-/* Corked, what the program sends on the event's account waits for the turn's end; in a coroutine,
- * which may yield for any time before, it does not wait. */
-static int give_event(lua_State *L, bool cork_messages) {
+/* Sends wait for the turn's end on the account of its events; in a coroutine, which may yield for
+ * any time before, they do not wait. */
+static void take_next(lua_State *L, wsc_lua_box *box, wsc_event *event, bool cork_messages) {
+  event->type = WSC_EVENT_NONE;
+  if (box->conn && !box->close_taken) wsc_turn_next(box->client, event);
+  event->type = wsc_lua_take_close(box, event->type);
+  bool corked = event->type != WSC_EVENT_NONE &&
+                (cork_messages || event->type != WSC_EVENT_MESSAGE) && wsc_lua_on_main_thread(L);
+  box->corked = corked;
+  if (event->type == WSC_EVENT_NONE || box->parting != WSC_PARTING_NONE) wsc_lua_let_go(L, box);
+}
+
+/* turn(client, seconds), turn(client, event): the box, the client itself left at index 3, and a
+ * turn begun where seconds are told. */
+static wsc_lua_box *check_turn(lua_State *L) {
+  lua_settop(L, 2);
+  lua_pushvalue(L, 1);
   wsc_lua_box *box = wsc_lua_use_box(L);
-  wsc_event event = {.type = WSC_EVENT_NONE};
-  if (!box->conn) return 0;
-  if (!box->close_taken) {
-    if (lua_type(L, 2) == LUA_TNUMBER)
-      wsc_turn_begin(box->client, wsc_lua_to_us(lua_tonumber(L, 2)));
-    wsc_turn_next(box->client, &event);
-  }
-  event.type = wsc_lua_take_close(box, event.type);
-  box->corked = event.type != WSC_EVENT_NONE && wsc_lua_on_main_thread(L);
-  if (event.type == WSC_EVENT_MESSAGE && !cork_messages) box->corked = false;
-  if (event.type == WSC_EVENT_NONE || box->parting != WSC_PARTING_NONE) wsc_lua_let_go(L, box);
+  bool begins = lua_type(L, 2) == LUA_TNUMBER && box->conn && !box->close_taken;
+  if (begins) wsc_turn_begin(box->client, wsc_lua_to_us(lua_tonumber(L, 2)));
+  return box;
+}
+
+/* take(client, seconds) -> the first event, take(client, that) -> the next one, … nothing.  The
+ * iterator of a loop over a turn (wsclose.h, wsc_client_next), which waits at most `seconds`; for a
+ * program that is given messages outside of callbacks: what it sends then leaves at once. */
+static int client_take(lua_State *L) {
+  wsc_lua_box *box = check_turn(L);
+  wsc_event event;
+  take_next(L, box, &event, false);
   return wsc_lua_push_event(L, box, &event);
 }
 
-/* turn(seconds) -> the first event, turn(that) -> the next one, … nothing.  The iterator of a loop
- * over a turn (wsclose.h, wsc_client_next), which waits at most `seconds`. */
-static int client_turn(lua_State *L) {
-  return give_event(L, true);
+#if LUA_VERSION_NUM >= 503
+/* Pushes client.on_message; false, and nothing, where that is no function. */
+static bool push_on_message(lua_State *L) {
+  if (lua_type(L, 3) != LUA_TTABLE) return false;
+  lua_pushvalue(L, lua_upvalueindex(WSC_UP_ON_MESSAGE));
+  if (lua_gettable(L, 3) == LUA_TFUNCTION) return true;
+  lua_pop(L, 1);
+  return false;
 }
 
-/* take(seconds), take(event): as turn, for a program that is given messages outside of callbacks:
- * what it sends then leaves at once. */
-static int client_take(lua_State *L) {
-  return give_event(L, false);
+static int go_on_turn(lua_State *L, int status, lua_KContext context);
+
+/* Calls on_message from here, which may yield; other events are for the Lua side. */
+static int run_turn(lua_State *L, wsc_lua_box *box) {
+  for (;;) {
+    wsc_event event;
+    take_next(L, box, &event, true);
+    if (event.type != WSC_EVENT_MESSAGE || !push_on_message(L))
+      return wsc_lua_push_event(L, box, &event);
+    lua_pushvalue(L, 3);
+    wsc_lua_push_message(L, box, &event);
+    lua_callk(L, 3, 0, 0, go_on_turn);
+    lua_settop(L, 3);
+  }
+}
+
+static int go_on_turn(lua_State *L, int status, lua_KContext context) {
+  (void)status, (void)context;
+  lua_settop(L, 3);
+  return run_turn(L, wsc_lua_check_box(L));
+}
+#else
+static int run_turn(lua_State *L, wsc_lua_box *box) {
+  wsc_event event;
+  take_next(L, box, &event, true);
+  return wsc_lua_push_event(L, box, &event);
+}
+#endif
+
+/* turn(client, seconds), turn(client, event): as take, for callbacks.  From Lua 5.3 on messages go
+ * to client.on_message from here, if there is one: a loop in Lua takes a third longer. */
+static int client_turn(lua_State *L) {
+  return run_turn(L, check_turn(L));
 }
 
 /* flush(): what was sent in this turn leaves.  Also __close: the end of a loop over turn(), however

@@ -281,12 +281,15 @@ static int push_rare_event(lua_State *L, wsc_lua_box *box, const wsc_event *even
   }
 }
 
+void wsc_lua_push_message(lua_State *L, wsc_lua_box *box, const wsc_event *event) {
+  push_payload(L, box, event);
+  lua_pushvalue(L, lua_upvalueindex(event->opcode == 1 ? WSC_UP_TEXT : WSC_UP_BINARY));
+}
+
 int wsc_lua_push_event(lua_State *L, wsc_lua_box *box, const wsc_event *event) {
   if (event->type != WSC_EVENT_MESSAGE) return push_rare_event(L, box, event);
-  uint8_t opcode = event->opcode;
   lua_pushvalue(L, lua_upvalueindex(WSC_UP_MESSAGE));
-  push_payload(L, box, event);
-  lua_pushvalue(L, lua_upvalueindex(opcode == 1 ? WSC_UP_TEXT : WSC_UP_BINARY));
+  wsc_lua_push_message(L, box, event);
   return 3;
 }
 

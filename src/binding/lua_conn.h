@@ -11,6 +11,9 @@ int wsc_lua_push_failure(lua_State *L, const wsc_lua_box *box, int error);
 /* The event came; the end comes again until it was pushed. */
 wsc_event_type wsc_lua_take_close(wsc_lua_box *box, wsc_event_type type);
 
+/* Pushes the data and the kind of a message. */
+void wsc_lua_push_message(lua_State *L, wsc_lua_box *box, const wsc_event *event);
+
 /* Pushes "open" | "message", data, kind | "ping", data | "pong", data, rtt | "frame", direction,
  * frame | "drain" | "close", code, reason, info | for WSC_EVENT_NONE nil. */
 int wsc_lua_push_event(lua_State *L, wsc_lua_box *box, const wsc_event *event);

@@ -193,6 +193,7 @@ static void push_upvalues(lua_State *L, int metatable, int core, int anchor, con
   lua_pushvalue(L, anchor);
   lua_pushlightuserdata(L, kind.pointer);
   lua_pushcfunction(L, wsc_lua_run_inside);
+  lua_pushliteral(L, "on_message");
 }
 
 /* A kind of object: its methods (core[methods_field]), the functions of the module that make and

@@ -85,6 +85,11 @@ static inline bool wsc_client_is_over(const wsc_client *client) {
   return client->broken || wsc_conn_finished(client->conn);
 }
 
+/* Does a pause hold events back? */
+static inline bool wsc_client_holds(const wsc_client *client) {
+  return client->paused && wsc_conn_state(client->conn) == WSC_OPEN;
+}
+
 /* After anything that was done to the attempt: lets go of a transport that is over, else has loops
  * and pollsets know what is waited for. */
 void wsc_client_settle(wsc_client *client);
@@ -107,7 +112,6 @@ uint64_t wsc_client_now(wsc_client *client);
 bool wsc_client_read(wsc_client *client, bool waits);
 void wsc_client_write(wsc_client *client);
 bool wsc_client_reads(const wsc_client *client);     /* is the connection to be fed? */
-bool wsc_client_holds(const wsc_client *client);     /* does a pause hold events back? */
 unsigned wsc_client_wants(const wsc_client *client); /* from the descriptor */
 
 /* For specs: looks names up with `function` (resolve.h) from the next attempt on. */

@@ -13,10 +13,6 @@
  * copy them at one go would hold up a frame. */
 enum { READ_MAX = 1024 * 1024 };
 
-static bool is_open(const wsc_client *client) {
-  return wsc_conn_state(client->conn) == WSC_OPEN;
-}
-
 /* The transport failed: the connection is told, in the phase it is in. */
 static void abort_stream(wsc_client *client, int error) {
   wsc_conn_abort(client->conn, error, wsc_conn_phase(client->conn),
@@ -28,11 +24,7 @@ static void abort_stream(wsc_client *client, int error) {
  * does not hold up the handshake, nor the peer's Close once the connection is closing. */
 static bool goes_on_reading(const wsc_client *client) {
   if (client->readable == WSC_READABLE_ENDED || wsc_conn_finished(client->conn)) return false;
-  return !(client->paused && is_open(client));
-}
-
-bool wsc_client_holds(const wsc_client *client) {
-  return client->paused && is_open(client);
+  return !wsc_client_holds(client);
 }
 
 bool wsc_client_reads(const wsc_client *client) {

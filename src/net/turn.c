@@ -128,8 +128,7 @@ static void exchange(wsc_client *client, bool waits, uint64_t looked_us) {
   bool looked = wsc_client_read(client, waits);
   if (waits) wsc_client_now(client);
   bool on_its_way = client->unsent > 0 || client->blocked;
-  if (on_its_way && !client->broken && wsc_conn_awaits_answer(client->conn))
-    look_at_output(client);
+  if (on_its_way && !client->broken && wsc_conn_awaits_answer(client->conn)) look_at_output(client);
   if (wsc_conn_is_overdue(client->conn, client->now_us))
     client->hurried += (uint32_t)(wsc_conn_get_stats(client->conn)->bytes_in - before);
   wsc_conn_tell(client->conn, client->now_us, looked && !hurries(client) ? looked_us : 0);
@@ -264,10 +263,11 @@ static bool steps_again(wsc_client *client) {
 }
 
 /* The attempt's end is the last event of its turn. */
-static wsc_event_type end_turn(wsc_client *client) {
+static wsc_event_type end_turn(wsc_client *client, wsc_event *event) {
   wsc_client_flush(client);
   client->turn = WSC_TURN_OVER;
-  return WSC_EVENT_NONE;
+  event->type = WSC_EVENT_NONE;
+  return event->type;
 }
 
 static wsc_event_type give_drain(wsc_client *client, wsc_event *event) {
@@ -278,10 +278,10 @@ static wsc_event_type give_drain(wsc_client *client, wsc_event *event) {
 }
 
 wsc_event_type wsc_turn_next(wsc_client *client, wsc_event *event) {
-  *event = (wsc_event){.type = WSC_EVENT_NONE, .rtt_us = WSC_NEVER};
-  if (!client->conn || client->turn == WSC_TURN_OVER) return WSC_EVENT_NONE;
+  event->type = WSC_EVENT_NONE;
+  if (!client->conn || client->turn == WSC_TURN_OVER) return event->type;
   for (;;) {
-    if (is_used_up(client) && !hurries(client)) return end_turn(client);
+    if (is_used_up(client) && !hurries(client)) return end_turn(client, event);
     if (client->turn != WSC_TURN_DRAINED && take_event(client, event)) return event->type;
     write_queued(client);
     /* a write that fails may bring the end */
@@ -291,7 +291,7 @@ wsc_event_type wsc_turn_next(wsc_client *client, wsc_event *event) {
     client->turn = WSC_TURN_STEPPED;
   }
   if (client->turn == WSC_TURN_STEPPED && is_drained(client)) return give_drain(client, event);
-  return end_turn(client);
+  return end_turn(client, event);
 }
 
 wsc_event_type wsc_client_next(wsc_client *client, uint64_t timeout_us, wsc_event *event) {

@@ -293,12 +293,14 @@ end
 
 --- As the core's: turn(seconds) begins, turn(event) goes on.
 function Handle:turn(seconds)
+  self = rawget(self, "_handle") or self
   if type(seconds) == "number" then begin_turn(self, seconds) end
   return corked(self, true, give(self))
 end
 
 --- As the core's.
 function Handle:take(seconds)
+  self = rawget(self, "_handle") or self
   if type(seconds) == "number" then begin_turn(self, seconds) end
   return corked(self, false, give(self))
 end
