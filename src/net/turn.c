@@ -128,8 +128,7 @@ static void exchange(wsc_client *client, bool waits, uint64_t looked_us) {
   bool looked = wsc_client_read(client, waits);
   if (waits) wsc_client_now(client);
   bool on_its_way = client->unsent > 0 || client->blocked;
-  if (on_its_way && !client->broken && wsc_conn_awaits_answer(client->conn))
-    look_at_output(client);
+  if (on_its_way && !client->broken && wsc_conn_awaits_answer(client->conn)) look_at_output(client);
   if (wsc_conn_is_overdue(client->conn, client->now_us))
     client->hurried += (uint32_t)(wsc_conn_get_stats(client->conn)->bytes_in - before);
   wsc_conn_tell(client->conn, client->now_us, looked && !hurries(client) ? looked_us : 0);
