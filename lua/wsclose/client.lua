@@ -464,8 +464,8 @@ local function take_end(self)
 end
 
 --- Says goodbye with Close 1001 and ends at once, without waiting for the answer: for a host that
--- goes away.  on_close is called, and told what was exchanged and what has left.  What collecting an
--- open client does, and `local ws <close>`.
+-- goes away.  on_close is called, and told what was exchanged and what has left.  What collecting
+-- an open client does, and `local ws <close>`.
 function Client:leave()
   local handle = self._handle
   self._stopping, self._reconnecting, self._paused, self._full = true, nil, nil, nil

@@ -947,7 +947,8 @@ describe("permessage-deflate in the connection, RFC 7692", function()
   end)
 
   it("reports bad text before the limit that it passes behind it", function()
-    local t = talk.open({ limits = { message = 10, frame = 100 } }, { extensions = "permessage-deflate" })
+    local limits = { message = 10, frame = 100 }
+    local t = talk.open({ limits = limits }, { extensions = "permessage-deflate" })
     t:input { payload = wire.stored("abc\255" .. ("x"):rep(20)), rsv1 = true }
     t:drain()
     assert.equal(1007, t:sent_close().code)

@@ -1,5 +1,5 @@
--- Waits for many clients that know their seconds: group:run(seconds), wsclose.run and wsclose.update
--- with a list.  In the scripted world, where waiting costs nothing.
+-- Waits for many clients that know their seconds: group:run(seconds), wsclose.run and
+-- wsclose.update with a list.  In the scripted world, where waiting costs nothing.
 
 local testing = require "wsclose.testing"
 local wsclose = require "wsclose"

@@ -24,8 +24,8 @@ uint8_t wsc_watch_ready(const struct pollfd *entry);
 /* Looks without waiting: ready[i] are the bits of watches[i].  count <= WSC_WATCH_MAX. */
 void wsc_watch_look(const wsc_watch *watches, size_t count, uint8_t *ready);
 
-/* Waits for one of them, at most timeout_us (WSC_NEVER: for ever), then as wsc_watch_look.  How many
- * are ready; -1: a signal ended the wait. */
+/* Waits for one of them, at most timeout_us (WSC_NEVER: for ever), then as wsc_watch_look.  How
+ * many are ready; -1: a signal ended the wait. */
 int wsc_watch_wait(const wsc_watch *watches, size_t count, uint64_t timeout_us, uint8_t *ready);
 
 /* poll with microseconds; WSC_NEVER: for ever. */

@@ -15,10 +15,6 @@
 #include <string.h>
 #include <unistd.h>
 
-#ifdef __linux__
-#include <linux/sockios.h>
-#endif
-
 #ifndef MSG_NOSIGNAL
 #define MSG_NOSIGNAL 0 /* macOS: SO_NOSIGPIPE does it */
 #endif
@@ -208,9 +204,9 @@ static int socket_fd(const wsc_stream *stream) {
 }
 
 static size_t socket_unsent(const wsc_stream *stream) {
-#ifdef SIOCOUTQ
-  int bytes = 0;
-  if (ioctl(((const socket_stream *)stream)->fd, SIOCOUTQ, &bytes) == 0 && bytes > 0)
+#ifdef __linux__
+  int bytes = 0; /* TIOCOUTQ is SIOCOUTQ, whose header not every libc comes with */
+  if (ioctl(((const socket_stream *)stream)->fd, TIOCOUTQ, &bytes) == 0 && bytes > 0)
     return (size_t)bytes;
 #else
   (void)stream;
