@@ -18,6 +18,7 @@ typedef struct program {
   uint64_t sent, came, goal; /* of the run under way */
   uint64_t idle;             /* connections that are open and do nothing */
   bool measuring, done;      /* done: the run is over */
+  bool sends;                /* the workload is "send": read once, not for each message */
 } program;
 
 static void send_text(program *p, const void *data, size_t size) {
@@ -71,7 +72,7 @@ static void take_done(program *p, const wsc_event *event) {
 }
 
 static void take_message(program *p, const wsc_event *event) {
-  if (bench_is(&p->b, "send")) {
+  if (p->sends) {
     take_done(p, event);
     return;
   }
@@ -202,6 +203,7 @@ int main(int argc, char **argv) {
   bench_check(p.client != NULL, "no memory");
   p.message = bench_message(p.b.size);
   configure(&p);
+  p.sends = bench_is(&p.b, "send");
   if (bench_is(&p.b, "connect"))
     connect_often(&p);
   else if (bench_is(&p.b, "idle"))
