@@ -173,11 +173,6 @@ static int conn_close(lua_State *L) {
 
 /* ---------------------------------------------------------------- events */
 
-wsc_event_type wsc_lua_take_close(wsc_lua_box *box, wsc_event_type type) {
-  if (type == WSC_EVENT_CLOSE) box->close_taken = true;
-  return box->close_taken ? WSC_EVENT_CLOSE : type;
-}
-
 /* (box, finish) -> code, reason, info */
 static int report(lua_State *L) {
   const wsc_lua_box *box = lua_touserdata(L, 1);

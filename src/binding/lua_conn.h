@@ -9,7 +9,10 @@
 int wsc_lua_push_failure(lua_State *L, const wsc_lua_box *box, int error);
 
 /* The event came; the end comes again until it was pushed. */
-wsc_event_type wsc_lua_take_close(wsc_lua_box *box, wsc_event_type type);
+static inline wsc_event_type wsc_lua_take_close(wsc_lua_box *box, wsc_event_type type) {
+  if (type == WSC_EVENT_CLOSE) box->close_taken = true;
+  return box->close_taken ? WSC_EVENT_CLOSE : type;
+}
 
 /* Pushes the data and the kind of a message. */
 void wsc_lua_push_message(lua_State *L, wsc_lua_box *box, const wsc_event *event);
