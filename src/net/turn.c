@@ -142,7 +142,8 @@ static bool waits_shortly(const wsc_client *client, uint64_t end_us) {
 }
 
 /* Waits until `until_us` at most.  After a wait in vain, or none, the turn waits no more: so it is
- * never made of steps without end. */
+ * never made of steps without end.  What a wait did not find, here or before, may have come since:
+ * no deadline counts by it. */
 static void step(wsc_client *client, uint64_t until_us) {
   uint64_t deadline_us = until_us > 0 ? wsc_client_deadline(client) : 0;
   uint64_t end_us = deadline_us < until_us ? deadline_us : until_us;
@@ -153,7 +154,10 @@ static void step(wsc_client *client, uint64_t until_us) {
   bool vain = wait_us == 0;
   if (!waits && wait_us > 0) {
     vain = !poll_client(client, wait_us);
-    looked_us = wsc_client_now(client);
+    uint64_t now_us = wsc_client_now(client);
+    if (!vain) looked_us = now_us;
+  } else if (client->stream && wsc_conn_deadline(client->conn) <= looked_us) {
+    client->ready_known = false;
   }
   if (vain) client->turn_until_us = 0;
   if (client->setup)
@@ -262,7 +266,6 @@ static bool steps_again(wsc_client *client) {
          wsc_client_now(client) < client->turn_until_us;
 }
 
-/* The attempt's end is the last event of its turn. */
 static wsc_event_type end_turn(wsc_client *client, wsc_event *event) {
   wsc_client_flush(client);
   client->turn = WSC_TURN_OVER;
@@ -280,18 +283,17 @@ static wsc_event_type give_drain(wsc_client *client, wsc_event *event) {
 wsc_event_type wsc_turn_next(wsc_client *client, wsc_event *event) {
   event->type = WSC_EVENT_NONE;
   if (!client->conn || client->turn == WSC_TURN_OVER) return event->type;
-  for (;;) {
-    if (is_used_up(client) && !hurries(client)) return end_turn(client, event);
-    if (client->turn != WSC_TURN_DRAINED && take_event(client, event)) return event->type;
+  if (client->turn == WSC_TURN_DRAINED) return end_turn(client, event);
+  while (!is_used_up(client) || hurries(client)) {
+    if (take_event(client, event)) return event->type;
     write_queued(client);
-    /* a write that fails may bring the end */
-    if (client->turn != WSC_TURN_DRAINED && take_event(client, event)) return event->type;
-    if (client->turn == WSC_TURN_DRAINED || !steps_again(client)) break;
+    if (take_event(client, event)) return event->type; /* a write that fails may bring the end */
+    if (!steps_again(client)) break;
     step(client, is_drained(client) ? 0 : client->turn_until_us);
     client->turn = WSC_TURN_STEPPED;
   }
-  if (client->turn == WSC_TURN_STEPPED && is_drained(client)) return give_drain(client, event);
-  return end_turn(client, event);
+  write_queued(client);
+  return is_drained(client) ? give_drain(client, event) : end_turn(client, event);
 }
 
 wsc_event_type wsc_client_next(wsc_client *client, uint64_t timeout_us, wsc_event *event) {
