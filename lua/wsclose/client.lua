@@ -364,7 +364,8 @@ end
 --- Queues a message: ws:send(data, kind, options).  Outside of callbacks it leaves at once, as far
 -- as the network takes it.  data: string; kind: "text" (default), which must be UTF-8, "binary", 1
 -- or 2; options: {compress=false}: not compressed.  Gives true; or nil, a sentence and a name:
--- "state": not open; "busy": the queue is full, on_drain will tell; "utf8".
+-- "state": not open; "busy": the queue is full now, on_drain will tell; "too_big": it never fits;
+-- "utf8".
 ---@type fun(self, data: string, kind?: string|integer, options?: table): boolean?, string?, string?
 Client.send = core_send
 
@@ -463,9 +464,10 @@ local function take_end(self)
   end
 end
 
---- Says goodbye with Close 1001 and ends at once, without waiting for the answer: for a host that
--- goes away.  on_close is called, and told what was exchanged and what has left.  What collecting
--- an open client does, and `local ws <close>`.
+--- Reads what has come, says goodbye with Close 1001 and ends at once, without waiting for the
+-- answer: for a host that goes away.  on_close is called, and told what was exchanged and what has
+-- left; from inside of a call of the client, once that is over.  What collecting an open client
+-- does, and `local ws <close>`.
 function Client:leave()
   local handle = self._handle
   self._stopping, self._reconnecting, self._paused, self._full = true, nil, nil, nil

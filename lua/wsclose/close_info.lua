@@ -28,11 +28,12 @@ local close_info = {}
 ---@field clean boolean both Close frames went their way
 ---@field opened boolean did on_open fire
 ---@field by "peer"|"client"|"network"
----@field sent? wsclose.CloseFrame
----@field received? wsclose.CloseFrame
+---@field sent? wsclose.CloseFrame nil where ours has not left
+---@field received? wsclose.CloseFrame as it came, also with a code that may not travel
 ---@field error? wsclose.CloseError
 ---@field http? wsclose.Refusal
 ---@field undelivered integer bytes of messages that were not wholly written and never will be
+---@field dropped integer messages that had come and that the program did not take
 ---@field url? string
 ---@field attempt? integer counts from 1 over the client's life
 ---@field duration? number seconds from the attempt's begin

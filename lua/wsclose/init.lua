@@ -96,8 +96,12 @@ end
 ---  "reset", "timeout", "dns", "refused", "unreachable", "proxy", "tls", "certificate", "cancelled"
 ---@field output fun(p, max?: integer): string the bytes to write, at most `max`; "" for none
 ---@field finished fun(p): boolean the transport is to be closed now
----@field tick fun(p, now: number): number? tells the time in seconds on any monotonic clock; gives
----  the next deadline on it, or nil
+---@field tick fun(p, now: number, looked?: number): number? tells the time in seconds on any
+---  monotonic clock, and that all that came before `looked` (default: now) was handed in; gives the
+---  next deadline, or nil
+---@field skip fun(p) what came is read without events; only the peer's Close counts from now on
+---@field depart fun(p, left: boolean) the transport is closed here, and all that output gave has
+---  left or not; "close" is the next event
 ---@field next fun(p): ... the next event: "open" | "message", data, kind | "ping", data |
 ---  "pong", data, rtt | "frame", direction, frame | "close", code, reason, info | nil
 ---@field send fun(p, data: string, kind?, options?): boolean?, string?, string? as ws:send

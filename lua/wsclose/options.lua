@@ -22,19 +22,20 @@ local options = {}
 ---@field dns? number name resolution (5)
 ---@field tls? number TLS handshake (5)
 ---@field handshake? number WebSocket handshake (5)
----@field close? number closing handshake, from close() on (5)
+---@field drain? number what was sent before close(), as long as bytes leave (30)
+---@field close? number the peer's Close, from when ours, or the last byte before it, has left (5)
 ---@field linger? number for the server to close TCP first (2); 0: not at all
 
 ---@class wsclose.Keepalive
 ---@field interval? number seconds without a byte from the peer before a ping (20)
----@field timeout? number seconds without a byte after it before the connection is given up (20)
+---@field timeout? number seconds without one after it has left before the peer is given up (20)
 
 ---@class wsclose.Limits whole numbers of at least 1
 ---@field message? integer bytes of a message, inflated (16 MiB)
----@field frame? integer bytes of a frame on the wire (16 MiB)
----@field fragments? integer frames of one message (65536)
+---@field frame? integer bytes of a frame on the wire, compressed a sixteenth more (as message)
+---@field fragments? integer frames of one message (262144)
 ---@field header? integer bytes of the handshake answer's head (16 KiB)
----@field send_queue? integer bytes that may wait for the network (16 MiB)
+---@field send_queue? integer bytes that may wait for the network, and of a message sent (16 MiB)
 
 ---@class wsclose.Extension further keys are parameters: true (bare), a string or a number
 ---@field name? string in a list of extensions
@@ -65,7 +66,7 @@ local options = {}
 ---@field session_cache? integer|boolean sessions kept for resumption
 
 ---@class wsclose.Outbox
----@field bytes? integer what may be kept at most (1 MiB)
+---@field bytes? integer what may be kept at most, all together (1 MiB)
 ---@field ttl? number seconds after which a kept message is dropped (none)
 
 ---@class wsclose.Options
@@ -73,7 +74,7 @@ local options = {}
 ---@field require_protocol? boolean false: an answer without one is fine (true)
 ---@field headers? table<string, string|number>|string[][] map, or list of {name, value}
 ---@field extensions? table<string, wsclose.Extension|boolean>|wsclose.Extension[]
----@field retry? boolean|wsclose.RetryOptions|wsclose.RetryPolicy
+---@field retry? boolean|"fleet"|wsclose.RetryOptions|wsclose.RetryPolicy
 ---@field timeouts? wsclose.Timeouts
 ---@field keepalive? wsclose.Keepalive|boolean false: no pings
 ---@field limits? wsclose.Limits

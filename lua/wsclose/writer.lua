@@ -25,7 +25,7 @@ end
 ---@param data string
 ---@return boolean? ok
 ---@return string? sentence
----@return string? name "state", "busy" or "utf8"; the same or another piece may follow
+---@return string? name "state", "busy", "too_big" or "utf8"; the same or another piece may follow
 function Writer:write(data)
   check_data(data)
   return write(self, data, false)
