@@ -77,6 +77,7 @@ function Info:__tostring()
   if fault then add(", %s (%s in phase %s)", fault.message, fault.name, fault.phase) end
   if self.duration then add(" after %.3g s", self.duration) end
   if self.undelivered > 0 then add("; %d bytes were not delivered", self.undelivered) end
+  if self.dropped > 0 then add("; %d messages that had come were not taken", self.dropped) end
   if self.retry_in then
     add("; next attempt in %.3g s", self.retry_in)
   elseif self.retry_refused then
@@ -116,6 +117,7 @@ end
 function close_info.new(fields)
   local info = {
     code = 1006, reason = "", clean = false, opened = false, by = "network", undelivered = 0,
+    dropped = 0,
   }
   for name, value in pairs(fields) do info[name] = value end
   return close_info.finish(info)

@@ -1,6 +1,7 @@
-/* Inside of wsc_conn.  Four files share it, each with one idea:
+/* Inside of wsc_conn.  Five files share it, each with one idea:
  *   conn.c        making, wire side out, sending
- *   conn_input.c  bytes in: the handshake's answer and frames become events
+ *   conn_open.c   bytes in: the handshake's answer
+ *   conn_input.c  bytes in: frames become events
  *   conn_close.c  how a connection ends, and the report of it
  *   conn_tick.c   time: deadlines and keepalive
  *
