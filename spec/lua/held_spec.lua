@@ -100,6 +100,9 @@ if _VERSION == "Lua 5.4" then
 else
   COLLECTORS["step by step"] = COLLECTORS["step by step"]:gsub('^collectgarbage "incremental" ', "")
 end
+if _VERSION == "Lua 5.2" then -- without a pause its every allocation is a whole collection
+  COLLECTORS["step by step"] = 'collectgarbage("setpause", 100) collectgarbage("setstepmul", 200)'
+end
 
 -- While these build what they give, the object is let go of by a finalizer.
 local USES = {
