@@ -185,8 +185,9 @@ local RARE = {
 --
 -- `wanted`: with "message" the first one ends the loop and is the caller's; with "open" that.
 local function dispatch(self, seconds, wanted)
-  local handle = self._handle
-  for event, a, b, c in wanted == "message" and take or turn, self, seconds, handle do
+  local handle, next_event, closing = self._handle, turn, nil
+  if wanted == "message" then next_event = take else closing = handle end
+  for event, a, b, c in next_event, self, seconds, closing do
     if event ~= "message" then
       RARE[event](self, a, b, c)
       if event == wanted then

@@ -30,6 +30,15 @@ for _, way in ipairs(stage.ways) do
       return s.closes[1].code, s.closes[1].info
     end
 
+    it("comes back from a pause, with more to be read than one read brings", function()
+      local s = stage.open(way, { on_message = function(ws) ws:pause() end })
+      s:say(stage.text(("x"):rep(1000)):rep(200))
+      s:turn()
+      s.ws:leave()
+      assert.equal(1, #s.closes)
+      assert.is_true(s.closes[1].info.dropped > 0, s.closes[1].info.dropped)
+    end)
+
     it("while the server holds TCP open after the closing handshake keeps its codes", function()
       local s = stage.open(way)
       s:silence()

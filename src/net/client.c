@@ -79,11 +79,14 @@ void wsc_client_free(wsc_client *client) {
 static void hear_out(wsc_client *client) {
   const wsc_conn_stats *stats = wsc_conn_get_stats(client->conn);
   uint64_t end = stats->bytes_in + WSC_HURRY_MAX;
+  bool looked, paused = client->paused;
+  client->paused = false; /* what it holds back is wanted now */
   wsc_conn_pass_over(client->conn);
   do {
-    wsc_client_read(client, false);
+    looked = wsc_client_read(client, false);
     wsc_conn_skip_input(client->conn);
-  } while (client->readable == WSC_READABLE_MORE && stats->bytes_in < end);
+  } while (looked && client->readable == WSC_READABLE_MORE && stats->bytes_in < end);
+  client->paused = paused;
 }
 
 static bool holds_output(const wsc_client *client) {
