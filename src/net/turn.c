@@ -6,9 +6,10 @@
  *
  *   OVER -> BEGUN -> STEPPED -> OVER        -> DRAINED -> OVER where a queue has emptied
  *
- * A step that brings no event may be followed by another until the time to wait is over.  So every
- * turn ends: it reads as much as one read brings, whatever the peer sends and whatever the program
- * does in between.  Only a turn with a limit of time reads on within it. */
+ * Every turn ends: it reads as much as one read brings, whatever the peer sends and whatever the
+ * program does in between; a second step follows only where a read waited and nothing came.  With a
+ * limit of time a turn reads on within it, and a connection whose time to close is up looks through
+ * what lies here. */
 #include "turn.h"
 
 #include "client.h"
