@@ -236,6 +236,7 @@ end)
 
 describe("the platform of the specs", function()
   it("counts what lives, and remembers the peak", function()
+    collectgarbage()
     local blocks, bytes = memory.live_blocks(), memory.live_bytes()
     memory.peak(true)
     local queue = buf.new()

@@ -10,6 +10,7 @@ local counted = network.counted()
 local memory = testing.memory
 
 local function held()
+  network.collect()
   return { descriptors = network.descriptors(), blocks = memory.live_blocks() }
 end
 
