@@ -97,29 +97,18 @@ static void say_host_mismatch(wsc_tls_stream *tls, X509 *certificate) {
 
 /* ---------------------------------------------------------------- one sentence for each fault */
 
-static void say_expired(wsc_tls_stream *tls, X509 *certificate, int depth) {
+/* `what`: " has expired (notAfter ", say. */
+static void say_validity(wsc_tls_stream *tls, X509 *certificate, int depth, const char *what,
+                         const ASN1_TIME *time) {
   say_subject(tls, certificate, depth);
-  say(tls, " has expired (notAfter ");
-  say_time(tls, X509_get0_notAfter(certificate));
+  say(tls, "%s", what);
+  say_time(tls, time);
   say(tls, ")");
 }
 
-static void say_not_yet_valid(wsc_tls_stream *tls, X509 *certificate, int depth) {
-  say_subject(tls, certificate, depth);
-  say(tls, " is not yet valid (notBefore ");
-  say_time(tls, X509_get0_notBefore(certificate));
-  say(tls, ")");
-}
-
-static void say_self_signed(wsc_tls_stream *tls, X509 *certificate) {
-  say(tls, "self-signed certificate (");
-  say_name(tls, X509_get_subject_name(certificate));
-  say(tls, ")");
-}
-
-static void say_unknown_authority(wsc_tls_stream *tls, X509 *certificate) {
-  say(tls, "certificate signed by an unknown authority (issuer ");
-  say_name(tls, X509_get_issuer_name(certificate));
+static void say_with_name(wsc_tls_stream *tls, const char *what, X509_NAME *name) {
+  say(tls, "%s", what);
+  say_name(tls, name);
   say(tls, ")");
 }
 
@@ -146,39 +135,31 @@ static void say_weak_key(wsc_tls_stream *tls, X509 *certificate, int depth) {
         OBJ_nid2sn(EVP_PKEY_base_id(key)));
 }
 
-static void say_weak_signature(wsc_tls_stream *tls, X509 *certificate, int depth) {
-  say_subject(tls, certificate, depth);
-  say(tls, " is signed with a weak algorithm (%s)",
-      OBJ_nid2ln(X509_get_signature_nid(certificate)));
-}
-
-static void say_other(wsc_tls_stream *tls, X509 *certificate, int depth, int error) {
-  say_subject(tls, certificate, depth);
-  say(tls, " refused: %s", X509_verify_cert_error_string(error));
-}
-
 static void say_refusal(wsc_tls_stream *tls, X509 *certificate, int depth, int error) {
   wsc_stream_forget_fault(&tls->stream);
   switch (error) {
   case X509_V_ERR_CERT_HAS_EXPIRED:
-    say_expired(tls, certificate, depth);
+    say_validity(tls, certificate, depth, " has expired (notAfter ",
+                 X509_get0_notAfter(certificate));
     break;
   case X509_V_ERR_CERT_NOT_YET_VALID:
-    say_not_yet_valid(tls, certificate, depth);
+    say_validity(tls, certificate, depth, " is not yet valid (notBefore ",
+                 X509_get0_notBefore(certificate));
     break;
   case X509_V_ERR_HOSTNAME_MISMATCH:
   case X509_V_ERR_IP_ADDRESS_MISMATCH:
     say_host_mismatch(tls, certificate);
     break;
   case X509_V_ERR_DEPTH_ZERO_SELF_SIGNED_CERT:
-    say_self_signed(tls, certificate);
+    say_with_name(tls, "self-signed certificate (", X509_get_subject_name(certificate));
     break;
   case X509_V_ERR_SELF_SIGNED_CERT_IN_CHAIN:
   case X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT:
   case X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT_LOCALLY:
   case X509_V_ERR_UNABLE_TO_VERIFY_LEAF_SIGNATURE:
   case X509_V_ERR_CERT_UNTRUSTED:
-    say_unknown_authority(tls, certificate);
+    say_with_name(tls, "certificate signed by an unknown authority (issuer ",
+                  X509_get_issuer_name(certificate));
     break;
   case X509_V_ERR_INVALID_PURPOSE:
     say_wrong_usage(tls, certificate, depth);
@@ -188,10 +169,13 @@ static void say_refusal(wsc_tls_stream *tls, X509 *certificate, int depth, int e
     say_weak_key(tls, certificate, depth);
     break;
   case X509_V_ERR_CA_MD_TOO_WEAK:
-    say_weak_signature(tls, certificate, depth);
+    say_subject(tls, certificate, depth);
+    say(tls, " is signed with a weak algorithm (%s)",
+        OBJ_nid2ln(X509_get_signature_nid(certificate)));
     break;
   default:
-    say_other(tls, certificate, depth, error);
+    say_subject(tls, certificate, depth);
+    say(tls, " refused: %s", X509_verify_cert_error_string(error));
   }
 }
 
