@@ -27,8 +27,8 @@ struct wsc_pollset {
   wsc_pollset *hub;  /* borrowed; NULL: the instance is owned */
   wsc_pollset *next; /* in the chain */
   void *tag;
-  int fd;    /* of the owned instance */
-  pid_t pid; /* who made the instance, as far as is known here */
+  int fd;                   /* of the owned instance */
+  pid_t pid;                /* who made the instance, as far as is known here */
   int known[WSC_WATCH_MAX]; /* the registered descriptors */
   uint8_t wants[WSC_WATCH_MAX];
   uint8_t count;
