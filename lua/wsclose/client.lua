@@ -14,7 +14,7 @@ local shared = require "wsclose.shared"
 local writer = require "wsclose.writer"
 
 local methods = core.client_methods
-local turn, take = methods.turn, methods.take
+local turn, take, take_message = methods.turn, methods.take, methods.receive
 local core_send, core_flush, core_state = methods.send, methods.flush, methods.state
 local core_wake = methods.wake
 local now, notify, add_notice = attempt.now, attempt.notify, attempt.add_notice
@@ -184,10 +184,12 @@ local RARE = {
 -- the next call but send.
 --
 -- `wanted`: with "message" the first one ends the loop and is the caller's; with "open" that.
+-- `seconds`: or an event of the turn, which then goes on behind it.
 local function dispatch(self, seconds, wanted)
-  local handle, next_event, closing = self._handle, turn, nil
-  if wanted == "message" then next_event = take else closing = handle end
-  for event, a, b, c in next_event, self, seconds, closing do
+  local handle = self._handle
+  local next_event, state, closing = turn, self, handle
+  if wanted == "message" then next_event, state, closing = take, handle, nil end
+  for event, a, b, c in next_event, state, seconds, closing do
     if event ~= "message" then
       RARE[event](self, a, b, c)
       if event == wanted then
@@ -298,22 +300,30 @@ function Client:receive(seconds)
     give_up_at = now(self) + seconds
   end
   self._pulls = true
+  local patience = seconds or FOREVER
   while true do
-    local data, kind
-    if self._inbox then data, kind = from_inbox(self) end
-    if data then return data, kind end
-    local patience = seconds or FOREVER
+    local data, kind, a, b, c
+    if self._inbox then
+      data, kind = from_inbox(self)
+      if data then return data, kind end
+    end
     if self._notices or self._state ~= "running" then patience = advance(self, patience) end
     if patience then
-      data, kind = dispatch(self, patience, "message")
+      data, kind, a, b, c = take_message(self._handle, patience)
       if data then return data, kind end
+      if kind then
+        RARE[kind](self, a, b, c)
+        data, kind = dispatch(self, kind, "message")
+        if data then return data, kind end
+      end
     end
     if self._inbox then data, kind = from_inbox(self) end
     if data then return data, kind end
     if is_closed(self) then return nil, self.close_reason, self.close_code end
+    patience = FOREVER
     if give_up_at then
-      seconds = give_up_at - now(self)
-      if seconds <= 0 then return nil, "timeout" end
+      patience = give_up_at - now(self)
+      if patience <= 0 then return nil, "timeout" end
     end
   end
 end
@@ -456,7 +466,7 @@ end
 
 -- The attempt's end, and what was traced before it, are told when the handle is given back.
 local function take_end(self)
-  for event, a, b, c in take, self, 0 do
+  for event, a, b, c in take, self._handle, 0 do
     if event == "close" then
       attempt.ended(self, c)
     else

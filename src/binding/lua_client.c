@@ -133,18 +133,15 @@ static void take_next(lua_State *L, wsc_lua_box *box, wsc_event *event, bool cor
   if (event->type == WSC_EVENT_NONE || box->parting != WSC_PARTING_NONE) wsc_lua_let_go(L, box);
 }
 
-/* turn(client, seconds), turn(client, event): the box, the client itself left at index 3, and a
- * turn begun where seconds are told. */
+/* The box; and a turn begun where the second argument is seconds and not an event. */
 static wsc_lua_box *check_turn(lua_State *L) {
-  lua_settop(L, 2);
-  lua_pushvalue(L, 1);
   wsc_lua_box *box = wsc_lua_use_box(L);
   bool begins = lua_type(L, 2) == LUA_TNUMBER && box->conn && !box->close_taken;
   if (begins) wsc_turn_begin(box->client, wsc_lua_to_us(lua_tonumber(L, 2)));
   return box;
 }
 
-/* take(client, seconds) -> the first event, take(client, that) -> the next one, … nothing.  The
+/* take(seconds) -> the first event, take(that) -> the next one, … nothing.  The
  * iterator of a loop over a turn (wsclose.h, wsc_client_next), which waits at most `seconds`; for a
  * program that is given messages outside of callbacks: what it sends then leaves at once. */
 static int client_take(lua_State *L) {
@@ -152,6 +149,22 @@ static int client_take(lua_State *L) {
   wsc_event event;
   take_next(L, box, &event, false);
   return wsc_lua_push_event(L, box, &event);
+}
+
+/* receive(seconds) -> data, kind, or nil and the turn's first event, which is no message; to be
+ * gone on from with take.  For a loop that takes one message a turn: half the work. */
+static int client_receive(lua_State *L) {
+  wsc_lua_box *box = check_turn(L);
+  wsc_event event;
+  take_next(L, box, &event, false);
+  if (event.type == WSC_EVENT_MESSAGE) {
+    wsc_lua_push_message(L, box, &event);
+    return 2;
+  }
+  int count = wsc_lua_push_event(L, box, &event);
+  lua_pushnil(L);
+  lua_insert(L, -count - 1);
+  return count + 1;
 }
 
 #if LUA_VERSION_NUM >= 503
@@ -193,9 +206,12 @@ static int run_turn(lua_State *L, wsc_lua_box *box) {
 }
 #endif
 
-/* turn(client, seconds), turn(client, event): as take, for callbacks.  From Lua 5.3 on messages go
- * to client.on_message from here, if there is one: a loop in Lua takes a third longer. */
+/* turn(client, seconds), turn(client, event): as take, for callbacks; client: the Lua object.  From
+ * Lua 5.3 on messages go to client.on_message from here, if there is one: a loop in Lua takes a
+ * third longer. */
 static int client_turn(lua_State *L) {
+  lua_settop(L, 2);
+  lua_pushvalue(L, 1);
   return run_turn(L, check_turn(L));
 }
 
@@ -289,12 +305,21 @@ static int client_peer(lua_State *L) {
 }
 
 const luaL_Reg wsc_lua_client_methods[] = {
-    {"prepare", client_prepare}, {"begin", client_begin},
-    {"attempt", client_attempt}, {"start", client_start},
-    {"limit", client_limit},     {"turn", client_turn},
-    {"take", client_take},       {"flush", client_flush},
-    {"leave", client_leave},     {"pause", client_pause},
-    {"wake", client_wake},       {"deadline", client_deadline},
-    {"pollfd", client_pollfd},   {"peer", client_peer},
-    {"free", wsc_lua_conn_free}, {NULL, NULL},
+    {"prepare", client_prepare},
+    {"begin", client_begin},
+    {"attempt", client_attempt},
+    {"start", client_start},
+    {"limit", client_limit},
+    {"turn", client_turn},
+    {"take", client_take},
+    {"receive", client_receive},
+    {"flush", client_flush},
+    {"leave", client_leave},
+    {"pause", client_pause},
+    {"wake", client_wake},
+    {"deadline", client_deadline},
+    {"pollfd", client_pollfd},
+    {"peer", client_peer},
+    {"free", wsc_lua_conn_free},
+    {NULL, NULL},
 };

@@ -300,9 +300,15 @@ end
 
 --- As the core's.
 function Handle:take(seconds)
-  self = rawget(self, "_handle") or self
   if type(seconds) == "number" then begin_turn(self, seconds) end
   return corked(self, false, give(self))
+end
+
+--- As the core's.
+function Handle:receive(seconds)
+  local event, a, b, c = self:take(seconds)
+  if event == "message" then return a, b end
+  return nil, event, a, b, c
 end
 
 --- As the core's.
