@@ -4,6 +4,7 @@
 
 #include "core/buf.h"
 #include "net/loop.h"
+#include "net/posix/poll.h"
 #include "net/turn.h"
 
 struct wsc_client {
@@ -116,6 +117,12 @@ void wsc_client_get_info(const wsc_client *client, wsc_client_info *info) {
   *info = (wsc_client_info){.phase = WSC_PHASE_TCP};
 }
 
+size_t wsc_client_certificate(const wsc_client *client, char *text, size_t size,
+                              int64_t *not_after) {
+  (void)client, (void)text, (void)size, (void)not_after;
+  return 0;
+}
+
 /* A loop waits for sockets, and there are none. */
 wsc_loop *wsc_loop_new(const wsc_platform *platform) {
   (void)platform;
@@ -182,5 +189,10 @@ void wsc_loop_remove_user(wsc_loop *loop, const void *user) {
 
 uint64_t wsc_loop_looks(const wsc_loop *loop) {
   (void)loop;
+  return 0;
+}
+
+int64_t wsc_poll_read(int fd, int other, uint64_t timeout_us, void *data, size_t size) {
+  (void)fd, (void)other, (void)timeout_us, (void)data, (void)size;
   return 0;
 }
