@@ -54,7 +54,7 @@ end
 
 -- False: the loop does not know it; see tend_strays.
 local function enter_loop(self, ws, slot)
-  self._loop = self._loop or core.loop() or false
+  self._loop = self._loop or (core.loop and core.loop()) or false
   local loop, handle = self._loop, ws._handle
   if not loop or not loop:add(handle, slot) then return false end
   loop:alarm(handle, 0)
@@ -310,7 +310,7 @@ end
 -- none.
 ---@return integer?
 function Group:pollfd()
-  self._loop = self._loop or core.loop() or false
+  self._loop = self._loop or (core.loop and core.loop()) or false
   return self._loop and self._loop:pollfd() or nil
 end
 

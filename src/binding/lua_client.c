@@ -125,6 +125,8 @@ static void take_next(lua_State *L, wsc_lua_box *box, wsc_event *event, bool cor
   event->type = WSC_EVENT_NONE;
   if (box->conn && !box->close_taken) wsc_turn_next(box->client, event);
   event->type = wsc_lua_take_close(box, event->type);
+  /* it may fail to reach Lua for lack of memory: loops give the client out once more */
+  if (event->type == WSC_EVENT_CLOSE) wsc_loop_wake(box->client);
   bool corked = event->type != WSC_EVENT_NONE &&
                 (cork_messages || event->type != WSC_EVENT_MESSAGE) && wsc_lua_on_main_thread(L);
   box->corked = corked;
@@ -224,11 +226,6 @@ static int client_pause(lua_State *L) {
   return 0;
 }
 
-uint64_t wsc_lua_client_deadline(const wsc_lua_box *box) {
-  if (box->close_taken) return 0;
-  return box->conn ? wsc_client_deadline(box->client) : WSC_NEVER;
-}
-
 /* wake(): all loops that the client is in give it out at once */
 static int client_wake(lua_State *L) {
   wsc_lua_box *box = wsc_lua_check_box(L);
@@ -239,8 +236,8 @@ static int client_wake(lua_State *L) {
 /* deadline() -> in seconds on the client's clock, 0: at once, or nil */
 static int client_deadline(lua_State *L) {
   const wsc_lua_box *box = wsc_lua_check_box(L);
-  if (!box->client) return 0;
-  wsc_lua_push_seconds(L, wsc_lua_client_deadline(box));
+  if (!box->conn) return 0;
+  wsc_lua_push_seconds(L, box->close_taken ? 0 : wsc_client_deadline(box->client));
   return 1;
 }
 

@@ -10,7 +10,5 @@ extern const luaL_Reg wsc_lua_client_methods[];
 /* client(random_bytes, clock) -> object */
 int wsc_lua_client_new(lua_State *L);
 
-/* When the client has work though no descriptor is ready; 0: at once. */
-uint64_t wsc_lua_client_deadline(const wsc_lua_box *box);
 
 #endif

@@ -10,21 +10,11 @@ typedef struct lua_loop {
   const void *mark;
   wsc_lua_shared *shared; /* counted; NULL once freed */
   wsc_loop *loop;         /* owned */
-  wsc_lua_box **boxes;    /* owned; by slot, good as long as the member has its client */
-  size_t room;
 } lua_loop;
 
 static const char loop_mark;
 
 /* ---------------------------------------------------------------- making */
-
-static uint64_t deadline_of_box(void *context, const wsc_client *client, void *user) {
-  (void)client;
-  const wsc_lua_box *box = ((const lua_loop *)context)->boxes[(uintptr_t)user];
-  uint64_t at_us = wsc_lua_client_deadline(box);
-  /* the loop's clock tells nothing of one that a program brought along */
-  return box->clock_ref == LUA_NOREF || at_us == 0 ? at_us : WSC_NEVER;
-}
 
 /* Also one that was freed. */
 static lua_loop *check_any_loop(lua_State *L) {
@@ -44,9 +34,7 @@ static lua_loop *check_loop(lua_State *L) {
 static int loop_free(lua_State *L) {
   lua_loop *self = check_any_loop(L);
   if (!self->shared) return 0;
-  const wsc_platform *platform = self->shared->platform;
   wsc_loop_free(self->loop);
-  if (self->boxes) platform->resize(platform->user, self->boxes, 0);
   wsc_lua_shared_drop(self->shared);
   self->shared = NULL;
   self->loop = NULL;
@@ -68,23 +56,10 @@ static int loop_new(lua_State *L) {
   self->shared = *anchor;
   self->shared->users++;
   if (poll) wsc_loop_use_poll(self->loop);
-  wsc_loop_set_deadline(self->loop, deadline_of_box, self);
   return 1;
 }
 
 /* ---------------------------------------------------------------- methods */
-
-static bool reserve_slot(lua_loop *self, size_t slot) {
-  const wsc_platform *platform = self->shared->platform;
-  size_t room = self->room ? self->room : 8;
-  while (room <= slot) room *= 2;
-  if (room == self->room) return true;
-  void *boxes = platform->resize(platform->user, self->boxes, room * sizeof *self->boxes);
-  if (!boxes) return false;
-  self->boxes = boxes;
-  self->room = room;
-  return true;
-}
 
 static wsc_lua_box *check_member(lua_State *L) {
   wsc_lua_box *box = wsc_lua_to_client(L, 2);
@@ -101,13 +76,9 @@ static void *user_of(lua_Integer slot) {
 static int loop_add(lua_State *L) {
   lua_loop *self = check_loop(L);
   wsc_lua_box *box = check_member(L);
-  size_t slot = (size_t)luaL_checkinteger(L, 3);
-  bool added = box->client && box->held == 0 && reserve_slot(self, slot);
-  if (added) {
-    self->boxes[slot] = box;
-    added = wsc_loop_add(self->loop, box->client, user_of((lua_Integer)slot)) == WSC_OK;
-  }
-  lua_pushboolean(L, added);
+  void *user = user_of(luaL_checkinteger(L, 3));
+  lua_pushboolean(L, box->client && box->held == 0 &&
+                         wsc_loop_add(self->loop, box->client, user) == WSC_OK);
   return 1;
 }
 

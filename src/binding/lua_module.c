@@ -255,6 +255,7 @@ static const object_kind protocol_kind = {.name = "wsclose.protocol",
                                           .functions = protocol_functions,
                                           .close_method = "leave"};
 
+#ifndef WSC_WITHOUT_NET
 static const luaL_Reg client_functions[] = {{"client", wsc_lua_client_new}, {NULL, NULL}};
 
 /* A client's scope ends with its Lua object; that of the core's is a loop over its events. */
@@ -264,6 +265,28 @@ static const object_kind client_kind = {.name = "wsclose.core.client",
                                         .methods = wsc_lua_client_methods,
                                         .functions = client_functions,
                                         .close_method = "flush"};
+
+static void add_clients(lua_State *L, int core, int anchor) {
+  add_kind(L, core, anchor, &client_kind);
+  wsc_lua_add_loop(L, core, anchor);
+}
+#else
+static int refuse_client(lua_State *L) {
+  lua_pushnil(L);
+  lua_pushliteral(L, "this wsclose was built without sockets: bring your own and use the protocol "
+                     "object");
+  lua_pushliteral(L, "state");
+  return 3;
+}
+
+static void add_clients(lua_State *L, int core, int anchor) {
+  (void)anchor;
+  lua_pushcfunction(L, refuse_client);
+  lua_setfield(L, core, "client");
+  lua_getfield(L, core, "protocol_methods");
+  lua_setfield(L, core, "client_methods");
+}
+#endif
 
 int wsc_lua_open(lua_State *L, const wsc_platform *platform) {
   lua_createtable(L, 0, 16);
@@ -277,8 +300,7 @@ int wsc_lua_open(lua_State *L, const wsc_platform *platform) {
   push_anchor(L, platform);
   int anchor = lua_gettop(L);
   add_kind(L, core, anchor, &protocol_kind);
-  add_kind(L, core, anchor, &client_kind);
-  wsc_lua_add_loop(L, core, anchor);
+  add_clients(L, core, anchor);
   lua_settop(L, core);
   return 1;
 }

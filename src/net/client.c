@@ -288,17 +288,8 @@ wsc_conn *wsc_client_conn(wsc_client *client) {
 
 static wsc_phase current_phase(const wsc_client *client) {
   if (!client->conn || client->setup || client->phase != WSC_PHASE_HANDSHAKE) return client->phase;
-  switch (wsc_conn_state(client->conn)) {
-  case WSC_CONNECTING:
-    return WSC_PHASE_HANDSHAKE;
-  case WSC_OPEN:
-    return WSC_PHASE_OPEN;
-  case WSC_CLOSING:
-  case WSC_CLOSED:
-    break;
-  }
   const wsc_close_info *info = wsc_conn_close_info(client->conn);
-  return info->error != WSC_OK ? info->phase : WSC_PHASE_CLOSE;
+  return info->error != WSC_OK ? info->phase : wsc_conn_phase(client->conn);
 }
 
 void wsc_client_get_info(const wsc_client *client, wsc_client_info *info) {

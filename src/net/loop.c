@@ -59,11 +59,6 @@ void wsc_loop_use_poll(wsc_loop *loop) {
   loop->hub = NULL;
 }
 
-void wsc_loop_set_deadline(wsc_loop *loop, wsc_loop_deadline_fn function, void *context) {
-  loop->deadline = function;
-  loop->context = context;
-}
-
 static wsc_member *find_member(const wsc_loop *loop, const wsc_client *client) {
   wsc_member *member = client->members;
   while (member && member->loop != loop) member = member->other;

@@ -18,10 +18,6 @@ void wsc_loop_client_gone(wsc_client *client);
 /* All loops that the client is in give it out at once. */
 void wsc_loop_wake(const wsc_client *client);
 
-/* Asked instead of wsc_client_deadline. */
-typedef uint64_t (*wsc_loop_deadline_fn)(void *context, const wsc_client *client, void *user);
-void wsc_loop_set_deadline(wsc_loop *loop, wsc_loop_deadline_fn function, void *context);
-
 /* For specs, before the first client is added: as on a system that has neither epoll nor kqueue. */
 void wsc_loop_use_poll(wsc_loop *loop);
 

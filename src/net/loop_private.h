@@ -34,8 +34,6 @@ struct wsc_loop {
   wsc_ring ready, touched, all;
   size_t ready_count, count;
   wsc_alarms due;
-  wsc_loop_deadline_fn deadline; /* NULL: wsc_client_deadline */
-  void *context;
   struct pollfd *polled; /* owned, without a hub */
   size_t polled_room;
   uint64_t looks;

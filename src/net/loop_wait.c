@@ -10,10 +10,10 @@
 
 /* ---------------------------------------------------------------- who is due */
 
+/* The loop's clock tells nothing of a client that has another. */
 static uint64_t deadline_of(const wsc_member *member) {
-  const wsc_loop *loop = member->loop;
-  uint64_t at_us = loop->deadline ? loop->deadline(loop->context, member->client, member->user)
-                                  : wsc_client_deadline(member->client);
+  uint64_t at_us = wsc_client_deadline(member->client);
+  if (at_us > 0 && member->client->platform->now != member->loop->platform->now) at_us = WSC_NEVER;
   return at_us < member->alarm_us ? at_us : member->alarm_us;
 }
 

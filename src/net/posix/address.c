@@ -60,25 +60,11 @@ bool wsc_address_unix(wsc_address *address, const char *path) {
   return true;
 }
 
-static char *put_octet(char *at, unsigned value) {
-  if (value >= 100) *at++ = (char)('0' + value / 100);
-  if (value >= 10) *at++ = (char)('0' + value / 10 % 10);
-  *at++ = (char)('0' + value % 10);
-  return at;
-}
-
-/* The storage is read through copies of the right type: a sockaddr_storage aliases none of them.
- * Not by inet_ntop, which goes through sprintf: every attempt has its peer's address as text. */
+/* The storage is read through copies of the right type: a sockaddr_storage aliases none of them. */
 static void format_ipv4(const wsc_address *address, char *text, int *port) {
   struct sockaddr_in in;
-  uint8_t octets[4];
   memcpy(&in, &address->storage, sizeof in);
-  memcpy(octets, &in.sin_addr, sizeof octets);
-  for (size_t i = 0; i < sizeof octets; i++) {
-    if (i > 0) *text++ = '.';
-    text = put_octet(text, octets[i]);
-  }
-  *text = '\0';
+  inet_ntop(AF_INET, &in.sin_addr, text, WSC_ADDRESS_TEXT);
   *port = ntohs(in.sin_port);
 }
 

@@ -22,20 +22,16 @@
 #include <sys/time.h>
 #endif
 
-/* Nearly all watch one descriptor nearly always. */
 struct wsc_pollset {
   const wsc_platform *platform;
   wsc_pollset *hub;  /* borrowed; NULL: the instance is owned */
   wsc_pollset *next; /* in the chain */
   void *tag;
-  union {
-    wsc_watch one;
-    wsc_watch *many; /* owned */
-  };                 /* as registered */
-  int fd;            /* of the owned instance */
-  pid_t pid;         /* who made the instance, as far as is known here */
+  int fd;                   /* of the owned instance */
+  pid_t pid;                /* who made the instance, as far as is known here */
+  int known[WSC_WATCH_MAX]; /* the registered descriptors */
+  uint8_t wants[WSC_WATCH_MAX];
   uint8_t count;
-  bool has_many; /* there is room for WSC_WATCH_MAX */
   bool lacks;
 };
 
@@ -171,35 +167,11 @@ static bool is_own_process(const wsc_pollset *set) {
   return set->pid == getpid();
 }
 
-static wsc_watch *watches_of(wsc_pollset *set) {
-  return set->has_many ? set->many : &set->one;
-}
-
-static bool make_many(wsc_pollset *set) {
-  if (set->count == 0 || set->has_many) return true;
-  wsc_watch *many = wsc_alloc(set->platform, WSC_WATCH_MAX, sizeof *many);
-  if (!many) return false;
-  many[0] = set->one;
-  set->many = many;
-  set->has_many = true;
-  return true;
-}
-
-static void give_many_back(wsc_pollset *set) {
-  if (!set->has_many || set->count > 1) return;
-  wsc_watch *many = set->many;
-  set->one = many[0];
-  set->has_many = false;
-  wsc_release(set->platform, many);
-}
-
 /* In a forked child a kqueue is gone, and its number may be somebody else's by now. */
 void wsc_pollset_free(wsc_pollset *set) {
   if (!set) return;
   if (!set->hub && set->fd >= 0 && (instance_survives_fork() || is_own_process(set)))
     close(set->fd);
-  set->count = 0;
-  give_many_back(set);
   wsc_release(set->platform, set);
 }
 
@@ -237,11 +209,11 @@ static bool may_change(wsc_pollset *set) {
   return is_own_process(set->hub);
 }
 
-static wsc_watch *find_watch(wsc_pollset *set, int fd) {
-  wsc_watch *watches = watches_of(set);
-  for (size_t i = 0; i < set->count; i++)
-    if (watches[i].fd == fd) return &watches[i];
-  return NULL;
+/* Where it stands; `count`: it is not registered. */
+static size_t place_of(const wsc_pollset *set, int fd) {
+  size_t i = 0;
+  while (i < set->count && set->known[i] != fd) i++;
+  return i;
 }
 
 static unsigned wanted_of(const wsc_watch *watches, size_t count, int fd) {
@@ -250,47 +222,43 @@ static unsigned wanted_of(const wsc_watch *watches, size_t count, int fd) {
   return 0;
 }
 
-static void forget_watch(wsc_pollset *set, int fd) {
-  wsc_watch *watch = find_watch(set, fd);
-  if (!watch || !may_change(set)) return;
-  if (set->count == 0) return;
-  instance_change(set, fd, watch->want, 0);
-  *watch = watches_of(set)[--set->count];
+static void forget_at(wsc_pollset *set, size_t i) {
+  instance_change(set, set->known[i], set->wants[i], 0);
+  set->known[i] = set->known[--set->count];
+  set->wants[i] = set->wants[set->count];
 }
 
 void wsc_pollset_forget(wsc_pollset *chain, int fd) {
-  for (; chain; chain = chain->next) {
-    forget_watch(chain, fd);
-    give_many_back(chain);
-  }
+  for (; chain; chain = chain->next)
+    if (may_change(chain) && place_of(chain, fd) < chain->count)
+      forget_at(chain, place_of(chain, fd));
 }
 
 static void forget_others(wsc_pollset *set, const wsc_watch *watches, size_t count) {
-  const wsc_watch *known = watches_of(set);
   for (size_t i = set->count; i-- > 0;)
-    if (wanted_of(watches, count, known[i].fd) == 0) forget_watch(set, known[i].fd);
+    if (wanted_of(watches, count, set->known[i]) == 0) forget_at(set, i);
 }
 
-/* A registration that fails (no memory, here or in the kernel) is not remembered, so that the next
- * update tries again; deadlines keep the client going meanwhile. */
+/* A registration that the kernel has no memory for is not remembered, so that the next update tries
+ * again; deadlines keep the client going meanwhile. */
 static bool register_watch(wsc_pollset *set, const wsc_watch *watch) {
-  wsc_watch *known = find_watch(set, watch->fd);
-  if (known && known->want == watch->want) return true;
-  if (!known && !make_many(set)) return false;
-  if (!instance_change(set, watch->fd, known ? known->want : 0, watch->want)) return false;
-  if (!known) known = &watches_of(set)[set->count++];
-  *known = *watch;
+  size_t i = place_of(set, watch->fd);
+  unsigned before = i < set->count ? set->wants[i] : 0;
+  if (watch->want == before) return true;
+  if (!instance_change(set, watch->fd, before, watch->want)) return false;
+  set->known[i] = watch->fd;
+  set->wants[i] = (uint8_t)watch->want;
+  if (i == set->count) set->count++;
   return true;
 }
 
-static bool fits(wsc_pollset *set, const wsc_watch *watches, size_t count) {
-  const wsc_watch *known = watches_of(set);
+static bool fits(const wsc_pollset *set, const wsc_watch *watches, size_t count) {
   size_t wanted = 0;
   if (set->lacks || (set->hub && set->pid != set->hub->pid)) return false;
   for (size_t i = 0; i < count; i++) wanted += watches[i].want != 0;
   if (wanted != set->count) return false;
   for (size_t i = 0; i < set->count; i++)
-    if (wanted_of(watches, count, known[i].fd) != known[i].want) return false;
+    if (wanted_of(watches, count, set->known[i]) != set->wants[i]) return false;
   return true;
 }
 
@@ -299,8 +267,7 @@ static void update_one(wsc_pollset *set, const wsc_watch *watches, size_t count)
   set->lacks = false;
   forget_others(set, watches, count);
   for (size_t i = 0; i < count; i++)
-    if (watches[i].want != 0 && !register_watch(set, &watches[i])) set->lacks = true;
-  give_many_back(set);
+    if (!register_watch(set, &watches[i])) set->lacks = true;
 }
 
 void wsc_pollset_update(wsc_pollset *chain, const wsc_watch *watches, size_t count) {

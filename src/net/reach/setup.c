@@ -124,7 +124,7 @@ void wsc_setup_lend_tls(wsc_setup *setup, wsc_tls_context *server, wsc_tls_conte
 
 static int expire(wsc_setup *setup, uint32_t wait_ms) {
   char what[512];
-  wsc_stages[setup->stage].tell(setup, what, sizeof what);
+  wsc_stage_tell(setup, what, sizeof what);
   snprintf(setup->fault, sizeof setup->fault, "%s within %g s", what, wait_ms / 1000.0);
   return WSC_ERR_TIMEOUT;
 }

@@ -38,14 +38,6 @@ static int find_next_hop_name(wsc_setup *setup, const wsc_step *step) {
   return find_name(setup, &setup->next_hop);
 }
 
-static void tell_target_name(const wsc_setup *setup, char *text, size_t size) {
-  snprintf(text, size, "no address for %s", setup->target.host);
-}
-
-static void tell_next_hop_name(const wsc_setup *setup, char *text, size_t size) {
-  snprintf(text, size, "no address for %s", setup->next_hop.host);
-}
-
 /* ---------------------------------------------------------------- dialling */
 
 static void write_label(const wsc_setup *setup, char *label, size_t size) {
@@ -78,10 +70,6 @@ static int go_on_dial(wsc_setup *setup, const wsc_step *step) {
   wsc_dial_free(setup->dial, step->set);
   setup->dial = NULL;
   return WSC_OK;
-}
-
-static void tell_dial(const wsc_setup *setup, char *text, size_t size) {
-  wsc_dial_report(setup->dial, text, size);
 }
 
 /* ---------------------------------------------------------------- layers on the socket */
@@ -127,31 +115,40 @@ static int open_layer(wsc_setup *setup, const wsc_step *step) {
   return result;
 }
 
-static void tell_proxy_tls(const wsc_setup *setup, char *text, size_t size) {
-  snprintf(text, size, "no TLS handshake with the proxy %s", setup->proxy.host);
-}
-
-static void tell_tunnel(const wsc_setup *setup, char *text, size_t size) {
-  snprintf(text, size, "the proxy %s opened no tunnel to %s", setup->proxy.host, setup->uri.host);
-}
-
-static void tell_tls(const wsc_setup *setup, char *text, size_t size) {
-  snprintf(text, size, "no TLS handshake with %s", setup->uri.host);
+void wsc_stage_tell(const wsc_setup *setup, char *text, size_t size) {
+  const char *host = setup->uri.host, *proxy = setup->proxy.host;
+  switch (setup->stage) {
+  case WSC_STAGE_TARGET_NAME:
+    snprintf(text, size, "no address for %s", setup->target.host);
+    break;
+  case WSC_STAGE_NEXT_HOP_NAME:
+    snprintf(text, size, "no address for %s", setup->next_hop.host);
+    break;
+  case WSC_STAGE_PROXY_TLS:
+    snprintf(text, size, "no TLS handshake with the proxy %s", proxy);
+    break;
+  case WSC_STAGE_TUNNEL:
+    snprintf(text, size, "the proxy %s opened no tunnel to %s", proxy, host);
+    break;
+  case WSC_STAGE_TLS:
+    snprintf(text, size, "no TLS handshake with %s", host);
+    break;
+  default:
+    wsc_dial_report(setup->dial, text, size);
+  }
 }
 
 /* ---------------------------------------------------------------- the table */
 
 const wsc_stage_rules wsc_stages[WSC_STAGE_READY] = {
     [WSC_STAGE_TARGET_NAME] = {WSC_PHASE_DNS, WSC_LIMIT_DNS, needs_target_name, begin_nothing,
-                               find_target_name, tell_target_name},
+                               find_target_name},
     [WSC_STAGE_NEXT_HOP_NAME] = {WSC_PHASE_DNS, WSC_LIMIT_DNS, needs_next_hop_name, begin_nothing,
-                                 find_next_hop_name, tell_next_hop_name},
-    [WSC_STAGE_DIAL] = {WSC_PHASE_TCP, WSC_LIMIT_CONNECT, is_always_needed, begin_dial, go_on_dial,
-                        tell_dial},
+                                 find_next_hop_name},
+    [WSC_STAGE_DIAL] = {WSC_PHASE_TCP, WSC_LIMIT_CONNECT, is_always_needed, begin_dial, go_on_dial},
     [WSC_STAGE_PROXY_TLS] = {WSC_PHASE_PROXY, WSC_LIMIT_TLS, wsc_setup_uses_proxy_tls,
-                             begin_proxy_tls, open_layer, tell_proxy_tls},
+                             begin_proxy_tls, open_layer},
     [WSC_STAGE_TUNNEL] = {WSC_PHASE_PROXY, WSC_LIMIT_CONNECT, wsc_setup_by_proxy, begin_tunnel,
-                          open_layer, tell_tunnel},
-    [WSC_STAGE_TLS] = {WSC_PHASE_TLS, WSC_LIMIT_TLS, wsc_setup_uses_tls, begin_tls, open_layer,
-                       tell_tls},
+                          open_layer},
+    [WSC_STAGE_TLS] = {WSC_PHASE_TLS, WSC_LIMIT_TLS, wsc_setup_uses_tls, begin_tls, open_layer},
 };

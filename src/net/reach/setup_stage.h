@@ -56,10 +56,12 @@ typedef struct wsc_stage_rules {
   int (*begin)(wsc_setup *setup); /* puts its layer on the last one's; WSC_OK or WSC_ERR_MEMORY */
   int (*go_on)(wsc_setup *setup,
                const wsc_step *step); /* WSC_OK: through; else as wsc_setup_step */
-  void (*tell)(const wsc_setup *setup, char *text, size_t size); /* what did not come in time */
 } wsc_stage_rules;
 
 extern const wsc_stage_rules wsc_stages[WSC_STAGE_READY];
+
+void wsc_stage_tell(const wsc_setup *setup, char *text,
+                    size_t size); /* what did not come in time */
 
 static inline bool wsc_setup_on_unix(const wsc_setup *setup) {
   return setup->uri.path != NULL;

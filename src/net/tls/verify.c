@@ -24,7 +24,7 @@ enum { NAMES_SHOWN = 4, REFUSAL_SIZE = 256 }; /* of a sentence: names, bytes */
 /* A text in the making; what finds no room is left out. */
 typedef struct tls_text {
   char *data;
-  size_t size, used; /* used > size: something was left out */
+  size_t size, used; /* used >= size: something was left out */
 } tls_text;
 
 static void say(tls_text *text, const char *format, ...) __attribute__((format(printf, 2, 3)));
@@ -118,29 +118,18 @@ static void say_host_mismatch(tls_text *text, X509 *certificate, const char *hos
 
 /* ---------------------------------------------------------------- one sentence for each fault */
 
-static void say_expired(tls_text *text, X509 *certificate, int depth) {
+/* `what`: " has expired (notAfter ", say. */
+static void say_validity(tls_text *text, X509 *certificate, int depth, const char *what,
+                         const ASN1_TIME *time) {
   say_subject(text, certificate, depth);
-  say(text, " has expired (notAfter ");
-  say_time(text, X509_get0_notAfter(certificate));
+  say(text, "%s", what);
+  say_time(text, time);
   say(text, ")");
 }
 
-static void say_not_yet_valid(tls_text *text, X509 *certificate, int depth) {
-  say_subject(text, certificate, depth);
-  say(text, " is not yet valid (notBefore ");
-  say_time(text, X509_get0_notBefore(certificate));
-  say(text, ")");
-}
-
-static void say_self_signed(tls_text *text, X509 *certificate) {
-  say(text, "self-signed certificate (");
-  say_name(text, X509_get_subject_name(certificate));
-  say(text, ")");
-}
-
-static void say_unknown_authority(tls_text *text, X509 *certificate) {
-  say(text, "certificate signed by an unknown authority (issuer ");
-  say_name(text, X509_get_issuer_name(certificate));
+static void say_with_name(tls_text *text, const char *what, X509_NAME *name) {
+  say(text, "%s", what);
+  say_name(text, name);
   say(text, ")");
 }
 
@@ -167,38 +156,30 @@ static void say_weak_key(tls_text *text, X509 *certificate, int depth) {
         OBJ_nid2sn(EVP_PKEY_base_id(key)));
 }
 
-static void say_weak_signature(tls_text *text, X509 *certificate, int depth) {
-  say_subject(text, certificate, depth);
-  say(text, " is signed with a weak algorithm (%s)",
-      OBJ_nid2ln(X509_get_signature_nid(certificate)));
-}
-
-static void say_other(tls_text *text, X509 *certificate, int depth, int error) {
-  say_subject(text, certificate, depth);
-  say(text, " refused: %s", X509_verify_cert_error_string(error));
-}
-
 static void say_refusal(tls_text *text, X509 *certificate, int depth, int error, const char *host) {
   switch (error) {
   case X509_V_ERR_CERT_HAS_EXPIRED:
-    say_expired(text, certificate, depth);
+    say_validity(text, certificate, depth, " has expired (notAfter ",
+                 X509_get0_notAfter(certificate));
     break;
   case X509_V_ERR_CERT_NOT_YET_VALID:
-    say_not_yet_valid(text, certificate, depth);
+    say_validity(text, certificate, depth, " is not yet valid (notBefore ",
+                 X509_get0_notBefore(certificate));
     break;
   case X509_V_ERR_HOSTNAME_MISMATCH:
   case X509_V_ERR_IP_ADDRESS_MISMATCH:
     say_host_mismatch(text, certificate, host);
     break;
   case X509_V_ERR_DEPTH_ZERO_SELF_SIGNED_CERT:
-    say_self_signed(text, certificate);
+    say_with_name(text, "self-signed certificate (", X509_get_subject_name(certificate));
     break;
   case X509_V_ERR_SELF_SIGNED_CERT_IN_CHAIN:
   case X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT:
   case X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT_LOCALLY:
   case X509_V_ERR_UNABLE_TO_VERIFY_LEAF_SIGNATURE:
   case X509_V_ERR_CERT_UNTRUSTED:
-    say_unknown_authority(text, certificate);
+    say_with_name(text, "certificate signed by an unknown authority (issuer ",
+                  X509_get_issuer_name(certificate));
     break;
   case X509_V_ERR_INVALID_PURPOSE:
     say_wrong_usage(text, certificate, depth);
@@ -208,10 +189,13 @@ static void say_refusal(tls_text *text, X509 *certificate, int depth, int error,
     say_weak_key(text, certificate, depth);
     break;
   case X509_V_ERR_CA_MD_TOO_WEAK:
-    say_weak_signature(text, certificate, depth);
+    say_subject(text, certificate, depth);
+    say(text, " is signed with a weak algorithm (%s)",
+        OBJ_nid2ln(X509_get_signature_nid(certificate)));
     break;
   default:
-    say_other(text, certificate, depth, error);
+    say_subject(text, certificate, depth);
+    say(text, " refused: %s", X509_verify_cert_error_string(error));
   }
 }
 

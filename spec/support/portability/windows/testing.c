@@ -16,3 +16,7 @@ void wsc_testing_loop(lua_State *L) {
 void wsc_testing_process(lua_State *L) {
   (void)L;
 }
+
+void wsc_testing_options(lua_State *L) {
+  (void)L;
+}
