@@ -527,9 +527,16 @@ typedef struct wsc_client_info {
   const char *tls_version; /* NULL without TLS */
   const char *tls_cipher;
   bool tls_resumed;
+  const char *tls_group; /* of the key exchange, "x25519"; NULL also with OpenSSL before 3.0 */
 } wsc_client_info;
 
 void wsc_client_get_info(const wsc_client *client, wsc_client_info *info);
+
+/* The server's certificate as lines of text: its subject (RFC 2253), then each host name and
+ * address it is for; and its last second, counted from 1970.  Returns the size the text has without
+ * its NUL, which as with snprintf may be more than there was room for; 0: no certificate. */
+size_t wsc_client_certificate(const wsc_client *client, char *text, size_t size,
+                              int64_t *not_after);
 
 /* Monotonic now. */
 uint64_t wsc_clock_now_us(void);

@@ -50,7 +50,19 @@ local INBOX_MESSAGE = 64
 ---@field port? integer
 ---@field family? integer 4, 6, or 0 for a unix socket
 ---@field phase string
----@field tls? {version: string, cipher: string, resumed: boolean}
+---@field tls? wsclose.TlsInfo
+
+---@class wsclose.TlsInfo
+---@field version string "TLSv1.3"
+---@field cipher string
+---@field group? string of the key exchange; nil also with OpenSSL before 3.0
+---@field resumed boolean
+---@field certificate wsclose.Certificate the server's
+
+---@class wsclose.Certificate
+---@field subject string as RFC 2253 writes it
+---@field names string[] the host names and addresses it is for
+---@field not_after integer its last second, counted from 1970
 
 ---@class wsclose.Client
 ---@field url string where the next attempt leads to; may be changed

@@ -272,6 +272,33 @@ static void set_text(lua_State *L, const char *name, const char *text) {
   lua_setfield(L, -2, name);
 }
 
+/* Enough for the names of most; those that find no room are left out. */
+enum { CERTIFICATE_SIZE = 8192 };
+
+/* Sets tls.certificate of the table on top: {subject=, names={…}, not_after=}. */
+static void set_certificate(lua_State *L, const wsc_client *client) {
+  char text[CERTIFICATE_SIZE];
+  int64_t not_after = 0;
+  size_t size = wsc_client_certificate(client, text, sizeof text, &not_after);
+  if (size == 0) return;
+  char *end = strchr(text, '\n');
+  lua_createtable(L, 0, 3);
+  wsc_lua_push_count(L, not_after > 0 ? (uint64_t)not_after : 0);
+  lua_setfield(L, -2, "not_after");
+  lua_pushlstring(L, text, end ? (size_t)(end - text) : strlen(text));
+  lua_setfield(L, -2, "subject");
+  lua_createtable(L, 1, 0);
+  for (int count = 1; end && end[1]; count++) {
+    const char *name = end + 1;
+    end = strchr(name, '\n');
+    if (!end && size >= sizeof text) break; /* cut */
+    lua_pushlstring(L, name, end ? (size_t)(end - name) : strlen(name));
+    lua_rawseti(L, -2, count);
+  }
+  lua_setfield(L, -2, "names");
+  lua_setfield(L, -2, "certificate");
+}
+
 /* (box, table) fills the table */
 static int peer_inside(lua_State *L) {
   const wsc_lua_box *box = lua_touserdata(L, 1);
@@ -286,16 +313,18 @@ static int peer_inside(lua_State *L) {
     lua_setfield(L, -2, "family");
   }
   if (!info.tls_version) return 1;
-  lua_createtable(L, 0, 3);
+  lua_createtable(L, 0, 5);
   set_text(L, "version", info.tls_version);
   set_text(L, "cipher", info.tls_cipher);
+  set_text(L, "group", info.tls_group);
+  set_certificate(L, box->client);
   lua_pushboolean(L, info.tls_resumed);
   lua_setfield(L, -2, "resumed");
   lua_setfield(L, -2, "tls");
   return 1;
 }
 
-/* peer() -> {address=, port=, family=, phase=, tls={version=, cipher=, resumed=}} */
+/* peer() -> {address=, port=, family=, phase=, tls=} */
 static int client_peer(lua_State *L) {
   wsc_lua_box *box = wsc_lua_check_box(L);
   lua_createtable(L, 0, 5);

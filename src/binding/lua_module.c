@@ -6,6 +6,7 @@
 #include "lua_loop.h"
 #include "lua_options.h"
 #include "net/posix/clock.h"
+#include "net/posix/poll.h"
 
 /* ---------------------------------------------------------------- functions of the module */
 
@@ -18,6 +19,18 @@ static int module_now(lua_State *L) {
 static int module_sleep(lua_State *L) {
   wsc_sleep_us(wsc_lua_to_us(luaL_checknumber(L, 1)));
   return 0;
+}
+
+/* read(fd, seconds, other) -> what can be read from the descriptor `fd`, "" for nothing yet, nil
+ * for its end; waits at most `seconds` for that, or for `other` to be readable */
+static int module_read(lua_State *L) {
+  char data[32768];
+  int fd = (int)luaL_checkinteger(L, 1), other = (int)luaL_optinteger(L, 3, -1);
+  uint64_t timeout_us = wsc_lua_to_us(luaL_checknumber(L, 2));
+  int64_t got = wsc_poll_read(fd, other, timeout_us, data, sizeof data);
+  if (got == 0) return 0;
+  lua_pushlstring(L, data, got > 0 ? (size_t)got : 0);
+  return 1;
 }
 
 /* true, or nil and a sentence */
@@ -145,6 +158,7 @@ static int module_is_alike(lua_State *L) {
 static const luaL_Reg module_functions[] = {
     {"now", module_now},
     {"sleep", module_sleep},
+    {"read", module_read},
     {"is_alike", module_is_alike},
     {"check_url", module_check_url},
     {"check_header", module_check_header},

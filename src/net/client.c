@@ -303,4 +303,11 @@ void wsc_client_get_info(const wsc_client *client, wsc_client_info *info) {
   info->tls_version = wsc_tls_version(client->stream);
   info->tls_cipher = wsc_tls_cipher(client->stream);
   info->tls_resumed = wsc_tls_resumed(client->stream);
+  info->tls_group = wsc_tls_group(client->stream);
+}
+
+size_t wsc_client_certificate(const wsc_client *client, char *text, size_t size,
+                              int64_t *not_after) {
+  if (!client->stream || !client->tls_on_top) return 0;
+  return wsc_tls_certificate(client->stream, text, size, not_after);
 }

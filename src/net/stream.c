@@ -23,29 +23,14 @@ bool wsc_stream_holds(const wsc_stream *stream) {
   return (stream->ops->want(stream, 0) & WSC_WANT_WRITE) != 0;
 }
 
-static void keep_sentence(wsc_stream *stream, const char *text) {
-  wsc_release(stream->platform, stream->fault);
-  stream->fault = wsc_copy_string(stream->platform, text, strlen(text));
-}
-
 void wsc_stream_say(wsc_stream *stream, const char *format, ...) {
   char text[SENTENCE_SIZE];
   va_list arguments;
   va_start(arguments, format);
   vsnprintf(text, sizeof text, format, arguments);
   va_end(arguments);
-  keep_sentence(stream, text);
-}
-
-void wsc_stream_say_more(wsc_stream *stream, const char *format, ...) {
-  char text[SENTENCE_SIZE];
-  size_t used = stream->fault ? strlen(stream->fault) : 0;
-  va_list arguments;
-  if (used > 0) memcpy(text, stream->fault, used);
-  va_start(arguments, format);
-  vsnprintf(text + used, sizeof text - used, format, arguments);
-  va_end(arguments);
-  keep_sentence(stream, text);
+  wsc_release(stream->platform, stream->fault);
+  stream->fault = wsc_copy_string(stream->platform, text, strlen(text));
 }
 
 const char *wsc_stream_fault(const wsc_stream *stream, int error) {

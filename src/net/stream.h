@@ -59,10 +59,8 @@ size_t wsc_stream_unsent(const wsc_stream *stream);
 /* Does it hold bytes that it took and could not pass on yet? */
 bool wsc_stream_holds(const wsc_stream *stream);
 
-/* Makes the sentence, or adds to it; 255 bytes of it are kept. */
+/* Makes the sentence; 255 bytes of it are kept. */
 void wsc_stream_say(wsc_stream *stream, const char *format, ...)
-    __attribute__((format(printf, 2, 3)));
-void wsc_stream_say_more(wsc_stream *stream, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 
 /* What to tell of a call that failed with `error`: the sentence, or at least the error's name. */

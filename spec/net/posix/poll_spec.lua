@@ -1,4 +1,5 @@
 -- What poll says of descriptors, asked without waiting.
+local core = require "wsclose.core"
 local lfs = require "lfs"
 local socket = require "socket"
 local testing = require "wsclose.core_testing"
@@ -80,5 +81,53 @@ describe("a look at descriptors", function()
 
   it("at none of them finds nothing", function()
     assert.equal(0, select("#", watch.look()))
+  end)
+end)
+
+describe("reading a descriptor", function()
+  it("gives what is there, nothing while there is nothing, and nil at its end", function()
+    local near, far = pair()
+    local fd = near:getfd()
+    assert.equal("", core.read(fd, 0))
+    far:send "hello\0\n"
+    assert.equal("hello\0\n", core.read(fd, 60))
+    far:close()
+    assert.is_nil(core.read(fd, 60))
+    near:close()
+  end)
+
+  it("waits for another descriptor too, and takes nothing from that", function()
+    local near, far = pair()
+    local other, further = pair()
+    further:send "kept"
+    assert.equal("", core.read(near:getfd(), 60, other:getfd()))
+    assert.equal("kept", (other:receive(4)))
+    close_all(near, far, other, further)
+  end)
+
+  it("gives a long input piece by piece, a regular file's too", function()
+    local path = os.tmpname()
+    local text = ("0123456789"):rep(10000)
+    local file = assert(io.open(path, "w+"))
+    file:write(text)
+    file:seek("set", 0)
+    local fd
+    for number in lfs.dir "/proc/self/fd" do
+      local target = lfs.symlinkattributes("/proc/self/fd/" .. number, "target")
+      fd = target == path and tonumber(number) or fd
+    end
+    local pieces = {}
+    repeat
+      local piece = core.read(fd, 60)
+      pieces[#pieces + 1] = piece
+    until not piece
+    file:close()
+    os.remove(path)
+    assert.is_true(#pieces >= 4)
+    assert.is_true(table.concat(pieces) == text)
+  end)
+
+  it("takes one that cannot be read for ended", function()
+    assert.is_nil(core.read(700, 60))
   end)
 end)

@@ -74,10 +74,10 @@ local function assert_refused(leaf, host, tls, sentence)
   assert.equal(0, #r.opens)
 end
 
-describe("a certificate", function()
-  setup(start_nginx)
-  teardown(process.stop_all)
+setup(start_nginx)
+teardown(process.stop_all)
 
+describe("a certificate", function()
   for _, case in ipairs {
     {
       "expired",
@@ -204,5 +204,53 @@ describe("a certificate", function()
     assert.matches("cannot connect to wss://feed.example:%d+", sentence)
     assert.matches(": certificate has expired (notAfter 2024-01-01 00:00:00 UTC)", sentence, 1,
       true)
+  end)
+end)
+
+describe("what is told of a connection over TLS", function()
+  local function info_of(leaf, tls)
+    local r = client(leaf, nil, tls)
+    r:wait_open()
+    local told = r.ws:info().tls
+    r.ws:close()
+    r:wait_close()
+    return told
+  end
+
+  it("has the group of the key exchange", function()
+    assert.matches("^[%w_]+$", info_of("good", { ca_file = made.ca }).group)
+  end)
+
+  it("has the certificate's subject, its names, and its last second since 1970", function()
+    assert.same({
+      subject = "CN=good", names = { "feed.example", "localhost" }, not_after = 3755376000,
+    }, info_of("good", { ca_file = made.ca }).certificate)
+    assert.same({
+      subject = "CN=ip", names = { "127.0.0.1", "::1" }, not_after = 3755376000,
+    }, info_of("ip", { verify = false }).certificate)
+    assert.equal("2089-01-01 00:00:00", os.date("!%Y-%m-%d %H:%M:%S", 3755376000))
+  end)
+
+  it("has no names where the certificate has none but its subject's", function()
+    local certificate = info_of("common_name", { ca_file = made.ca }).certificate
+    assert.same({ "CN=feed.example", {} }, { certificate.subject, certificate.names })
+  end)
+
+  it("has the certificate also where it was not checked", function()
+    local certificate = info_of("expired", { verify = false }).certificate
+    assert.equal("2024-01-01", os.date("!%Y-%m-%d", certificate.not_after))
+  end)
+
+  it("has it of a resumed session too", function()
+    local r = client("good", nil, { ca_file = made.ca })
+    r:wait_open()
+    r.ws:send "until the ticket is here"
+    r:wait_message()
+    local before = r.ws:info().tls
+    r.ws:reconnect()
+    r:wait_open(2)
+    local after = r.ws:info().tls
+    assert.is_true(after.resumed)
+    assert.same(before.certificate, after.certificate)
   end)
 end)

@@ -2,6 +2,8 @@
  * of them for its objects.  There is no way to make one. */
 #include "wsclose.h"
 
+#include "net/posix/poll.h"
+
 int wsc_proxy_check(const char *proxy, const char **sentence) {
   *sentence = "this wsclose was built without sockets";
   return *proxy == '\0' ? WSC_OK : WSC_ERR_URL;
@@ -30,4 +32,9 @@ wsc_tls_cache *wsc_tls_cache_new(const wsc_platform *platform) {
 
 void wsc_tls_cache_free(wsc_tls_cache *cache) {
   (void)cache;
+}
+
+int64_t wsc_poll_read(int fd, int other, uint64_t timeout_us, void *data, size_t size) {
+  (void)fd, (void)other, (void)timeout_us, (void)data, (void)size;
+  return 0;
 }

@@ -51,3 +51,13 @@ bool wsc_tls_resumed(const wsc_stream *stream) {
   (void)stream;
   return false;
 }
+
+const char *wsc_tls_group(const wsc_stream *stream) {
+  (void)stream;
+  return NULL;
+}
+
+size_t wsc_tls_certificate(const wsc_stream *stream, char *text, size_t size, int64_t *not_after) {
+  (void)stream, (void)text, (void)size, (void)not_after;
+  return 0;
+}

@@ -10,6 +10,7 @@
 #include <poll.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #if defined(__linux__) || defined(__FreeBSD__) || defined(__OpenBSD__) || defined(__DragonFly__)
 #define HAVE_PPOLL
@@ -56,4 +57,14 @@ int wsc_watch_wait(const wsc_watch *watches, size_t count, uint64_t timeout_us, 
 
 void wsc_watch_look(const wsc_watch *watches, size_t count, uint8_t *ready) {
   while (wsc_watch_wait(watches, count, 0, ready) < 0) continue;
+}
+
+int64_t wsc_poll_read(int fd, int other, uint64_t timeout_us, void *data, size_t size) {
+  const wsc_watch watches[] = {{fd, WSC_WANT_READ}, {other, WSC_WANT_READ}};
+  uint8_t ready[2];
+  if (wsc_watch_wait(watches, other < 0 ? 1 : 2, timeout_us, ready) <= 0 || !ready[0])
+    return WSC_AGAIN;
+  ssize_t got = read(fd, data, size);
+  if (got >= 0) return got;
+  return errno == EINTR || errno == EAGAIN ? WSC_AGAIN : 0;
 }

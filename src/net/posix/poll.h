@@ -28,6 +28,11 @@ void wsc_watch_look(const wsc_watch *watches, size_t count, uint8_t *ready);
  * many are ready; -1: a signal ended the wait. */
 int wsc_watch_wait(const wsc_watch *watches, size_t count, uint64_t timeout_us, uint8_t *ready);
 
+/* Waits, at most timeout_us, until there is something to read from `fd` or from `other` (-1: none);
+ * then reads from `fd` alone what is there: > 0 bytes; 0: its end; WSC_AGAIN: nothing yet.  For a
+ * program that reads its input, a regular file too, while a client waits. */
+int64_t wsc_poll_read(int fd, int other, uint64_t timeout_us, void *data, size_t size);
+
 /* poll with microseconds; WSC_NEVER: for ever. */
 int wsc_poll_for(struct pollfd *entries, size_t count, uint64_t timeout_us);
 

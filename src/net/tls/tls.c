@@ -368,3 +368,14 @@ const char *wsc_tls_cipher(const wsc_stream *stream) {
 bool wsc_tls_resumed(const wsc_stream *stream) {
   return SSL_session_reused(((const wsc_tls_stream *)stream)->ssl) == 1;
 }
+
+const char *wsc_tls_group(const wsc_stream *stream) {
+#if OPENSSL_VERSION_NUMBER >= 0x30000000L
+  SSL *ssl = ((const wsc_tls_stream *)stream)->ssl;
+  int group = (int)SSL_get_negotiated_group(ssl);
+  return group ? SSL_group_to_name(ssl, group) : NULL;
+#else
+  (void)stream;
+  return NULL;
+#endif
+}

@@ -33,5 +33,9 @@ wsc_stream *wsc_tls_new(wsc_tls_context *context, wsc_stream *lower, const char 
 const char *wsc_tls_version(const wsc_stream *stream);
 const char *wsc_tls_cipher(const wsc_stream *stream);
 bool wsc_tls_resumed(const wsc_stream *stream);
+const char *wsc_tls_group(const wsc_stream *stream); /* NULL: not told */
+
+/* See wsc_client_certificate. */
+size_t wsc_tls_certificate(const wsc_stream *stream, char *text, size_t size, int64_t *not_after);
 
 #endif

@@ -1,8 +1,14 @@
 /* Is the peer's certificate good, and if not, what is wrong with it: in a sentence that a person
  * can act on. */
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE /* timegm under -std=c11 */
+#endif
 #include "tls_private.h"
 
 #include <arpa/inet.h>
+#include <limits.h>
+#include <stdarg.h>
+#include <stdio.h>
 #include <string.h>
 #include <time.h>
 
@@ -11,171 +17,185 @@
 #include <openssl/ssl.h>
 #include <openssl/x509v3.h>
 
-enum { NAMES_SHOWN = 4 }; /* of a certificate's names in a sentence */
+enum { NAMES_SHOWN = 4, REFUSAL_SIZE = 256 }; /* of a sentence: names, bytes */
 
-/* ---------------------------------------------------------------- pieces of a sentence */
+/* ---------------------------------------------------------------- pieces of a text */
 
-/* Appends to the stream's fault. */
-#define say(tls, ...) wsc_stream_say_more(&(tls)->stream, __VA_ARGS__)
+/* A text in the making; what finds no room is left out. */
+typedef struct tls_text {
+  char *data;
+  size_t size, used; /* used >= size: something was left out */
+} tls_text;
+
+static void say(tls_text *text, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+static void say(tls_text *text, const char *format, ...) {
+  size_t room = text->used < text->size ? text->size - text->used : 0;
+  va_list arguments;
+  va_start(arguments, format);
+  int wanted = vsnprintf(room ? text->data + text->used : NULL, room, format, arguments);
+  va_end(arguments);
+  if (wanted > 0) text->used += (size_t)wanted;
+}
 
 /* A certificate is the peer's text: nothing in it may steer a terminal or a log. */
-static void say_bytes(wsc_tls_stream *tls, const unsigned char *bytes, int size) {
-  for (int i = 0; i < size; i++) say(tls, "%c", bytes[i] > ' ' && bytes[i] < 127 ? bytes[i] : '?');
+static void say_bytes(tls_text *text, const unsigned char *bytes, int size) {
+  for (int i = 0; i < size; i++) say(text, "%c", bytes[i] > ' ' && bytes[i] < 127 ? bytes[i] : '?');
 }
 
 /* As "CN=feed.example,O=Feeds": RFC 2253, which escapes what is no printable ASCII. */
-static void say_name(wsc_tls_stream *tls, X509_NAME *name) {
+static void say_name(tls_text *text, X509_NAME *name) {
   BIO *bio = BIO_new(BIO_s_mem());
-  char *text = NULL;
+  char *data = NULL;
   if (!bio) return;
   if (X509_NAME_print_ex(bio, name, 0, XN_FLAG_RFC2253) >= 0) {
-    long size = BIO_get_mem_data(bio, &text);
-    if (size > 0) say(tls, "%.*s", (int)size, text);
+    long size = BIO_get_mem_data(bio, &data);
+    if (size > 0) say(text, "%.*s", (int)size, data);
   }
   BIO_free(bio);
 }
 
-static void say_time(wsc_tls_stream *tls, const ASN1_TIME *time) {
+static void say_time(tls_text *text, const ASN1_TIME *time) {
   struct tm tm;
   if (ASN1_TIME_to_tm(time, &tm) != 1) {
-    say(tls, "an unreadable time");
+    say(text, "an unreadable time");
     return;
   }
-  say(tls, "%04d-%02d-%02d %02d:%02d:%02d UTC", tm.tm_year + 1900, tm.tm_mon + 1, tm.tm_mday,
+  say(text, "%04d-%02d-%02d %02d:%02d:%02d UTC", tm.tm_year + 1900, tm.tm_mon + 1, tm.tm_mday,
       tm.tm_hour, tm.tm_min, tm.tm_sec);
 }
 
 /* What the sentence is about: the server's certificate, or one that leads to its authority. */
-static void say_subject(wsc_tls_stream *tls, X509 *certificate, int depth) {
-  say(tls, depth == 0 ? "certificate" : "certificate of the authority ");
-  if (depth > 0) say_name(tls, X509_get_subject_name(certificate));
+static void say_subject(tls_text *text, X509 *certificate, int depth) {
+  say(text, depth == 0 ? "certificate" : "certificate of the authority ");
+  if (depth > 0) say_name(text, X509_get_subject_name(certificate));
 }
 
 /* ---------------------------------------------------------------- host names */
 
-static void say_address(wsc_tls_stream *tls, const ASN1_OCTET_STRING *address) {
-  char text[INET6_ADDRSTRLEN] = "?";
+static void say_address(tls_text *text, const ASN1_OCTET_STRING *address) {
+  char digits[INET6_ADDRSTRLEN] = "?";
   int size = ASN1_STRING_length(address);
   if (size == 4 || size == 16)
-    inet_ntop(size == 4 ? AF_INET : AF_INET6, ASN1_STRING_get0_data(address), text, sizeof text);
-  say(tls, "%s", text);
+    inet_ntop(size == 4 ? AF_INET : AF_INET6, ASN1_STRING_get0_data(address), digits,
+              sizeof digits);
+  say(text, "%s", digits);
 }
 
 /* False: a name of a kind that no host is compared with. */
-static bool say_alternative_name(wsc_tls_stream *tls, const GENERAL_NAME *name,
-                                 const char *separator) {
+static bool say_alternative_name(tls_text *text, const GENERAL_NAME *name, const char *separator) {
   if (name->type != GEN_DNS && name->type != GEN_IPADD) return false;
-  say(tls, "%s", separator);
+  say(text, "%s", separator);
   if (name->type == GEN_IPADD)
-    say_address(tls, name->d.iPAddress);
+    say_address(text, name->d.iPAddress);
   else
-    say_bytes(tls, ASN1_STRING_get0_data(name->d.dNSName), ASN1_STRING_length(name->d.dNSName));
+    say_bytes(text, ASN1_STRING_get0_data(name->d.dNSName), ASN1_STRING_length(name->d.dNSName));
   return true;
 }
 
-/* How many were said. */
-static int say_alternative_names(wsc_tls_stream *tls, X509 *certificate) {
+/* How many were said, `most` of them. */
+static int say_alternative_names(tls_text *text, X509 *certificate, const char *separator,
+                                 int most) {
   GENERAL_NAMES *names = X509_get_ext_d2i(certificate, NID_subject_alt_name, NULL, NULL);
   int said = 0, more = 0;
   for (int i = 0; i < sk_GENERAL_NAME_num(names); i++) {
     const GENERAL_NAME *name = sk_GENERAL_NAME_value(names, i);
-    if (said == NAMES_SHOWN)
+    if (said == most)
       more += name->type == GEN_DNS || name->type == GEN_IPADD;
-    else if (say_alternative_name(tls, name, said == 0 ? "" : ", "))
+    else if (say_alternative_name(text, name, said == 0 ? "" : separator))
       said++;
   }
-  if (more > 0) say(tls, " and %d more", more);
+  if (more > 0) say(text, " and %d more", more);
   GENERAL_NAMES_free(names);
   return said;
 }
 
-static void say_host_mismatch(wsc_tls_stream *tls, X509 *certificate) {
-  say(tls, "host name mismatch: asked for %s, certificate is for ", tls->host);
-  if (say_alternative_names(tls, certificate) == 0)
-    say_name(tls, X509_get_subject_name(certificate));
+static void say_host_mismatch(tls_text *text, X509 *certificate, const char *host) {
+  say(text, "host name mismatch: asked for %s, certificate is for ", host);
+  if (say_alternative_names(text, certificate, ", ", NAMES_SHOWN) == 0)
+    say_name(text, X509_get_subject_name(certificate));
 }
 
 /* ---------------------------------------------------------------- one sentence for each fault */
 
 /* `what`: " has expired (notAfter ", say. */
-static void say_validity(wsc_tls_stream *tls, X509 *certificate, int depth, const char *what,
+static void say_validity(tls_text *text, X509 *certificate, int depth, const char *what,
                          const ASN1_TIME *time) {
-  say_subject(tls, certificate, depth);
-  say(tls, "%s", what);
-  say_time(tls, time);
-  say(tls, ")");
+  say_subject(text, certificate, depth);
+  say(text, "%s", what);
+  say_time(text, time);
+  say(text, ")");
 }
 
-static void say_with_name(wsc_tls_stream *tls, const char *what, X509_NAME *name) {
-  say(tls, "%s", what);
-  say_name(tls, name);
-  say(tls, ")");
+static void say_with_name(tls_text *text, const char *what, X509_NAME *name) {
+  say(text, "%s", what);
+  say_name(text, name);
+  say(text, ")");
 }
 
-static void say_wrong_usage(wsc_tls_stream *tls, X509 *certificate, int depth) {
+static void say_wrong_usage(tls_text *text, X509 *certificate, int depth) {
   EXTENDED_KEY_USAGE *usage = X509_get_ext_d2i(certificate, NID_ext_key_usage, NULL, NULL);
-  say_subject(tls, certificate, depth);
-  say(tls, " is not meant for a server (its usage: ");
-  if (!usage) say(tls, "none that fits");
+  say_subject(text, certificate, depth);
+  say(text, " is not meant for a server (its usage: ");
+  if (!usage) say(text, "none that fits");
   for (int i = 0; i < sk_ASN1_OBJECT_num(usage); i++) {
     const char *name = OBJ_nid2ln(OBJ_obj2nid(sk_ASN1_OBJECT_value(usage, i)));
-    say(tls, "%s%s", i == 0 ? "" : ", ", name);
+    say(text, "%s%s", i == 0 ? "" : ", ", name);
   }
-  say(tls, ")");
+  say(text, ")");
   EXTENDED_KEY_USAGE_free(usage);
 }
 
-static void say_weak_key(wsc_tls_stream *tls, X509 *certificate, int depth) {
+static void say_weak_key(tls_text *text, X509 *certificate, int depth) {
   EVP_PKEY *key = X509_get0_pubkey(certificate);
-  say_subject(tls, certificate, depth);
+  say_subject(text, certificate, depth);
   if (!key)
-    say(tls, " has a key that cannot be used");
+    say(text, " has a key that cannot be used");
   else
-    say(tls, " has a weak key (%d bits, %s)", EVP_PKEY_bits(key),
+    say(text, " has a weak key (%d bits, %s)", EVP_PKEY_bits(key),
         OBJ_nid2sn(EVP_PKEY_base_id(key)));
 }
 
-static void say_refusal(wsc_tls_stream *tls, X509 *certificate, int depth, int error) {
-  wsc_stream_forget_fault(&tls->stream);
+static void say_refusal(tls_text *text, X509 *certificate, int depth, int error, const char *host) {
   switch (error) {
   case X509_V_ERR_CERT_HAS_EXPIRED:
-    say_validity(tls, certificate, depth, " has expired (notAfter ",
+    say_validity(text, certificate, depth, " has expired (notAfter ",
                  X509_get0_notAfter(certificate));
     break;
   case X509_V_ERR_CERT_NOT_YET_VALID:
-    say_validity(tls, certificate, depth, " is not yet valid (notBefore ",
+    say_validity(text, certificate, depth, " is not yet valid (notBefore ",
                  X509_get0_notBefore(certificate));
     break;
   case X509_V_ERR_HOSTNAME_MISMATCH:
   case X509_V_ERR_IP_ADDRESS_MISMATCH:
-    say_host_mismatch(tls, certificate);
+    say_host_mismatch(text, certificate, host);
     break;
   case X509_V_ERR_DEPTH_ZERO_SELF_SIGNED_CERT:
-    say_with_name(tls, "self-signed certificate (", X509_get_subject_name(certificate));
+    say_with_name(text, "self-signed certificate (", X509_get_subject_name(certificate));
     break;
   case X509_V_ERR_SELF_SIGNED_CERT_IN_CHAIN:
   case X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT:
   case X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT_LOCALLY:
   case X509_V_ERR_UNABLE_TO_VERIFY_LEAF_SIGNATURE:
   case X509_V_ERR_CERT_UNTRUSTED:
-    say_with_name(tls, "certificate signed by an unknown authority (issuer ",
+    say_with_name(text, "certificate signed by an unknown authority (issuer ",
                   X509_get_issuer_name(certificate));
     break;
   case X509_V_ERR_INVALID_PURPOSE:
-    say_wrong_usage(tls, certificate, depth);
+    say_wrong_usage(text, certificate, depth);
     break;
   case X509_V_ERR_EE_KEY_TOO_SMALL:
   case X509_V_ERR_CA_KEY_TOO_SMALL:
-    say_weak_key(tls, certificate, depth);
+    say_weak_key(text, certificate, depth);
     break;
   case X509_V_ERR_CA_MD_TOO_WEAK:
-    say_subject(tls, certificate, depth);
-    say(tls, " is signed with a weak algorithm (%s)",
+    say_subject(text, certificate, depth);
+    say(text, " is signed with a weak algorithm (%s)",
         OBJ_nid2ln(X509_get_signature_nid(certificate)));
     break;
   default:
-    say_subject(tls, certificate, depth);
-    say(tls, " refused: %s", X509_verify_cert_error_string(error));
+    say_subject(text, certificate, depth);
+    say(text, " refused: %s", X509_verify_cert_error_string(error));
   }
 }
 
@@ -184,9 +204,12 @@ int wsc_tls_verify_callback(int ok, X509_STORE_CTX *store) {
   wsc_tls_stream *tls = SSL_get_app_data(ssl);
   X509 *certificate = X509_STORE_CTX_get_current_cert(store);
   if (ok || !certificate) return ok;
+  char sentence[REFUSAL_SIZE];
+  tls_text text = {.data = sentence, .size = sizeof sentence};
   tls->refused = true;
-  say_refusal(tls, certificate, X509_STORE_CTX_get_error_depth(store),
-              X509_STORE_CTX_get_error(store));
+  say_refusal(&text, certificate, X509_STORE_CTX_get_error_depth(store),
+              X509_STORE_CTX_get_error(store), tls->host);
+  wsc_stream_say(&tls->stream, "%s", sentence);
   return 0;
 }
 
@@ -207,8 +230,8 @@ static bool pin_matches(const wsc_tls_base *base, const uint8_t pin[32]) {
   return false;
 }
 
-static int refuse_certificate(wsc_tls_stream *tls, const char *sentence) {
-  wsc_stream_say(&tls->stream, "%s", sentence);
+static int refuse_certificate(wsc_tls_stream *tls, const char *sentence, const char *what) {
+  wsc_stream_say(&tls->stream, "%s%s", sentence, what);
   tls->refused = true;
   return WSC_ERR_CERTIFICATE;
 }
@@ -220,12 +243,11 @@ static int check_pin(wsc_tls_stream *tls, X509 *certificate) {
   unsigned char seen[45];
   if (tls->context->base->pin_count == 0) return WSC_OK;
   if (!certificate || !take_pin(certificate, pin))
-    return refuse_certificate(tls, "pin mismatch: the server gave no certificate");
+    return refuse_certificate(tls, "pin mismatch: the server gave no certificate", "");
   if (pin_matches(tls->context->base, pin)) return WSC_OK;
   EVP_EncodeBlock(seen, pin, sizeof pin);
-  refuse_certificate(tls, "pin mismatch: the certificate's key is sha256//");
-  say(tls, "%s", (const char *)seen);
-  return WSC_ERR_CERTIFICATE;
+  return refuse_certificate(tls, "pin mismatch: the certificate's key is sha256//",
+                            (const char *)seen);
 }
 
 int wsc_tls_check_peer(wsc_tls_stream *tls) {
@@ -233,11 +255,23 @@ int wsc_tls_check_peer(wsc_tls_stream *tls) {
   X509 *certificate = SSL_SESSION_get0_peer(SSL_get_session(tls->ssl));
   long result = SSL_get_verify_result(tls->ssl);
   if (tls->context->base->verify && !certificate)
-    return refuse_certificate(tls, "the server gave no certificate");
-  if (tls->context->base->verify && result != X509_V_OK) {
-    refuse_certificate(tls, "certificate refused: ");
-    say(tls, "%s", X509_verify_cert_error_string(result));
-    return WSC_ERR_CERTIFICATE;
-  }
+    return refuse_certificate(tls, "the server gave no certificate", "");
+  if (tls->context->base->verify && result != X509_V_OK)
+    return refuse_certificate(tls, "certificate refused: ", X509_verify_cert_error_string(result));
   return check_pin(tls, certificate);
+}
+
+/* ---------------------------------------------------------------- for programs that ask */
+
+size_t wsc_tls_certificate(const wsc_stream *stream, char *data, size_t size, int64_t *not_after) {
+  const wsc_tls_stream *tls = (const wsc_tls_stream *)stream;
+  X509 *certificate = SSL_SESSION_get0_peer(SSL_get_session(tls->ssl));
+  tls_text text = {.data = data, .size = size};
+  struct tm tm;
+  if (!certificate || ASN1_TIME_to_tm(X509_get0_notAfter(certificate), &tm) != 1) return 0;
+  *not_after = (int64_t)timegm(&tm);
+  say_name(&text, X509_get_subject_name(certificate));
+  say(&text, "\n");
+  say_alternative_names(&text, certificate, "\n", INT_MAX);
+  return text.used;
 }
