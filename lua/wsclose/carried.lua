@@ -360,11 +360,9 @@ end
 local THROUGH_CLIENT, DIRECTLY = 4, 3
 
 local function queued(self, result, sentence, name)
-  if name == "busy" then self.watched = true end
-  if result then
-    if not self.corked then write(self) end
-    if self.p:buffered() >= DRAIN_MARK then self.watched = true end
-  end
+  local much = self.stage ~= "over" and self.p:buffered() >= DRAIN_MARK
+  if result and not self.corked then write(self) end
+  if name == "busy" or much or self.p:buffered() >= DRAIN_MARK then self.watched = true end
   return result, sentence, name
 end
 

@@ -9,6 +9,7 @@
 local core = require "wsclose.core"
 local attempt = require "wsclose.attempt"
 local close_info = require "wsclose.close_info"
+local options = require "wsclose.options"
 local outbox = require "wsclose.outbox"
 local shared = require "wsclose.shared"
 local writer = require "wsclose.writer"
@@ -598,20 +599,46 @@ function Client:__tostring()
   return ("wsclose client for %s (%s)"):format(close_info.shown_url(url or self.url), self:state())
 end
 
+-- ---------------------------------------------------------------- within nginx
+
+-- What waits there on sockets of ours keeps a worker from all its requests.
+local ngx = ngx -- luacheck: globals ngx
+local nginx_methods = type(ngx) == "table" and ngx.config and ngx.config.subsystem and {}
+
+--- Raises where a wait would stop a worker of nginx.
+---@param name string of the call
+---@param level? integer as error's; default: no line is named
+function client.check_may_wait(name, level)
+  if not nginx_methods then return end
+  error(name .. ' would wait, and stop the whole nginx worker: require "wsclose.openresty", whose '
+    .. "calls let it go on; with wsclose itself call update() now and then",
+    level and level + 1 or 0)
+end
+
+for _, name in ipairs(nginx_methods and { "update", "run", "receive", "wait_open" } or {}) do
+  local plain = Client[name]
+  nginx_methods[name] = function(self, seconds)
+    local waits = seconds == nil and name ~= "update" or type(seconds) == "number" and seconds > 0
+    if waits then client.check_may_wait("ws:" .. name, 2) end
+    return plain(self, seconds)
+  end
+end
+
 -- ---------------------------------------------------------------- making one
 
 --- A client that has not touched the network.
----@param url string a checked URL
+---@param url string
 ---@param settings wsclose.Settings
 ---@param headers? table the option, as given
 ---@param handle? wsclose.Handle default: one of the core's
----@return wsclose.Client? client nil: no memory
+---@return wsclose.Client? client nil: a faulty URL, or no memory
 ---@return string? sentence
 ---@return string? name
 function client.new(url, settings, headers, handle)
+  local ok, sentence, name = options.check_url(url)
+  if not ok then return nil, sentence, name end
   local send = handle and handle.send
   if not handle then
-    local sentence, name
     handle, sentence, name = core.client(settings.random_bytes, settings.clock)
     if not handle then return nil, sentence, name end
   end
@@ -635,7 +662,20 @@ function client.new(url, settings, headers, handle)
   elseif send then
     self.send = send -- the class has the core's, which the program's call reaches at once
   end
+  for waiting, method in pairs(not send and nginx_methods or {}) do self[waiting] = method end
   return setmetatable(self, Client)
+end
+
+--- What connect gives for a new client: waits until it is open.
+---@param ws wsclose.Client
+---@return wsclose.Client?
+---@return string? sentence why not
+---@return string? name
+---@return wsclose.CloseInfo? info
+function client.opened(ws)
+  if ws:wait_open() then return ws end
+  local info = ws.close_info
+  return nil, close_info.why_not_open(info), info.error and info.error.name or "state", info
 end
 
 return client

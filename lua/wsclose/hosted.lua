@@ -3,7 +3,6 @@
 
 local attempt = require "wsclose.attempt"
 local client = require "wsclose.client"
-local close_info = require "wsclose.close_info"
 local wsclose = require "wsclose"
 
 local Client = client.Client
@@ -104,9 +103,7 @@ function hosted.module(host)
   function module.connect(url, options)
     local ws, sentence, name = module.new(url, options)
     if not ws then return nil, sentence, name end
-    if ws:wait_open() then return ws end
-    local info = ws.close_info
-    return nil, close_info.why_not_open(info), info.error and info.error.name or "state", info
+    return client.opened(ws)
   end
 
   return module

@@ -30,25 +30,6 @@ function wsclose.retry(given)
   return retry.new(given, { clock = core.now })
 end
 
--- Raises for a wrong argument, at the caller of the caller.
-local function checked(url, given, need_url)
-  if type(url) ~= "string" and (need_url or url ~= nil) then
-    error("url: expected a string, got " .. type(url), 3)
-  end
-  local settings, sentence = options.read(given)
-  if not settings then error(sentence, 3) end
-  if need_url and settings.config.server then
-    error("option 'role': only wsclose.protocol(nil, …) can be a server", 3)
-  end
-  return settings
-end
-
-local function new(url, settings, given)
-  local ok, sentence, name = options.check_url(url)
-  if not ok then return nil, sentence, name end
-  return client.new(url, settings, given and given.headers)
-end
-
 --- A client; nothing is connected before its first update, run or receive.
 ---@param url string ws://, wss://, ws+unix:// or wss+unix://
 ---@param given? wsclose.Options unknown names and wrong values raise
@@ -56,8 +37,9 @@ end
 ---@return string? sentence when the URL is faulty
 ---@return string? name "url"
 function wsclose.new(url, given)
-  local settings = checked(url, given, true)
-  return new(url, settings, given)
+  local settings = options.check_arguments(url, given)
+  local ws, sentence, name = client.new(url, settings, given and given.headers)
+  return ws, sentence, name
 end
 
 --- A client that is open: connects and waits, each attempt limited by timeouts.connect; with the
@@ -69,13 +51,11 @@ end
 ---@return string? name "timeout", "dns", "refused", "http", "tls", …, "url"
 ---@return wsclose.CloseInfo? info
 function wsclose.connect(url, given)
-  local settings = checked(url, given, true)
-  local ws, sentence, name = new(url, settings, given)
+  client.check_may_wait("wsclose.connect", 2)
+  local settings = options.check_arguments(url, given)
+  local ws, sentence, name = client.new(url, settings, given and given.headers)
   if not ws then return nil, sentence, name end
-  if ws:wait_open() then return ws end
-  local info = ws.close_info
-  local fault = info.error
-  return nil, close_info.why_not_open(info), fault and fault.name or "state", info
+  return client.opened(ws)
 end
 
 wsclose.group = many.group
@@ -124,7 +104,7 @@ end
 ---@return string? sentence
 ---@return string? name "url"
 function wsclose.protocol(url, given)
-  local settings = checked(url, given, not (type(given) == "table" and given.role == "server"))
+  local settings = options.check_arguments(url, given, true)
   local config = {}
   for name, value in pairs(settings.config) do config[name] = value end
   if not config.server then

@@ -178,6 +178,7 @@ end
 
 local function wait(self, seconds)
   if self._closed_count == self._count then seconds = 0 end
+  if seconds > 0 and self._host == core then client.check_may_wait "a group of clients" end
   if next(self._strays) then seconds = math.min(seconds, LOOK) end
   local loop = self._loop
   if not loop then

@@ -326,6 +326,23 @@ function options.read(given)
   return nil, settings
 end
 
+--- The arguments of what makes a client; raises at its caller for a wrong one.
+---@param url any
+---@param given any
+---@param server_too? boolean may it be the server's side, which has no URL?
+---@return wsclose.Settings
+function options.check_arguments(url, given, server_too)
+  local is_server = type(given) == "table" and given.role == "server"
+  if type(url) ~= "string" and not (server_too and is_server and url == nil) then
+    error("url: expected a string, got " .. type(url), 3)
+  end
+  local settings, sentence = options.read(given)
+  if settings and is_server and not server_too then
+    sentence = "option 'role': only wsclose.protocol(nil, …) can be a server"
+  end
+  return not sentence and settings or error(sentence, 3)
+end
+
 --- Checked headers of one attempt.
 ---@param given table as the option headers
 ---@return string[]? flat

@@ -44,7 +44,20 @@ http {
     %(begin)
   }
   server {
+    listen unix:%(folder)/tls.sock ssl;
+    ssl_certificate %(cert); ssl_certificate_key %(key);
+    ssl_client_certificate %(ca); ssl_verify_client optional;
+    location = /who {
+      content_by_lua_block {
+        local peer = assert(require "nginx.websocket.server" :new())
+        peer:send_text(ngx.var.ssl_client_verify .. " " .. tostring(ngx.var.ssl_client_s_dn))
+        peer:recv_frame()
+      }
+    }
+  }
+  server {
     listen unix:%(folder)/http.sock;
+    set $client_cert %(client_cert); set $client_key %(client_key); set $pin %(pin);
     location = /plain { return 200 "plain"; }
     location = /silent { content_by_lua_block { ngx.sleep(60) } }
     location = /run {
@@ -73,14 +86,16 @@ local Nginx = {}
 Nginx.__index = Nginx
 
 local function write_config(folder, begin)
-  local here = first_line "pwd"
+  local here, made = first_line "pwd", hosts.certificates()
   local values = {
     modules = MODULES, folder = folder, here = here,
     begin = begin and ('dofile "%s/%s"'):format(here, begin) or "",
-    build = os.getenv "WSCLOSE_BUILD" or "build", ca = hosts.certificates().ca,
+    build = os.getenv "WSCLOSE_BUILD" or "build", ca = made.ca,
+    cert = made.good.cert, key = made.good.key, pin = made:pin "good",
+    client_cert = made.client_plain.cert, client_key = made.client_plain.key,
     user = first_line "id -u" == "0" and "user root;" or "",
   }
-  local text = CONFIG:gsub("%%%((%w+)%)", values)
+  local text = CONFIG:gsub("%%%(([%w_]+)%)", values)
   local file = assert(io.open(folder .. "/nginx.conf", "w"))
   file:write(text)
   file:close()

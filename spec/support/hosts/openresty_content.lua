@@ -140,5 +140,188 @@ function cases.stop()
   return ("%s after %d attempt"):format(ws:state(), ws:stats().attempts)
 end
 
+-- ---------------------------------------------------------------- what the client can anywhere
+
+local function echo(ws, text)
+  assert(ws:send(text))
+  return (ws:receive(5))
+end
+
+local function wait_until(happened)
+  for _ = 1, 5000 do
+    if happened() then return true end
+    ngx.sleep(0.001)
+  end
+  error("it did not happen", 2)
+end
+
+function cases.outbox()
+  local got = {}
+  local ws = assert(wsclose.new(URL .. "?id=outbox", options {
+    outbox = true, retry = { initial = 0.01, first = false },
+  }))
+  assert(ws:send "before" and ws:buffered() == 6)
+  got[1] = ws:receive(5)
+  local runner = ngx.thread.spawn(function()
+    for data in ws:messages() do got[#got + 1] = data end
+  end)
+  wait_until(function() return ws:state() == "open" and got[1] end)
+  ws:reconnect()
+  wait_until(function() return ws:state() ~= "open" end)
+  assert(ws:send "meanwhile")
+  wait_until(function() return got[#got] == "meanwhile" end)
+  ws:close()
+  ngx.thread.wait(runner)
+  return ("%s %s, %d attempts"):format(got[1], got[#got], ws:stats().attempts)
+end
+
+function cases.redirect()
+  local target = ngx.escape_uri(URL .. "?id=target")
+  local ws = assert(wsclose.connect(URL .. "?redirect=" .. target, options { redirects = 1 }))
+  local text = echo(ws, "there")
+  finish(ws)
+  return text .. " " .. ws.close_info.url:match "id=%w+"
+end
+
+function cases.fragments()
+  local ws = connect "fragments"
+  local writer = ws:send_fragments()
+  assert(writer:write "in " and writer:finish "pieces")
+  local data = ws:receive(5)
+  finish(ws)
+  return data
+end
+
+function cases.kick()
+  local retry = { initial = 600, max = 600, jitter = "none", attempts = 1 }
+  local ws = assert(wsclose.new("ws://127.0.0.1:1/", { retry = retry }))
+  local runner = ngx.thread.spawn(function() return ws:run() end)
+  wait_until(function() return ws:state() == "waiting" end)
+  assert(ws:kick())
+  ngx.thread.wait(runner)
+  return ("%d attempts"):format(ws:stats().attempts)
+end
+
+function cases.pause()
+  local ws = connect "pause"
+  ws:pause()
+  assert(ws:send "held")
+  local _, why = ws:receive(0.05)
+  ws:resume()
+  local data = ws:receive(5)
+  finish(ws)
+  return why .. " then " .. data
+end
+
+function cases.leave()
+  local told
+  local ws = connect "leave"
+  ws.on_close = function(_, code) told = code end
+  local runner = ngx.thread.spawn(function() return ws:run() end)
+  ws:leave()
+  ngx.thread.wait(runner)
+  return ("%d %s"):format(told, ws:state())
+end
+
+function cases.budget()
+  local count = 0
+  local ws = assert(wsclose.connect(URL .. "?id=budget", options {
+    max_messages = 1, on_message = function() count = count + 1 end,
+  }))
+  for _ = 1, 3 do assert(ws:send "x") end
+  local most = 0
+  while count < 3 do
+    local before = count
+    ws:update(0.01)
+    most = math.max(most, count - before)
+  end
+  finish(ws)
+  return ("%d at a time, %d in all"):format(most, count)
+end
+
+function cases.drain()
+  local drained
+  local ws = assert(wsclose.new(URL .. "?id=drain", options {
+    on_open = function(ws) assert(ws:send(("x"):rep(8 * 2 ^ 20), "binary")) end,
+    on_drain = function(ws)
+      drained = ws:buffered()
+      ws:close()
+    end,
+    on_message = function() end,
+  }))
+  return ("%d, then %d to send"):format(ws:run(30), drained)
+end
+
+-- From a callback, to a server that reads only while it is read from.
+function cases.crossed()
+  local count, filler = 0, ("x"):rep(200000)
+  local ws = assert(wsclose.new(URL .. "?id=crossed", options {
+    limits = { send_queue = 2 ^ 26 },
+    on_open = function(ws) for _ = 1, 100 do assert(ws:send(filler)) end end,
+    on_message = function(ws, data)
+      count = count + 1
+      if count <= 100 then assert(ws:send(data)) end
+      if count == 200 then ws:close(1000, "done") end
+    end,
+  }))
+  return ("%d, after %d messages"):format(ws:run(30), count)
+end
+
+local function who(tls)
+  local all = { server_name = "feed.example" }
+  for name, value in pairs(tls or {}) do all[name] = value end
+  local url = "wss+unix://" .. ngx.config.prefix() .. "tls.sock:/who"
+  local ws, sentence, name, info = wsclose.connect(url, { tls = all, retry = true })
+  if not ws then return sentence, name, info end
+  local text = ws:receive(5)
+  ws:leave()
+  return text
+end
+
+function cases.certificate()
+  local without = who()
+  local with = who { cert = ngx.var.client_cert, key = ngx.var.client_key }
+  local _, _, info = who { cert = ngx.var.client_cert, key = "/nowhere/key.pem" }
+  return ("%s; %s; %d %s"):format(without, with, info.code, info.error.message:match "tls.key")
+end
+
+function cases.pin()
+  local right = who { pin = { ("0"):rep(64), "sha256/" .. ngx.var.pin } }
+  local sentence, name, info = who { pin = ("0"):rep(64) }
+  return ("%s; %s %d %s"):format(right, name, info.code, sentence:match "pin mismatch")
+end
+
+-- wsclose itself: what would stop the worker raises, and update works.
+function cases.plain()
+  local plain = require "wsclose"
+  local ca = { tls = { ca_file = os.getenv "WSCLOSE_CA" } }
+  local ws = assert(plain.new(URL .. "?id=plain", options(ca)))
+  local refused = 0
+  for _, wait in ipairs {
+    function() return plain.connect(URL) end, function() return ws:run() end,
+    function() return ws:receive() end, function() return ws:receive(0.1) end,
+    function() return ws:update(0.1) end, function() return ws:wait_open() end,
+    function() return ws:messages()() end, function() return plain.run(ws) end,
+    function() return plain.update(0.1, { ws, ws }) end,
+    function() return plain.group(ws):run() end,
+  } do
+    local ok, why = pcall(wait)
+    if not ok and why:find('require "wsclose.openresty"', 1, true) then refused = refused + 1 end
+  end
+  local got
+  ws.on_open = function() ws:send "plainly" end
+  ws.on_message = function(_, data)
+    got = data
+    ws:close()
+  end
+  while ws:update() do ngx.sleep(0.001) end
+  return ("%d of 10 raise; %s %d"):format(refused, got, ws.close_code)
+end
+
+function cases.many()
+  local ok, why = pcall(wsclose.group)
+  return tostring(ok) .. " " .. why:match "wsclose.group.*"
+end
+
 local line = cases[ngx.var.arg_case]()
 if ngx.get_phase() == "content" then ngx.say(line) end

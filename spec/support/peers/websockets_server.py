@@ -6,6 +6,7 @@
 import asyncio
 import ssl
 import sys
+from http import HTTPStatus
 from urllib.parse import parse_qs, urlsplit
 
 import websockets
@@ -47,6 +48,8 @@ class Protocol(websockets.WebSocketServerProtocol):
     async def process_request(self, path, request_headers):
         self.id_told = query_of(path).get("id", "-")
         self.chosen_extensions[:] = extensions_for(query_of(path))
+        location = query_of(path).get("redirect")
+        return (HTTPStatus.FOUND, [("Location", location)], b"") if location else None
 
     async def read_frame(self, max_size):
         frame = await super().read_frame(max_size)
