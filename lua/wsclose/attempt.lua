@@ -9,7 +9,7 @@ local options = require "wsclose.options"
 local redirect = require "wsclose.redirect"
 local retry = require "wsclose.retry"
 
-local core_now, core_wake = core.now, core.client_methods.wake
+local core_now = core.now
 
 local attempt = {}
 
@@ -34,7 +34,7 @@ end
 
 --- Lists something to tell: `notice.tell(self, notice.info)`.
 function attempt.add_notice(self, notice)
-  core_wake(self._handle)
+  self._handle:wake()
   local last = self._notices
   if not last then
     self._notices = notice

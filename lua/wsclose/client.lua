@@ -13,13 +13,14 @@ local outbox = require "wsclose.outbox"
 local shared = require "wsclose.shared"
 local writer = require "wsclose.writer"
 
-local methods = core.client_methods
-local turn, take, take_message = methods.turn, methods.take, methods.receive
-local core_send, core_flush, core_state = methods.send, methods.flush, methods.state
-local core_wake = methods.wake
+local core_client = core.client_methods
 local now, notify, add_notice = attempt.now, attempt.notify, attempt.add_notice
 
 local FOREVER = math.huge
+
+-- The core's client is a handle; what waits for it waits in the core.
+core_client.host = core
+function core_client.sleep(_, seconds) core.sleep(seconds) end
 
 -- A moment nearer than this has come: sums of seconds are not exact.
 local INSTANT = 1e-9
@@ -80,7 +81,7 @@ local INBOX_MESSAGE = 64
 ---@field on_drain? fun(ws: wsclose.Client)
 ---@field on_frame? fun(ws: wsclose.Client, direction: "in"|"out", frame: wsclose.Frame)
 ---@field package _state "idle"|"starting"|"opening"|"running"|"waiting"|"closed"
----@field package _handle userdata the core's client
+---@field package _handle wsclose.Handle
 ---@field package _settings wsclose.Settings
 ---@field package _due number when the next one does, while waiting
 ---@field package _notices table|false what is still to be told, a linked list
@@ -140,9 +141,9 @@ end
 
 local function drain_outbox(self)
   local box = self._outbox
-  if box and self._state == "running" and core_state(self._handle) == "open" then
+  if box and self._state == "running" and self._handle:state() == "open" then
     box:drain(self._handle, now(self))
-    core_flush(self._handle)
+    self._handle:flush()
   end
 end
 
@@ -199,20 +200,20 @@ local RARE = {
 -- `seconds`: or an event of the turn, which then goes on behind it.
 local function dispatch(self, seconds, wanted)
   local handle = self._handle
-  local next_event, state, closing = turn, self, handle
-  if wanted == "message" then next_event, state, closing = take, handle, nil end
+  local next_event, state, closing = handle.turn, self, handle
+  if wanted == "message" then next_event, state, closing = handle.take, handle, nil end
   for event, a, b, c in next_event, state, seconds, closing do
     if event ~= "message" then
       RARE[event](self, a, b, c)
       if event == wanted then
-        core_flush(handle)
+        handle:flush()
         return true
       end
       -- a callback may have called update, and left a message in the inbox
       if wanted == "message" and self._inbox then
         local data, kind = from_inbox(self)
         if data then
-          core_flush(handle)
+          handle:flush()
           return data, kind
         end
       end
@@ -232,7 +233,7 @@ local function advance_to_attempt(self, seconds)
   if self._state == "waiting" then
     local left = self._due - now(self)
     if left > INSTANT and seconds > 0 then
-      core.sleep(math.min(left, seconds))
+      self._handle:sleep(math.min(left, seconds))
       left = self._due - now(self)
     end
     if left <= INSTANT then attempt.begin(self) end
@@ -240,7 +241,9 @@ local function advance_to_attempt(self, seconds)
     attempt.begin(self)
   elseif self._state == "starting" then
     attempt.resume(self)
-    if self._state == "starting" and seconds > 0 then core.sleep(math.min(seconds, 0.01)) end
+    if self._state == "starting" and seconds > 0 then
+      self._handle:sleep(math.min(seconds, 0.01))
+    end
   end
 end
 
@@ -321,7 +324,7 @@ function Client:receive(seconds)
     end
     if self._notices or self._state ~= "running" then patience = advance(self, patience) end
     if patience then
-      data, kind, a, b, c = take_message(self._handle, patience)
+      data, kind, a, b, c = self._handle:receive(patience)
       if data then return data, kind end
       if kind then
         RARE[kind](self, a, b, c)
@@ -367,18 +370,18 @@ end
 local function may_keep(self)
   local state = self._state
   if state == "closed" or self._stopping then return false end
-  if state ~= "running" or core_state(self._handle) == "connecting" then return true end
+  if state ~= "running" or self._handle:state() == "connecting" then return true end
   return self._settings.retry ~= nil or self._reconnecting ~= nil
 end
 
 local function send_with_outbox(self, data, kind, send_options)
   local box, handle = self._outbox, self._handle
   local ok, sentence, name
-  if self._state == "running" and core_state(handle) == "open" then
+  if self._state == "running" and handle:state() == "open" then
     ok, sentence, name = box:send(handle, data, kind, send_options, now(self))
     return ok, sentence, name
   end
-  ok, sentence, name = core_send(handle, data, kind, send_options) -- wrong arguments raise
+  ok, sentence, name = handle:send(data, kind, send_options) -- wrong arguments raise
   if ok or name ~= "state" or not may_keep(self) then return ok, sentence, name end
   ok, sentence, name = box:keep(data, kind, send_options, now(self))
   return ok, sentence, name
@@ -390,7 +393,7 @@ end
 -- "state": not open; "busy": the queue is full now, on_drain will tell; "too_big": it never fits;
 -- "utf8".
 ---@type fun(self, data: string, kind?: string|integer, options?: table): boolean?, string?, string?
-Client.send = core_send
+Client.send = core_client.send
 
 --- Begins a message that is sent in pieces; meanwhile no other message can be sent.
 ---@param kind? "text"|"binary"|1|2
@@ -399,7 +402,7 @@ function Client:send_fragments(kind)
   local handle = self._handle
   local number = handle:attempt()
   local function is_stale() return handle:attempt() ~= number end
-  local made = writer.new(methods.send_fragment, handle, kind, is_stale)
+  local made = writer.new(handle.send_fragment, handle, kind, is_stale)
   return made
 end
 
@@ -409,7 +412,7 @@ end
 ---@return string? sentence
 ---@return string? name
 function Client:ping(data)
-  local ok, sentence, name = methods.ping(self._handle, data)
+  local ok, sentence, name = self._handle:ping(data)
   return ok, sentence, name
 end
 
@@ -425,7 +428,7 @@ local function stop(self)
   }, "retry_in")
   self.close_code, self.close_reason = info.code, info.reason
   self._state = "closed"
-  core_wake(self._handle)
+  self._handle:wake()
 end
 
 --- Starts the closing handshake and returns at once; on_close tells when it is over.  While
@@ -434,7 +437,7 @@ end
 ---@param reason? string at most 123 bytes of UTF-8, else it raises
 ---@return true
 function Client:close(code, reason)
-  methods.close(self._handle, code, reason)
+  self._handle:close(code, reason)
   self._stopping, self._reconnecting = true, nil
   if self._state == "idle" or self._state == "waiting" then
     stop(self)
@@ -454,7 +457,7 @@ end
 ---@return string? sentence
 ---@return string? name
 function Client:reconnect(code, reason)
-  methods.close(self._handle, code, reason)
+  self._handle:close(code, reason)
   if self._left then
     return nil, "the client has left for good; make another one", "state"
   elseif self._state == "running" then
@@ -462,7 +465,7 @@ function Client:reconnect(code, reason)
     if self._paused or self._full then self:resume() end
   elseif self._state == "waiting" or self._state == "closed" then
     self._stopping, self._state, self._due = nil, "waiting", now(self)
-    core_wake(self._handle)
+    self._handle:wake()
   end
   return true
 end
@@ -472,13 +475,14 @@ end
 function Client:kick()
   if self._state ~= "waiting" then return false end
   self._due = now(self)
-  core_wake(self._handle)
+  self._handle:wake()
   return true
 end
 
 -- The attempt's end, and what was traced before it, are told when the handle is given back.
 local function take_end(self)
-  for event, a, b, c in take, self._handle, 0 do
+  local handle = self._handle
+  for event, a, b, c in handle.take, handle, 0 do
     if event == "close" then
       attempt.ended(self, c)
     else
@@ -513,7 +517,7 @@ Client.__close = Client.leave
 -- resume, close or reconnect.
 function Client:pause()
   self._paused = true
-  if self._state == "running" and core_state(self._handle) ~= "connecting" then set_hold(self) end
+  if self._state == "running" and self._handle:state() ~= "connecting" then set_hold(self) end
 end
 
 --- Goes on reading.
@@ -554,7 +558,7 @@ end
 --- Bytes that wait: in the outbox, and for the network to take them.
 ---@return integer
 function Client:buffered()
-  local bytes = methods.buffered(self._handle)
+  local bytes = self._handle:buffered()
   return self._outbox and bytes + self._outbox.bytes or bytes
 end
 
@@ -565,7 +569,7 @@ function Client:state()
   local state = self._state
   if state == "starting" or state == "opening" then return "connecting" end
   if state ~= "running" then return state end
-  state = core_state(self._handle)
+  state = self._handle:state()
   return state == "closed" and "closing" or state -- its end has not been told yet
 end
 
@@ -600,12 +604,17 @@ end
 ---@param url string a checked URL
 ---@param settings wsclose.Settings
 ---@param headers? table the option, as given
+---@param handle? wsclose.Handle default: one of the core's
 ---@return wsclose.Client? client nil: no memory
 ---@return string? sentence
 ---@return string? name
-function client.new(url, settings, headers)
-  local handle, sentence, name = core.client(settings.random_bytes, settings.clock)
-  if not handle then return nil, sentence, name end
+function client.new(url, settings, headers, handle)
+  local send = handle and handle.send
+  if not handle then
+    local sentence, name
+    handle, sentence, name = core.client(settings.random_bytes, settings.clock)
+    if not handle then return nil, sentence, name end
+  end
   -- reading hundreds of authorities takes longer than an update may
   if url:find "^[Ww][Ss][Ss]" or (settings.config.proxy or "") ~= "" then
     handle:prepare(settings.config, url)
@@ -623,6 +632,8 @@ function client.new(url, settings, headers)
   if budget then handle:limit(budget.messages, budget.time) end
   if settings.outbox then
     self._outbox, self.send = outbox.new(settings.outbox), send_with_outbox
+  elseif send then
+    self.send = send -- the class has the core's, which the program's call reaches at once
   end
   return setmetatable(self, Client)
 end

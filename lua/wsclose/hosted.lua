@@ -1,12 +1,14 @@
 --- What the files for event loops have in common: a client whose calls that wait (receive,
 -- messages, run, connect) let the loop run meanwhile, and whose calls that move a deadline tell it.
 
+local attempt = require "wsclose.attempt"
 local client = require "wsclose.client"
 local close_info = require "wsclose.close_info"
-local core = require "wsclose.core"
 local wsclose = require "wsclose"
 
 local Client = client.Client
+
+local now = attempt.now
 
 local FOREVER = math.huge
 
@@ -17,24 +19,25 @@ local hosted = {}
 ---  work; at most `seconds`, which may be math.huge; too early does no harm
 ---@field wake fun(ws: wsclose.Client) the client's deadline has moved, or it has work
 ---@field adopt? fun(ws: wsclose.Client) a new client
+---@field any_client? boolean needs no descriptor: clients of wsclose.testing will do
 
 -- After these there is work, or another deadline; sends leave by themselves.
 local MOVING = { "close", "reconnect", "kick", "pause", "resume", "ping", "leave" }
 
-local function due_in(seconds)
+local function due_in(self, seconds)
   if seconds == nil then return FOREVER end
   if type(seconds) ~= "number" then error("expected seconds, got " .. type(seconds), 3) end
-  return core.now() + seconds
+  return now(self) + seconds
 end
 
 local function waiting_methods(host)
   local methods = {}
 
   function methods.receive(self, seconds)
-    local due = due_in(seconds)
+    local due = due_in(self, seconds)
     local data, kind, code = Client.receive(self, 0)
     while not data and not code do
-      local left = due - core.now()
+      local left = due - now(self)
       if left <= 0 then return nil, "timeout" end
       host.wait(self, left)
       data, kind, code = Client.receive(self, 0)
@@ -43,9 +46,9 @@ local function waiting_methods(host)
   end
 
   function methods.run(self, seconds)
-    local due = due_in(seconds)
+    local due = due_in(self, seconds)
     while self:update() do
-      local left = due - core.now()
+      local left = due - now(self)
       if left <= 0 then return nil, "timeout" end
       host.wait(self, left)
     end
@@ -90,6 +93,8 @@ function hosted.module(host)
   function module.new(url, options)
     local ws, sentence, name = wsclose.new(url, options)
     if not ws then return nil, sentence, name end
+    local refusal = ws._handle.host.unhosted
+    if refusal and not host.any_client then error(refusal, 2) end
     for method, with_host in pairs(methods) do ws[method] = with_host end
     if host.adopt then host.adopt(ws) end
     return ws

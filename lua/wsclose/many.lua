@@ -19,7 +19,8 @@ local FOREVER = math.huge
 local LOOK = 0.01
 
 ---@class wsclose.Group
----@field package _loop userdata|false the core's; false: there was no memory for it
+---@field package _host table what its clients are waited for in: that of the first
+---@field package _loop userdata|false the host's; false: there was no memory for it
 ---@field package _members table<integer, wsclose.Client> by slot
 ---@field package _slots table<wsclose.Client, integer>
 ---@field package _free integer[] slots given back
@@ -42,7 +43,7 @@ local function new_group(weak)
   local by_slot, by_client = weak and WEAK_VALUES, weak and WEAK_KEYS
   local function table_of(mode) return mode and setmetatable({}, mode) or {} end
   return setmetatable({
-    _loop = false,
+    _host = core, _loop = false,
     _members = table_of(by_slot), _slots = table_of(by_client),
     _free = {}, _last = 0, _count = 0,
     _closed = {}, _closed_count = 0,
@@ -52,11 +53,18 @@ end
 
 -- ---------------------------------------------------------------- members
 
+local function find_loop(self)
+  local new_loop = self._host.loop
+  self._loop = self._loop or (new_loop and new_loop()) or false
+  return self._loop
+end
+
 -- False: the loop does not know it; see tend_strays.
 local function enter_loop(self, ws, slot)
-  self._loop = self._loop or (core.loop and core.loop()) or false
-  local loop, handle = self._loop, ws._handle
-  if not loop or not loop:add(handle, slot) then return false end
+  local handle = ws._handle
+  if not self._loop then self._host = handle.host end
+  local loop = find_loop(self)
+  if not loop or handle.host ~= self._host or not loop:add(handle, slot) then return false end
   loop:alarm(handle, 0)
   return true
 end
@@ -76,8 +84,9 @@ local function add(self, ws)
   end
   self._members[slot], self._slots[ws] = ws, slot
   self._count = self._count + 1
-  if ws._settings.clock then self._clocked[slot] = ws end
   if not enter_loop(self, ws, slot) then self._strays[ws] = slot end
+  local clock = ws._settings.clock
+  if clock and clock ~= self._host.now then self._clocked[slot] = ws end
 end
 
 local function free_slot(self, slot)
@@ -90,8 +99,8 @@ end
 local function remove(self, ws)
   local slot = self._slots[ws]
   if not slot then return false end
+  if self._loop and not self._strays[ws] then self._loop:remove(ws._handle) end
   self._slots[ws], self._strays[ws] = nil, nil
-  if self._loop then self._loop:remove(ws._handle) end
   free_slot(self, slot)
   return true
 end
@@ -115,7 +124,7 @@ local function set_alarm(self, slot, ws)
   elseif state == "waiting" and not self._clocked[slot] then
     at = ws._due
   elseif state == "starting" then
-    at = core.now() + LOOK
+    at = self._host.now() + LOOK
   end
   self._loop:alarm(ws._handle, at)
 end
@@ -172,7 +181,7 @@ local function wait(self, seconds)
   if next(self._strays) then seconds = math.min(seconds, LOOK) end
   local loop = self._loop
   if not loop then
-    if seconds > 0 then core.sleep(seconds) end
+    if seconds > 0 then self._host.sleep(seconds) end
     return 0
   end
   if not next(self._clocked) then return loop:wait(seconds) end
@@ -287,10 +296,11 @@ end
 
 -- true: all are closed for good
 local function run_rounds(self, seconds)
-  local give_up_at = seconds and core.now() + seconds
+  local now = self._host.now
+  local give_up_at = seconds and now() + seconds
   while run_round(self, seconds or FOREVER) do
     if give_up_at then
-      seconds = give_up_at - core.now()
+      seconds = give_up_at - now()
       if seconds <= 0 then return nil, "timeout" end
     end
   end
@@ -310,8 +320,8 @@ end
 -- none.
 ---@return integer?
 function Group:pollfd()
-  self._loop = self._loop or (core.loop and core.loop()) or false
-  return self._loop and self._loop:pollfd() or nil
+  local loop = find_loop(self)
+  return loop and loop:pollfd() or nil
 end
 
 --- What the descriptor is to be polled for.
@@ -327,7 +337,7 @@ function Group:timeout()
   if self._loop then
     seconds = wait_of_clocked(self, seconds)
     local deadline = self._loop:deadline()
-    if deadline then seconds = math.min(seconds, math.max(0, deadline - core.now())) end
+    if deadline then seconds = math.min(seconds, math.max(0, deadline - self._host.now())) end
   end
   return seconds < FOREVER and seconds or nil
 end

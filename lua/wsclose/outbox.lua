@@ -7,9 +7,6 @@
 
 local core = require "wsclose.core"
 
-local progress = core.client_methods.progress
-local core_send = core.client_methods.send
-
 local BYTES_DEFAULT = 1048576
 
 local outbox = {}
@@ -86,7 +83,7 @@ local function forget_started(self, started)
 end
 
 local function remember(self, handle, item, wire_before)
-  local number, started, _, wire = progress(handle)
+  local number, started, _, wire = handle:progress()
   forget_started(self, started)
   if number <= started then return end
   item.number, item.wire = number, wire - wire_before
@@ -102,8 +99,8 @@ end
 --- Sends on an open connection, behind what is kept.  As the core's send.
 function Outbox:send(handle, data, kind, options, now)
   if not self.ahead and not self:is_empty() then return self:keep(data, kind, options, now) end
-  local _, _, _, wire_before = progress(handle)
-  local ok, sentence, name = core_send(handle, data, kind, options)
+  local _, _, _, wire_before = handle:progress()
+  local ok, sentence, name = handle:send(data, kind, options)
   if ok then
     local expires = self.ttl and now + self.ttl
     remember(self, handle, { data = data, kind = kind, options = options, expires = expires },
@@ -118,8 +115,8 @@ function Outbox:drain(handle, now)
   expire(self, now)
   while not self:is_empty() do
     local item = self.kept[self.first]
-    local _, _, _, wire_before = progress(handle)
-    if not core_send(handle, item.data, item.kind, item.options) then return end
+    local _, _, _, wire_before = handle:progress()
+    if not handle:send(item.data, item.kind, item.options) then return end
     shift(self)
     remember(self, handle, item, wire_before)
   end
@@ -147,12 +144,12 @@ local function drop_newest(self)
 end
 
 --- The connection ended.
----@param handle userdata
+---@param handle wsclose.Handle
 ---@param undelivered integer bytes as the core counts them
 ---@param now number
 ---@return integer undelivered bytes that are lost: neither written nor kept
 function Outbox:ended(handle, undelivered, now)
-  local _, started = progress(handle)
+  local _, started = handle:progress()
   forget_started(self, started or 0)
   undelivered = math.max(0, undelivered - take_back(self))
   self.given, self.given_first, self.given_last = {}, 1, 0

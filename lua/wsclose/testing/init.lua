@@ -17,14 +17,13 @@
 -- bytes go through memory, time stands still unless it is made to jump, and chance is always 0.5.
 -- See docs/testing.md.
 
-local core = require "wsclose.core"
+local carried = require "wsclose.carried"
 local client = require "wsclose.client"
-local handle = require "wsclose.testing.handle"
-local loop = require "wsclose.testing.loop"
+local host = require "wsclose.testing.host"
 local options = require "wsclose.options"
 local server = require "wsclose.testing.verbs"
 local world = require "wsclose.testing.world"
-local wsclose = require "wsclose"
+require "wsclose"
 
 local testing = {}
 
@@ -32,40 +31,9 @@ local INSTANT = 1e-9
 
 -- ---------------------------------------------------------------- clients of the scripted world
 
--- Modules loaded once more, with others in the place of some that they require.
-local function load_again(name, others)
-  local kept = { [name] = package.loaded[name] or false }
-  for other in pairs(others) do kept[other] = package.loaded[other] or false end
-  package.loaded[name] = nil
-  for other, module in pairs(others) do package.loaded[other] = module or nil end
-  local ok, result = pcall(require, name)
-  for other, module in pairs(kept) do package.loaded[other] = module or nil end
-  if not ok then error(result, 0) end
-  return result
-end
-
--- What talks to the core's clients, over a core whose clients are scripted.
-local played = setmetatable({
-  client = handle.new, client_methods = handle.methods, sleep = world.sleep, now = world.now,
-  loop = loop.new,
-}, { __index = core })
-local scripted = load_again("wsclose.client", {
-  ["wsclose.core"] = played, ["wsclose.outbox"] = false, ["wsclose.attempt"] = false,
-})
-
-local many = load_again("wsclose.many", {
-  ["wsclose.core"] = played, ["wsclose.client"] = scripted,
-})
-local Group = getmetatable(many.group())
-
--- A host's module puts waits of its own into a client, for an event loop that is not played here.
-local made_by_host = false
-function scripted.Client.__newindex(ws, name, value)
-  if name == "wait_open" and not made_by_host then
-    error("wsclose.testing: a client of a host's module cannot be scripted; give the program "
-      .. 'wsclose itself, or for wsclose.love testing.host "wsclose.love"', 0)
-  end
-  rawset(ws, name, value)
+-- Masks and keys that are the same in every run.
+local function fixed_bytes(count)
+  return ("\17\34\51\68"):rep(math.ceil(count / 4)):sub(1, count)
 end
 
 -- A policy of the client's, unless it brings its own.
@@ -75,48 +43,20 @@ local function script_policy(policy)
   if not policy.options.random then policy.random = function() return world.draw() end end
 end
 
+local real_new = client.new
+
 local function new(url, settings, headers)
-  settings.clock = nil -- the played core's
+  settings.clock = world.now
   script_policy(settings.retry)
-  local ws, sentence, name = scripted.new(url, settings, headers)
+  local handle = carried.new(host, settings.random_bytes or fixed_bytes)
+  local ws, sentence, name = real_new(url, settings, headers, handle)
   if ws then world.add_client(ws) end
   return ws, sentence, name
 end
 
-local real = {
-  new = client.new, update = wsclose.update, run = wsclose.run, group = wsclose.group,
-}
-
--- Of clients that were made before, the core goes on to take care.
-local function module_of(first)
-  if first == nil or getmetatable(first) == Group then return many end
-  if type(first) == "table" and getmetatable(first) == nil then
-    if next(first) == nil then return many end
-    first = first[1]
-  end
-  return getmetatable(first) == scripted.Client and many or real
-end
-
-local function update(seconds, ...)
-  return module_of((...)).update(seconds, ...)
-end
-
-local function run(...)
-  return module_of((...)).run(...)
-end
-
-local function group(...)
-  return module_of((...)).group(...)
-end
-
-local function enter()
-  client.new, wsclose.update, wsclose.run, wsclose.group = new, update, run, group
-end
-
 --- Forgets servers and clients, sets the clock to 0, and lets new clients be real again.
 function testing.reset()
-  client.new = real.new
-  wsclose.update, wsclose.run, wsclose.group = real.update, real.run, real.group
+  client.new = real_new
   world.reset()
 end
 
@@ -129,17 +69,10 @@ function testing.host(name)
     error(('name: expected "wsclose.love", got %s; other hosts need their event loops')
       :format(tostring(name)), 2)
   end
-  local module = load_again(name, {
-    ["wsclose.core"] = played, ["wsclose.client"] = scripted, ["wsclose.hosted"] = false,
-  })
-  local make = module.new
-  function module.new(...)
-    made_by_host = true
-    local ok, ws, sentence, fault = pcall(make, ...)
-    made_by_host = false
-    if not ok then error(ws, 2) end
-    return ws, sentence, fault
-  end
+  local kept = package.loaded[name]
+  package.loaded[name] = nil -- the clients of another test are not this one's
+  local module = require(name)
+  package.loaded[name] = kept
   return module
 end
 
@@ -159,7 +92,7 @@ function testing.server(url, script)
   elseif world.server_of(url) then
     error(("url: there is a server for %s already"):format(url), 2)
   end
-  enter()
+  client.new = new
   local made = server.new(url, script)
   world.add_server(made, url)
   return made
@@ -246,7 +179,7 @@ local STATES = {
 
 local function condition(what, state)
   if type(what) == "function" then return what, "what its function asks" end
-  local is_client = getmetatable(what) == scripted.Client
+  local is_client = getmetatable(what) == client.Client
   if not is_client or not STATES[state] then
     error("run: expected a function, seconds, a client and a state, or nothing, got "
       .. (is_client and "the state " .. tostring(state) or type(what)), 3)

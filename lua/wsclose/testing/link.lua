@@ -5,7 +5,7 @@
 
 local world = require "wsclose.testing.world"
 
----@class wsclose.testing.Link
+---@class wsclose.testing.Link: wsclose.Stream
 ---@field arrived table[] chunks that the client can read: strings, then {"fin"} or {"reset"}
 ---@field travelling table[] { due, chunk } of a slow link
 ---@field outgoing string[] from the client, for the server
@@ -22,6 +22,7 @@ local link = {}
 function link.new()
   return setmetatable({
     arrived = {}, travelling = {}, outgoing = {}, outgoing_size = 0, room = math.huge,
+    about = { address = "192.0.2.1", family = 4 },
   }, Link)
 end
 
@@ -72,25 +73,41 @@ function Link:due()
   return self.travelling[1] and self.travelling[1].due
 end
 
---- What the client reads next.
----@return string|table|nil chunk
+-- ---------------------------------------------------------------- the client's side
+
+local RESET = "the connection was reset by the peer"
+
+function Link:has_input()
+  return self.arrived[1] ~= nil
+end
+
 function Link:read()
-  return table.remove(self.arrived, 1)
+  local chunk = table.remove(self.arrived, 1)
+  if type(chunk) ~= "table" then return chunk end
+  if chunk[1] == "reset" then return nil, "reset", RESET end
+  return nil, "closed"
 end
 
---- Bytes that the client may write now.
----@return number
-function Link:free()
-  return math.max(0, self.room - self.outgoing_size)
+function Link:can_write()
+  return self.outgoing_size < self.room
 end
 
---- The client writes.
----@param bytes string
-function Link:write(bytes)
+function Link:flush(handle)
+  local bytes = handle.p:output(math.max(0, self.room - self.outgoing_size))
   if bytes == "" then return end
   self.outgoing[#self.outgoing + 1] = bytes
   self.outgoing_size = self.outgoing_size + #bytes
 end
+
+function Link:is_flushed() -- luacheck: ignore 212
+  return true
+end
+
+function Link:close()
+  self.client_end = "fin"
+end
+
+-- ---------------------------------------------------------------- the server's
 
 --- The server takes what the client wrote.
 ---@return string bytes

@@ -9,7 +9,7 @@ local loop = {}
 
 -- A client in the loop, to be waited for as its handle is: with the alarm of the program besides.
 ---@class wsclose.testing.Member
----@field handle wsclose.testing.Handle
+---@field handle wsclose.Carried
 ---@field slot integer
 ---@field alarm? number
 local Member = {}
@@ -18,10 +18,6 @@ Member.__index = Member
 function Member:deadline()
   local moment = math.min(self.alarm or FOREVER, self.handle:deadline() or FOREVER)
   return moment < FOREVER and moment or nil
-end
-
-function Member:has_work()
-  return world.is_due(self:deadline())
 end
 
 ---@class wsclose.testing.Loop
@@ -81,7 +77,7 @@ end
 function Loop:wait(seconds)
   world.wait(self.members, #self.ready > 0 and 0 or seconds)
   for _, member in ipairs(self.members) do
-    if member:has_work() and not index_of(self.ready, "slot", member.slot) then
+    if world.is_due(member:deadline()) and not index_of(self.ready, "slot", member.slot) then
       if world.is_due(member.alarm) then member.alarm = nil end
       self.ready[#self.ready + 1] = member
     end

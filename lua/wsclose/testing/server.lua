@@ -143,7 +143,7 @@ function Server:connection()
 end
 
 --- The next client that connects; it waits for an answer from the network.
----@return wsclose.testing.Handle
+---@return wsclose.Carried
 function Server:take_dial()
   self:await("a client to connect", function() return self.dials[1] end)
   return table.remove(self.dials, 1)
@@ -163,7 +163,7 @@ end
 -- ---------------------------------------------------------------- driven by the world
 
 --- A client connects.
----@param client wsclose.testing.Handle
+---@param client wsclose.Carried
 function Server:dial(client)
   self.attempts = self.attempts + 1
   self.dials[#self.dials + 1] = client

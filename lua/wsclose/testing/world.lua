@@ -131,7 +131,7 @@ end
 
 local function has_work(handles)
   for _, handle in ipairs(handles) do
-    if handle:has_work() then return true end
+    if world.is_due(handle:deadline()) then return true end
   end
   return false
 end
