@@ -107,7 +107,7 @@ static void take_event(program *p, const wsc_event *event) {
     take_message(p, event);
   else if (event->type == WSC_EVENT_OPEN)
     take_open(p);
-  else if (event->type == WSC_EVENT_DRAIN)
+  else if (event->type == WSC_EVENT_DRAIN && p->sends)
     send_more(p);
 }
 

@@ -119,18 +119,23 @@ static int client_limit(lua_State *L) {
   return 0;
 }
 
-/* Sends wait for the turn's end on the account of its events; in a coroutine, which may yield for
- * any time before, they do not wait. */
-static void take_next(lua_State *L, wsc_lua_box *box, wsc_event *event, bool cork_messages) {
+/* With `corks`, what is sent on the event's account waits for the turn's end: not in a coroutine,
+ * which may yield for any time before. */
+static void take_next(lua_State *L, wsc_lua_box *box, wsc_event *event, bool corks) {
   event->type = WSC_EVENT_NONE;
   if (box->conn && !box->close_taken) wsc_turn_next(box->client, event);
   event->type = wsc_lua_take_close(box, event->type);
   /* it may fail to reach Lua for lack of memory: loops give the client out once more */
   if (event->type == WSC_EVENT_CLOSE) wsc_loop_wake(box->client);
-  bool corked = event->type != WSC_EVENT_NONE &&
-                (cork_messages || event->type != WSC_EVENT_MESSAGE) && wsc_lua_on_main_thread(L);
-  box->corked = corked;
+  box->corked = corks && event->type != WSC_EVENT_NONE;
   if (event->type == WSC_EVENT_NONE || box->parting != WSC_PARTING_NONE) wsc_lua_let_go(L, box);
+}
+
+/* For a program that is given messages outside of callbacks: what it sends then leaves at once. */
+static void take_one(lua_State *L, wsc_lua_box *box, wsc_event *event) {
+  take_next(L, box, event, false);
+  box->corked = event->type != WSC_EVENT_NONE && event->type != WSC_EVENT_MESSAGE &&
+                wsc_lua_on_main_thread(L);
 }
 
 /* The box; and a turn begun where the second argument is seconds and not an event. */
@@ -147,7 +152,7 @@ static wsc_lua_box *check_turn(lua_State *L) {
 static int client_take(lua_State *L) {
   wsc_lua_box *box = check_turn(L);
   wsc_event event;
-  take_next(L, box, &event, false);
+  take_one(L, box, &event);
   return wsc_lua_push_event(L, box, &event);
 }
 
@@ -156,7 +161,7 @@ static int client_take(lua_State *L) {
 static int client_receive(lua_State *L) {
   wsc_lua_box *box = check_turn(L);
   wsc_event event;
-  take_next(L, box, &event, false);
+  take_one(L, box, &event);
   if (event.type == WSC_EVENT_MESSAGE) {
     wsc_lua_push_message(L, box, &event);
     return 2;
@@ -181,15 +186,15 @@ static int go_on_turn(lua_State *L, int status, lua_KContext context);
 
 /* Calls on_message from here, which may yield; other events are for the Lua side. */
 static int run_turn(lua_State *L, wsc_lua_box *box) {
+  bool corks = wsc_lua_on_main_thread(L);
   for (;;) {
     wsc_event event;
-    take_next(L, box, &event, true);
+    take_next(L, box, &event, corks);
     if (event.type != WSC_EVENT_MESSAGE || !push_on_message(L))
       return wsc_lua_push_event(L, box, &event);
     lua_pushvalue(L, 3);
     wsc_lua_push_message(L, box, &event);
     lua_callk(L, 3, 0, 0, go_on_turn);
-    lua_settop(L, 3);
   }
 }
 
@@ -201,7 +206,7 @@ static int go_on_turn(lua_State *L, int status, lua_KContext context) {
 #else
 static int run_turn(lua_State *L, wsc_lua_box *box) {
   wsc_event event;
-  take_next(L, box, &event, true);
+  take_next(L, box, &event, wsc_lua_on_main_thread(L));
   return wsc_lua_push_event(L, box, &event);
 }
 #endif

@@ -24,7 +24,8 @@ static const char *check_bytes(lua_State *L, const wsc_lua_box *box, int index, 
 }
 
 static int check_opcode(lua_State *L, const wsc_lua_box *box, int index) {
-  if (lua_isnoneornil(L, index) || lua_rawequal(L, index, lua_upvalueindex(WSC_UP_TEXT))) return 1;
+  if (lua_gettop(L) < index || lua_isnil(L, index)) return 1;
+  if (lua_rawequal(L, index, lua_upvalueindex(WSC_UP_TEXT))) return 1;
   if (lua_rawequal(L, index, lua_upvalueindex(WSC_UP_BINARY))) return 2;
   if (lua_type(L, index) == LUA_TNUMBER) {
     lua_Number opcode = lua_tonumber(L, index);
@@ -35,7 +36,7 @@ static int check_opcode(lua_State *L, const wsc_lua_box *box, int index) {
 }
 
 static unsigned check_send_flags(lua_State *L, const wsc_lua_box *box, int index) {
-  if (lua_isnoneornil(L, index)) return 0;
+  if (lua_gettop(L) < index || lua_isnil(L, index)) return 0;
   if (!lua_istable(L, index))
     raise_argument(L, box, "expected a table such as {compress=false}, got %s",
                    luaL_typename(L, index));

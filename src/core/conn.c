@@ -145,7 +145,7 @@ size_t wsc_conn_output_size(const wsc_conn *conn) {
 static void put_frame(wsc_conn *conn, const wsc_frame *frame, const void *payload) {
   wsc_queue_put(&conn->queue, frame, payload);
   conn->stats.frames_out++;
-  wsc_conn_trace(conn, true, frame, payload);
+  if (conn->trace) wsc_conn_trace(conn, true, frame, payload);
 }
 
 int wsc_conn_queue_frame(wsc_conn *conn, const wsc_frame *frame, const void *payload) {

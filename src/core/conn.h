@@ -79,8 +79,13 @@ struct wsc_conn {
       ping_timeout_ms;
 
   /* state */
-  wsc_state state;
-  wsc_reading reading;
+  uint8_t state;   /* wsc_state */
+  uint8_t reading; /* wsc_reading */
+
+  /* the end; more below */
+  uint8_t error_phase, end_phase; /* wsc_phase */
+  int16_t error;
+  int16_t end_error; /* how the input ended: WSC_AGAIN: not yet; WSC_OK: in order; else a fault */
 
   /* wire side */
   wsc_buf input;
@@ -104,17 +109,14 @@ struct wsc_conn {
   uint64_t looked_us; /* all that came before was handed in; parsed too where `parsed` is set */
 
   /* the end */
-  int error;
-  int end_error; /* how the input ended: WSC_AGAIN: not yet; WSC_OK: in order; else a fault */
-  wsc_phase error_phase, end_phase;
   char *error_text, *end_text;         /* owned */
   char *sent_reason, *received_reason; /* owned */
+  uint64_t dropped;                    /* messages that were passed over */
+  int32_t received_code;               /* of the peer's Close frame; -1: there was none */
+  uint16_t sent_code;                  /* of ours; 0: there is none */
+  uint16_t fail_code;                  /* of our Close, where it is what the attempt ended with */
+  uint16_t proxy_status;
   uint8_t sent_reason_size, received_reason_size;
-  int32_t received_code; /* of the peer's Close frame; -1: there was none */
-  uint16_t sent_code;    /* of ours; 0: there is none */
-  uint16_t fail_code;    /* of our Close, where it is what the attempt ended with */
-  int proxy_status;
-  uint64_t dropped; /* messages that were passed over */
 
   /* what is narrow */
   bool server;

@@ -7,8 +7,8 @@
 
 void wsc_conn_set_error(wsc_conn *conn, int error, wsc_phase phase, const char *text) {
   if (conn->error != WSC_OK) return;
-  conn->error = error;
-  conn->error_phase = phase;
+  conn->error = (int16_t)error;
+  conn->error_phase = (uint8_t)phase;
   /* without memory for the sentence the error's name still tells */
   conn->error_text = text ? wsc_copy_string(conn->platform, text, strlen(text)) : NULL;
 }
@@ -175,13 +175,13 @@ void wsc_conn_input_eof(wsc_conn *conn) {
 void wsc_conn_abort(wsc_conn *conn, int error, wsc_phase phase, const char *text) {
   if (wsc_conn_is_closed(conn) || conn->end_error < WSC_AGAIN) return;
   conn->parsed = false;
-  conn->end_error = error;
-  conn->end_phase = phase;
+  conn->end_error = (int16_t)error;
+  conn->end_phase = (uint8_t)phase;
   conn->end_text = text ? wsc_copy_string(conn->platform, text, strlen(text)) : NULL;
 }
 
 void wsc_conn_note_proxy(wsc_conn *conn, int status) {
-  conn->proxy_status = status;
+  conn->proxy_status = (uint16_t)status;
 }
 
 static void set_end_error(wsc_conn *conn) {

@@ -203,7 +203,10 @@ static wsc_input_step read_control(wsc_conn *conn, wsc_event *event) {
 }
 
 static wsc_input_step read_frame(wsc_conn *conn, wsc_event *event) {
-  if (conn->frame_part == WSC_PART_HEAD) return read_head(conn);
+  if (conn->frame_part == WSC_PART_HEAD) {
+    wsc_input_step step = read_head(conn);
+    if (step != WSC_INPUT_AGAIN || conn->reading == WSC_READ_NOTHING) return step;
+  }
   if (wsc_opcode_is_control(conn->frame.opcode)) return read_control(conn, event);
   if (conn->frame_part == WSC_PART_TRACE) {
     conn->frame_part = WSC_PART_PAYLOAD;

@@ -64,10 +64,13 @@ static int check_size(const wsc_message *message, const wsc_frame *frame, const 
 }
 
 static void begin_message(wsc_message *message, const wsc_frame *frame) {
-  wsc_buf body = message->body;
-  wsc_buf_truncate(&body, 0);
-  *message = (wsc_message){
-      .open = true, .opcode = frame->opcode, .compressed = (frame->rsv & 4) != 0, .body = body};
+  message->open = true;
+  message->opcode = frame->opcode;
+  message->compressed = (frame->rsv & 4) != 0;
+  message->utf8 = WSC_UTF8_ACCEPT;
+  message->fragments = 0;
+  message->wire_size = 0;
+  wsc_buf_truncate(&message->body, 0);
 }
 
 int wsc_message_frame(wsc_message *message, const wsc_frame *frame, bool deflate,

@@ -163,11 +163,8 @@ static void adopt(wsc_client *client) {
   client->pid = pid;
 }
 
-static void reset_attempt(wsc_client *client, const wsc_client_config *config) {
-  uint32_t limit_ms = config->connect_timeout_ms;
-  uint64_t now_us = wsc_client_now(client);
-  client->connect_timeout_ms = limit_ms;
-  client->connect_at_us = limit_ms ? now_us + (uint64_t)limit_ms * 1000u : WSC_NEVER;
+static void reset_attempt(wsc_client *client) {
+  wsc_client_now(client);
   client->address_current = client->tls_on_top = false;
   client->write_error = WSC_OK;
   client->broken = client->blocked = client->ready_known = false;
@@ -183,7 +180,7 @@ static int make_attempt(wsc_client *client, const wsc_client_config *config,
                                .now_us = client->now_us};
   int result = wsc_setup_new(&client->setup, config, &options, sentence);
   if (result != WSC_OK) return result;
-  client->phase = wsc_setup_phase(client->setup);
+  client->phase = (uint8_t)wsc_setup_phase(client->setup);
   client->conn = wsc_conn_new_to(&config->conn, wsc_setup_uri(client->setup));
   return client->conn ? WSC_OK : WSC_ERR_MEMORY;
 }
@@ -194,7 +191,7 @@ int wsc_client_start(wsc_client *client, const wsc_client_config *config, const 
   *sentence = "no memory";
   drop_attempt(client);
   adopt(client);
-  reset_attempt(client, config);
+  reset_attempt(client);
   int result = make_attempt(client, config, sentence);
   if (result != WSC_OK) {
     drop_attempt(client);
@@ -215,19 +212,23 @@ int wsc_client_start(wsc_client *client, const wsc_client_config *config, const 
 /* Without memory for the text the address is not known to reports, and nothing else suffers. */
 static void note_peer(wsc_client *client, const wsc_address *peer) {
   char text[WSC_ADDRESS_TEXT];
-  wsc_address_format(peer, text, &client->port);
-  client->family = wsc_address_family(peer);
+  int port;
+  wsc_address_format(peer, text, &port);
+  client->port = (uint16_t)port;
+  client->family = (uint8_t)wsc_address_family(peer);
   wsc_release(client->platform, client->address);
   client->address = wsc_copy_string(client->platform, text, strlen(text));
   client->address_current = client->address != NULL;
 }
 
 static void begin_handshake(wsc_client *client) {
+  uint32_t limit_ms;
+  uint64_t connect_at_us = wsc_setup_time_left(client->setup, &limit_ms);
   client->tls_on_top = wsc_setup_uses_tls(client->setup);
   client->stream = wsc_setup_take(client->setup);
   wsc_setup_free(client->setup, client->set);
   client->setup = NULL;
-  wsc_conn_connect_by(client->conn, client->connect_at_us, client->connect_timeout_ms);
+  wsc_conn_connect_by(client->conn, connect_at_us, limit_ms);
   wsc_conn_tell(client->conn, client->now_us, 0);
   wsc_client_write(client);
 }
@@ -238,7 +239,7 @@ void wsc_client_go_on_setup(wsc_client *client) {
                    .set = client->set};
   int result = wsc_setup_step(client->setup, &step);
   const wsc_address *peer = wsc_setup_peer(client->setup);
-  client->phase = wsc_setup_phase(client->setup);
+  client->phase = (uint8_t)wsc_setup_phase(client->setup);
   if (peer && !client->address_current) note_peer(client, peer);
   if (result == WSC_OK) {
     begin_handshake(client);
@@ -287,7 +288,8 @@ wsc_conn *wsc_client_conn(wsc_client *client) {
 }
 
 static wsc_phase current_phase(const wsc_client *client) {
-  if (!client->conn || client->setup || client->phase != WSC_PHASE_HANDSHAKE) return client->phase;
+  if (!client->conn || client->setup || client->phase != WSC_PHASE_HANDSHAKE)
+    return (wsc_phase)client->phase;
   const wsc_close_info *info = wsc_conn_close_info(client->conn);
   return info->error != WSC_OK ? info->phase : wsc_conn_phase(client->conn);
 }

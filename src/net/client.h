@@ -46,27 +46,26 @@ struct wsc_client {
   wsc_tls_context *tls, *proxy_tls; /* owned */
   wsc_lookup_fn lookup;             /* NULL: getaddrinfo */
   void *lookup_user;
-  char *address; /* owned; of the latest peer, NULL before there was one */
-  int port, family;
+  char *address;          /* owned; of the latest peer, NULL before there was one */
   uint32_t turn_messages; /* at most, for a turn; 0: any number */
   uint32_t turn_time_us;  /* as turn_messages */
 
   /* of the attempt */
-  pid_t pid; /* the process that made it */
-  uint32_t connect_timeout_ms;
-  uint64_t now_us; /* the time as it was read last */
-  uint64_t connect_at_us;
-  wsc_phase phase; /* of the setup */
+  pid_t pid;       /* the process that made it */
   int write_error; /* a write failed; what the peer had sent before is still read, then told */
+  uint64_t now_us; /* the time as it was read last */
 
   /* of the turn */
   uint64_t turn_until_us;  /* its step waits until then, at most */
   uint64_t turn_end_us;    /* when its time is used up; WSC_NEVER: it has none, or waits yet */
   uint32_t messages_given; /* by it */
   uint32_t hurried;        /* bytes read since the time to close was up */
-  size_t unsent;           /* wsc_stream_unsent, after the latest write that waits for an answer */
+  uint32_t unsent;         /* wsc_stream_unsent, after the latest write that waits for an answer */
 
   /* what is narrow stands together: clients are many */
+  uint16_t port;        /* of the latest peer, as family */
+  uint8_t family;       /* 4, 6, or 0 */
+  uint8_t phase;        /* wsc_phase, of the setup */
   uint8_t turn;         /* wsc_turn */
   uint8_t readable;     /* wsc_readable */
   bool paused;          /* lasts over attempts */

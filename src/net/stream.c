@@ -14,7 +14,7 @@ bool wsc_stream_can_wait(const wsc_stream *stream) {
   return !stream;
 }
 
-size_t wsc_stream_unsent(const wsc_stream *stream) {
+uint32_t wsc_stream_unsent(const wsc_stream *stream) {
   while (stream->lower) stream = stream->lower;
   return stream->ops->unsent ? stream->ops->unsent(stream) : 0;
 }

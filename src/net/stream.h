@@ -36,7 +36,7 @@ typedef struct wsc_stream_ops {
   int (*fd)(const wsc_stream *stream); /* -1: none yet */
   /* Bytes that the system has taken and not brought to the peer yet, as far as it tells; NULL where
    * a stream does not know. */
-  size_t (*unsent)(const wsc_stream *stream);
+  uint32_t (*unsent)(const wsc_stream *stream);
   /* Orderly end where the protocol has one (close_notify), one try, never waits. */
   void (*shutdown)(wsc_stream *stream);
   void (*free)(wsc_stream *stream); /* with all below; NULL is not passed */
@@ -54,7 +54,7 @@ struct wsc_stream {
 bool wsc_stream_can_wait(const wsc_stream *stream);
 
 /* What the bottom of the stack has not brought to the peer yet. */
-size_t wsc_stream_unsent(const wsc_stream *stream);
+uint32_t wsc_stream_unsent(const wsc_stream *stream);
 
 /* Does it hold bytes that it took and could not pass on yet? */
 bool wsc_stream_holds(const wsc_stream *stream);

@@ -118,7 +118,7 @@ static bool hurries(const wsc_client *client) {
  * socket that was called full may take some all the same. */
 static void look_at_output(wsc_client *client) {
   if (client->blocked) wsc_client_write(client);
-  size_t unsent = wsc_stream_unsent(client->stream);
+  uint32_t unsent = wsc_stream_unsent(client->stream);
   if (unsent < client->unsent) wsc_conn_note_progress(client->conn);
   client->unsent = unsent;
 }

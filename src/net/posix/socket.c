@@ -203,11 +203,11 @@ static int socket_fd(const wsc_stream *stream) {
   return ((const socket_stream *)stream)->fd;
 }
 
-static size_t socket_unsent(const wsc_stream *stream) {
+static uint32_t socket_unsent(const wsc_stream *stream) {
 #ifdef __linux__
   int bytes = 0; /* TIOCOUTQ is SIOCOUTQ, whose header not every libc comes with */
   if (ioctl(((const socket_stream *)stream)->fd, TIOCOUTQ, &bytes) == 0 && bytes > 0)
-    return (size_t)bytes;
+    return (uint32_t)bytes;
 #else
   (void)stream;
 #endif

@@ -194,6 +194,11 @@ static uint64_t sooner(uint64_t a, uint64_t b) {
   return a < b ? a : b;
 }
 
+uint64_t wsc_setup_time_left(const wsc_setup *setup, uint32_t *limit_ms) {
+  *limit_ms = setup->limit_ms[WSC_LIMIT_CONNECT];
+  return setup->connect_at_us;
+}
+
 /* An attempt that has not begun, or cannot, has something to do at once. */
 uint64_t wsc_setup_deadline(const wsc_setup *setup) {
   if (!setup->begun || setup->early_error != WSC_OK) return 0;

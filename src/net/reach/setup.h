@@ -39,6 +39,10 @@ int wsc_setup_proxy_status(const wsc_setup *setup); /* of HTTP, where the proxy 
 const wsc_uri *wsc_setup_uri(const wsc_setup *setup);
 
 uint64_t wsc_setup_deadline(const wsc_setup *setup);
+
+/* When the whole way, handshake included, is to be over, and the time that this is after. */
+uint64_t wsc_setup_time_left(const wsc_setup *setup, uint32_t *limit_ms);
+
 size_t wsc_setup_watches(const wsc_setup *setup, wsc_watch *watches);
 
 /* The peer's address; NULL before there is a TCP connection. */
