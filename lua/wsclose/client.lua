@@ -610,8 +610,8 @@ local nginx_methods = type(ngx) == "table" and ngx.config and ngx.config.subsyst
 ---@param level? integer as error's; default: no line is named
 function client.check_may_wait(name, level)
   if not nginx_methods then return end
-  error(name .. ' would wait, and stop the whole nginx worker: require "wsclose.openresty", whose '
-    .. "calls let it go on; with wsclose itself call update() now and then",
+  error(name .. " would wait, and stop the whole nginx worker: take wsclose.openresty, whose calls "
+    .. "let it go on; with wsclose itself call update() now and then",
     level and level + 1 or 0)
 end
 

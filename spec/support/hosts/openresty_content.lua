@@ -306,7 +306,7 @@ function cases.plain()
     function() return plain.group(ws):run() end,
   } do
     local ok, why = pcall(wait)
-    if not ok and why:find('require "wsclose.openresty"', 1, true) then refused = refused + 1 end
+    if not ok and why:find("take wsclose.openresty", 1, true) then refused = refused + 1 end
   end
   local got
   ws.on_open = function() ws:send "plainly" end
