@@ -2,6 +2,8 @@
 
 local hosts = require "support.hosts"
 local nginx = require "support.nginx"
+local process = require "support.process"
+local wsclose = require "wsclose"
 
 describe("wsclose.openresty in nginx", function()
   local server
@@ -108,5 +110,64 @@ describe("wsclose.openresty in nginx", function()
     expect "^data: one$"
     peer:close()
     host.server:expect "^bridge CLOSED 1001 the reader left"
+  end)
+
+  it("is cut off without a word when its reader leaves and nobody asked to be told", function()
+    local host = start()
+    local peer = server:request "/run?case=held"
+    host.server:expect "^held OPEN"
+    peer:close()
+    host.server:expect "^held CLOSED 1006"
+  end)
+
+  describe("bridges browsers to a server behind it", function()
+    local function browser(options)
+      return assert(wsclose.connect("ws+unix://" .. server.folder .. "/http.sock:/bridge", options))
+    end
+
+    it("over five restarts of that server, each of 10,000 messages each way once", function()
+      local count = 10000
+      local ledger = process.start {
+        "/usr/bin/python3", "spec/support/peers/ledger_server.py", count, 5,
+      }
+      server = nginx.start(nil, ("ws://127.0.0.1:%d/"):format(ledger.port))
+      local sent, down = 0, 0
+      local ws = browser()
+      repeat
+        while sent < math.min(count, down + 500) do
+          sent = sent + 1
+          assert(ws:send(("up %d"):format(sent)))
+        end
+        local data = assert(ws:receive(process.patience))
+        assert.equal(("down %d"):format(down + 1), data)
+        down = down + 1
+      until down == count
+      assert.same({ count, 1, "open" }, { sent, ws:stats().attempts, ws:state() })
+      ws:close()
+      ws:run()
+      local told = "^LEDGER 10000 10000 6 1001 1001 1001 1001 1001 1001$"
+      assert.is_truthy(ledger:expect(told)) -- the sixth is ours: the browser left
+      ledger:stop()
+    end)
+
+    it("and tells each side when the other closes for good, or vanishes", function()
+      local host = start()
+      local function open()
+        local ws = browser { on_message = function() end }
+        ws:send "hello"
+        host.server:expect "^bridge OPEN"
+        return ws
+      end
+      local ws = open()
+      host.server:tell "close 1008 enough"
+      local code, reason = ws:run(process.patience)
+      assert.same({ 1008, "enough" }, { code, reason })
+      ws = open()
+      ws:close(1000, "bye")
+      host.server:expect "^bridge CLOSED 1001 the browser left"
+      ws = open()
+      ws._handle:free() -- the end of TCP, without a word
+      host.server:expect "^bridge CLOSED 1001 the browser left"
+    end)
   end)
 end)

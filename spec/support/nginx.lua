@@ -67,7 +67,8 @@ http {
       access_by_lua_file %(here)/spec/support/hosts/openresty_content.lua;
       content_by_lua_block { ngx.say "admitted" }
     }
-    location = /events { content_by_lua_file %(here)/examples/openresty/bridge.lua; }
+    location = /events { content_by_lua_file %(here)/examples/openresty/events.lua; }
+    location = /bridge { content_by_lua_file %(here)/examples/openresty/bridge.lua; }
   }
 }
 ]]
@@ -107,11 +108,14 @@ end
 
 --- Starts it, and a WebSocket server for it.
 ---@param begin? string a Lua file that each worker runs as it starts
+---@param feed? string URL for the examples; default: that server
 ---@return support.Nginx
-function nginx.start(begin)
+function nginx.start(begin, feed)
   local folder = first_line "mktemp -d"
   write_config(folder, begin)
-  local host = hosts.start("luajit", command(folder))
+  local words = command(folder)
+  if feed then table.insert(words, 1, "WSCLOSE_FEED=" .. feed) end
+  local host = hosts.start("luajit", words)
   host.program:expect "^READY$"
   return setmetatable({ host = host, folder = folder }, Nginx)
 end

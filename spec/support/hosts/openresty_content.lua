@@ -291,6 +291,11 @@ function cases.pin()
   return ("%s; %s %d %s"):format(right, name, info.code, sentence:match "pin mismatch")
 end
 
+-- Until nginx ends it: lua_check_client_abort is on, and there is no ngx.on_abort.
+function cases.held()
+  return connect("held"):run()
+end
+
 -- wsclose itself: what would stop the worker raises, and update works.
 function cases.plain()
   local plain = require "wsclose"
