@@ -71,6 +71,7 @@ build = {
         "src/binding/lua_options.c",
         "src/binding/lua_protocol.c",
         "src/binding/lua_push.c",
+        "src/binding/lua_taken.c",
         "src/core/buf.c",
         "src/core/codes.c",
         "src/core/conn.c",
