@@ -63,6 +63,9 @@ http {
     location = /run {
       content_by_lua_file %(here)/spec/support/hosts/openresty_content.lua;
     }
+    location = /scene {
+      content_by_lua_file %(here)/spec/support/hosts/openresty_scene.lua;
+    }
     location = /access {
       access_by_lua_file %(here)/spec/support/hosts/openresty_content.lua;
       content_by_lua_block { ngx.say "admitted" }
