@@ -28,6 +28,7 @@ local BLANK = { url = "ws://blank.invalid/", extensions = {} }
 ---@field sleep fun(seconds: number, handle?: wsclose.Carried) may end early
 ---@field wake fun(handle: wsclose.Carried) there is work for whoever waits for it
 ---@field loop? fun(): table for groups, as wsclose.core.loop
+---@field wait_for? fun(handles: wsclose.Carried[], seconds: number) or, for few: until one has work
 
 ---@class wsclose.Stream
 ---@field read fun(self): string?, string?, string? what has come, or nil; then the end: "closed",
