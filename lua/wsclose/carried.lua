@@ -55,6 +55,7 @@ local BLANK = { url = "ws://blank.invalid/", extensions = {} }
 ---@field reader? thread|true whose turn it is, in a callback too
 ---@field corked? true sends wait for the turn's end
 ---@field paused? true events are held back
+---@field leaving? boolean nothing may be waited for any more
 ---@field watched? boolean the program saw bytes waiting: tell it when they are gone
 ---@field unread? boolean there may be events not yet given
 ---@field stage "over"|"begun"|"stepped"|"drained" of the turn, as in src/net/turn.c
@@ -398,6 +399,7 @@ end
 function Handle:leave()
   local p = self.p
   if not self.begun then return true end
+  self.leaving = true
   if self.stream and p:state() ~= "connecting" then
     while self.stream and has_come(self) do read(self) end
     p:skip()
