@@ -221,7 +221,6 @@ end
 
 function Handle:start(config, url, headers, protocols)
   self.url = url
-  hang_up(self)
   local all = {}
   for name, value in pairs(config) do all[name] = value end
   all.url, all.headers = url, headers or config.headers
