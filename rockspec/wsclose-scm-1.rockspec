@@ -56,7 +56,6 @@ build = {
     ["wsclose.testing.handshake"] = "lua/wsclose/testing/handshake.lua",
     ["wsclose.testing.host"] = "lua/wsclose/testing/host.lua",
     ["wsclose.testing.link"] = "lua/wsclose/testing/link.lua",
-    ["wsclose.testing.loop"] = "lua/wsclose/testing/loop.lua",
     ["wsclose.testing.server"] = "lua/wsclose/testing/server.lua",
     ["wsclose.testing.verbs"] = "lua/wsclose/testing/verbs.lua",
     ["wsclose.testing.wire"] = "lua/wsclose/testing/wire.lua",

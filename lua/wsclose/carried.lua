@@ -28,6 +28,7 @@ local BLANK = { url = "ws://blank.invalid/", extensions = {} }
 ---@field sleep fun(seconds: number, handle?: wsclose.Carried) may end early
 ---@field wake fun(handle: wsclose.Carried) there is work for whoever waits for it
 ---@field loop? fun(): table for groups, as wsclose.core.loop
+---@field wait_for? fun(handles: wsclose.Carried[], seconds: number) or, for few: until one has work
 
 ---@class wsclose.Stream
 ---@field read fun(self): string?, string?, string? what has come, or nil; then the end: "closed",
@@ -54,6 +55,7 @@ local BLANK = { url = "ws://blank.invalid/", extensions = {} }
 ---@field reader? thread|true whose turn it is, in a callback too
 ---@field corked? true sends wait for the turn's end
 ---@field paused? true events are held back
+---@field leaving? boolean nothing may be waited for any more
 ---@field watched? boolean the program saw bytes waiting: tell it when they are gone
 ---@field unread? boolean there may be events not yet given
 ---@field stage "over"|"begun"|"stepped"|"drained" of the turn, as in src/net/turn.c
@@ -219,7 +221,6 @@ end
 
 function Handle:start(config, url, headers, protocols)
   self.url = url
-  hang_up(self)
   local all = {}
   for name, value in pairs(config) do all[name] = value end
   all.url, all.headers = url, headers or config.headers
@@ -397,6 +398,7 @@ end
 function Handle:leave()
   local p = self.p
   if not self.begun then return true end
+  self.leaving = true
   if self.stream and p:state() ~= "connecting" then
     while self.stream and has_come(self) do read(self) end
     p:skip()

@@ -148,12 +148,14 @@ local function after_leave(self, slot, ws)
   if self._slots[ws] == slot then set_closed(self, slot, is_closed(ws)) end
 end
 
--- Those the loop had no memory for are updated each round, and try again.
+-- Those that the loop does not know, for lack of memory or because there is none, are updated each
+-- round, and try again.
 local function tend_strays(self)
   local strays = {}
   for ws, slot in pairs(self._strays) do strays[slot] = ws end
-  for slot, ws in pairs(strays) do
-    if self._strays[ws] ~= slot then -- removed by another's callback
+  for slot = 1, self._last do
+    local ws = strays[slot]
+    if self._strays[ws or false] ~= slot then -- none, or removed by another's callback
       strays[slot] = nil
     elseif ws._left then
       after_leave(self, slot, ws)
@@ -176,13 +178,30 @@ local function wait_of_clocked(self, seconds)
   return seconds
 end
 
+-- Seconds until one that the loop does not know has work, at most; and their handles.
+local function look_at_strays(self, seconds)
+  local handles = {}
+  for ws, slot in pairs(self._strays) do
+    local left = ws._state == "starting" and LOOK or ws:timeout()
+    if is_closed(ws) and not self._closed[slot] then left = 0 end -- to be counted
+    handles[#handles + 1] = ws._handle
+    seconds = math.min(seconds, left or FOREVER)
+  end
+  return seconds, handles
+end
+
 local function wait(self, seconds)
   if self._closed_count == self._count then seconds = 0 end
-  if seconds > 0 and self._host == core then client.check_may_wait "a group of clients" end
+  local loop, host = self._loop, self._host
+  if seconds > 0 and host == core then client.check_may_wait "a group of clients" end
+  if host.wait_for then
+    local most, handles = look_at_strays(self, seconds)
+    host.wait_for(handles, most)
+    return 0
+  end
   if next(self._strays) then seconds = math.min(seconds, LOOK) end
-  local loop = self._loop
   if not loop then
-    if seconds > 0 then self._host.sleep(seconds) end
+    if seconds > 0 then host.sleep(seconds) end
     return 0
   end
   if not next(self._clocked) then return loop:wait(seconds) end
@@ -334,7 +353,8 @@ end
 --- Seconds until update has work though the descriptor is not ready.
 ---@return number? seconds 0: at once; nil: no deadline
 function Group:timeout()
-  local seconds = next(self._strays) and LOOK or FOREVER
+  local seconds = look_at_strays(self, FOREVER)
+  if not self._host.wait_for and next(self._strays) then seconds = math.min(seconds, LOOK) end
   if self._loop then
     seconds = wait_of_clocked(self, seconds)
     local deadline = self._loop:deadline()

@@ -28,8 +28,11 @@ local READ_SIZE, WRITE_SIZE = 65536, 262144
 -- writes, whether that has ended: nothing else ends a cosocket's wait.
 local LOOK, SOON = 1, 0.01
 
-local function milliseconds(seconds)
-  return math.floor(math.max(0.001, math.min(seconds, 86400)) * 1000 + 0.5)
+local milliseconds = tls.milliseconds
+
+-- Is another light thread at it?  One that was killed did not say that it ends.
+local function is_others(thread)
+  return thread and thread ~= coroutine.running() and coroutine.status(thread) ~= "dead"
 end
 
 -- ---------------------------------------------------------------- the stream
@@ -41,8 +44,8 @@ end
 ---@field chunk? string that has come
 ---@field fault? string nginx's word for the end
 ---@field broken? string nginx's word for why nothing can be written any more
----@field reading? boolean a light thread waits in its receive
----@field writing? boolean one is in its send
+---@field reading? thread waits in its receive
+---@field writing? thread is in its send
 ---@field closed? boolean
 ---@field aside? thread writes for the reader
 ---@field aside_parent? thread
@@ -65,8 +68,8 @@ end
 -- another request queues is written by the light thread that receives, at its next look.
 local function write(self, seconds)
   local sock = self.sock
-  if self.writing or self.broken or self.closed or not is_ours(sock) then return end
-  self.writing = true
+  if not self:can_write() or not is_ours(sock) then return end
+  self.writing = coroutine.running()
   local bytes = self.p:output(WRITE_SIZE)
   while bytes ~= "" do
     sock:settimeouts(nil, milliseconds(seconds or self.send_timeout), nil)
@@ -106,10 +109,10 @@ end
 
 -- Waits for bytes.
 local function receive(self, seconds)
-  if self.chunk or self.fault or self.reading then return end
+  if self.chunk or self.fault or is_others(self.reading) then return end
   reap(self)
   if self.writing or self.broken then seconds = math.min(seconds, SOON) end
-  self.reading = true
+  self.reading = coroutine.running()
   self.sock:settimeouts(nil, nil, milliseconds(seconds))
   local bytes, fault = self.sock:receiveany(READ_SIZE)
   self.reading = nil
@@ -142,7 +145,7 @@ function Stream:close()
   end
   -- refused while another light thread reads or writes, or to another request: then by whoever
   -- reads, or by the end of its request
-  if not self.reading then pcall(self.sock.close, self.sock) end
+  if not is_others(self.reading) then pcall(self.sock.close, self.sock) end
 end
 
 -- ---------------------------------------------------------------- connecting
@@ -261,11 +264,9 @@ end
 -- Two light threads cannot read from one cosocket; one may, also from within its callbacks.
 local function exclusively(work)
   return function(ws, ...)
-    local before, here = ws._taker, coroutine.running()
-    if before and before ~= here then
-      return nil, "another light thread is in receive or run", "busy"
-    end
-    ws._taker = here
+    local before = ws._taker
+    if is_others(before) then return nil, "another light thread is in receive or run", "busy" end
+    ws._taker = coroutine.running()
     return release(ws, before, pcall(work, ws, ...))
   end
 end
@@ -297,11 +298,7 @@ local function refuse_unsupported(given)
 end
 
 --- A client; nothing is connected before its first run, receive or update.
----@param url string
----@param given? wsclose.Options
----@return wsclose.Client?
----@return string? sentence
----@return string? name
+---@type fun(url: string, given?: wsclose.Options): wsclose.Client?, string?, string?
 function openresty.new(url, given)
   local settings = options.check_arguments(url, given)
   refuse_unsupported(given or {})
@@ -315,12 +312,7 @@ function openresty.new(url, given)
 end
 
 --- A client that is open.
----@param url string
----@param given? wsclose.Options
----@return wsclose.Client?
----@return string? sentence why not
----@return string? name
----@return wsclose.CloseInfo? info
+---@type fun(url: string, given?: wsclose.Options): wsclose.Client?, string?, string?, table?
 function openresty.connect(url, given)
   local ws, sentence, name = openresty.new(url, given)
   if not ws then return nil, sentence, name end

@@ -96,11 +96,18 @@ local function fault_name(fault)
   return (fault:find "certificate" or fault:find "^%d+:") and "certificate" or "tls"
 end
 
+--- As cosockets count: at least one, at most a day.
+---@param seconds number
+---@return integer
+function openresty_tls.milliseconds(seconds)
+  return math.floor(math.max(0.001, math.min(seconds, 86400)) * 1000 + 0.5)
+end
+
 local TIMEOUT = 5
 
 local function patience(timeouts, left)
   local seconds = timeouts and timeouts.tls or TIMEOUT
-  return math.max(0.001, math.min(seconds > 0 and seconds or math.huge, left, 86400))
+  return openresty_tls.milliseconds(math.min(seconds > 0 and seconds or math.huge, left))
 end
 
 -- A session belongs to the server, by the name it was asked for, and to the certificate shown.
@@ -124,7 +131,7 @@ function openresty_tls.handshake(handle, sock, host, port, left)
   if not shown then return nil, "certificate", why end
   local key, kept = session_key(options, name, port), handle.tls_session
   local session = kept and kept.key == key and options.session_cache ~= 0 and kept.session or nil
-  local timeout = math.floor(patience(handle.config.timeouts, left) * 1000 + 0.5)
+  local timeout = patience(handle.config.timeouts, left)
   sock:settimeouts(timeout, timeout, timeout)
   local returned, fault
   returned, session, fault =

@@ -57,6 +57,8 @@ describe("wsclose.openresty in nginx", function()
     { "makes the next attempt when it is kicked", "kick", "2 attempts" },
     { "holds messages back while paused", "pause", "timeout then held" },
     { "leaves while another light thread runs it", "leave", "1001 closed" },
+    { "goes on where a light thread that ran it was killed", "killed", "1006 closed" },
+    { "leaves at once, and says what has not left", "stuck", "running 1006 nil" },
     { "keeps to its budget", "budget", "1 at a time, 3 in all" },
     { "tells that what was sent has left", "drain", "1000, then 0 to send" },
     { "sends from callbacks while both directions are full", "crossed",

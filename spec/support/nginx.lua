@@ -59,9 +59,18 @@ http {
     listen unix:%(folder)/http.sock;
     set $client_cert %(client_cert); set $client_key %(client_key); set $pin %(pin);
     location = /plain { return 200 "plain"; }
+    location = /deaf {
+      content_by_lua_block {
+        assert(require "nginx.websocket.server" :new())
+        ngx.sleep(60)
+      }
+    }
     location = /silent { content_by_lua_block { ngx.sleep(60) } }
     location = /run {
       content_by_lua_file %(here)/spec/support/hosts/openresty_content.lua;
+    }
+    location = /scene {
+      content_by_lua_file %(here)/spec/support/hosts/openresty_scene.lua;
     }
     location = /access {
       access_by_lua_file %(here)/spec/support/hosts/openresty_content.lua;

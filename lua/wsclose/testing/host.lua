@@ -1,10 +1,9 @@
 --- The network that is played: it dials scripted servers, and what waits for it waits in the
 -- world's time.  See carried.lua for what a host is.
 
-local loop = require "wsclose.testing.loop"
 local world = require "wsclose.testing.world"
 
-local host = { now = world.now, sleep = world.sleep, loop = loop.new }
+local host = { now = world.now, sleep = world.sleep, wait_for = world.wait }
 
 --- What a file for an event loop says that is given such clients.
 host.unhosted = "wsclose.testing: a client of a host's module cannot be scripted; give the program "
@@ -25,9 +24,7 @@ function host.wait(handle, seconds)
   return world.time
 end
 
---- All loops that the client is in give it out at once.
-function host.wake(handle)
-  for _, member in pairs(handle.members or {}) do member.alarm = 0 end
-end
+--- Whoever waits looks at every client.
+function host.wake() end
 
 return host

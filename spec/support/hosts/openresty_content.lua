@@ -223,6 +223,33 @@ function cases.leave()
   return ("%d %s"):format(told, ws:state())
 end
 
+-- A light thread that was killed in receive is in nobody's way; nginx ends its connection.
+function cases.killed()
+  local ws = connect "killed"
+  local runner = ngx.thread.spawn(function() return ws:run() end)
+  ngx.thread.kill(runner)
+  ws:close()
+  local code = ws:run(5)
+  return ("%s %s"):format(code, ws:state())
+end
+
+-- To a server that reads nothing, with more to send than fits.
+function cases.stuck()
+  local path = ngx.config.prefix() .. "http.sock"
+  local told
+  local ws = assert(wsclose.connect("ws+unix://" .. path .. ":/deaf", {
+    extensions = { ["permessage-deflate"] = false }, keepalive = { interval = 0.1, timeout = 0.1 },
+    on_close = function(_, code, _, info) told = ("%d %s"):format(code, tostring(info.sent)) end,
+  }))
+  local runner = ngx.thread.spawn(function() return ws:run() end)
+  local sender = ngx.thread.spawn(function() ws:send(("x"):rep(2 ^ 23), "binary") end)
+  ws:leave()
+  local at_once = coroutine.status(sender) -- it still waits, as long as keepalive would
+  ngx.thread.wait(sender)
+  ngx.thread.wait(runner)
+  return at_once .. " " .. told
+end
+
 function cases.budget()
   local count = 0
   local ws = assert(wsclose.connect(URL .. "?id=budget", options {
