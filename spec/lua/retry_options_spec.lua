@@ -203,7 +203,7 @@ it("are named by the option that they stand in", function()
     { good, sentence })
   good, sentence = pcall(read, { floor = 9 }, "retry")
   assert.is_false(good)
-  assert.equal("option 'retry.floor': must not be above initial: floor is 9, initial is 1", sentence)
+  assert.matches("^option 'retry%.floor': must not be above initial", sentence)
 end)
 
 describe("an unknown option", function()
