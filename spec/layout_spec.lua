@@ -299,6 +299,24 @@ describe("Lua modules", function()
     assert.same({}, found)
   end)
 
+  -- Drivers of one protocol over several transports tend to mirror each other.
+  it("have no six lines in common, comments and blanks apart", function()
+    local where, twice = {}, {}
+    for _, file in ipairs(sources.list("lua/wsclose", "%.lua$")) do
+      local lines = {}
+      for text in sources.read("lua/wsclose/" .. file):gmatch "[^\n]+" do
+        local line = text:match "^%s*(.-)%s*$"
+        if line ~= "" and line:sub(1, 2) ~= "--" then lines[#lines + 1] = line end
+      end
+      for i = 1, #lines - 5 do
+        local six = table.concat(lines, "\n", i, i + 5)
+        if where[six] then twice[#twice + 1] = where[six] .. " and " .. file .. ":\n" .. six end
+        where[six] = file
+      end
+    end
+    assert.same({}, twice)
+  end)
+
   it("require their own kind only, or for a host that host", function()
     local found = {}
     for _, file in ipairs(sources.list("lua/wsclose", "%.lua$")) do

@@ -5,7 +5,8 @@ local checks = {}
 
 -- ---------------------------------------------------------------- saying what is wrong
 
-local function described(value)
+--- What a value is, for sentences.
+function checks.described(value)
   if type(value) == "number" or type(value) == "boolean" then return tostring(value) end
   return type(value)
 end
@@ -13,7 +14,7 @@ end
 --- Caught in options.read, which gives the sentence to its caller.
 function checks.fail(path, expected, value, shown)
   local line = "option '%s': expected %s, got %s"
-  error(line:format(path, expected, shown or described(value)), 0)
+  error(line:format(path, expected, shown or checks.described(value)), 0)
 end
 
 function checks.fail_with(path, sentence)
@@ -123,11 +124,11 @@ end
 function checks.group(fields)
   return function(path, value)
     if type(value) ~= "table" then checks.fail(path, "a table", value) end
-    local checked = {}
+    local checked, prefix = {}, path == "" and "" or path .. "."
     for name, field in pairs(value) do
       local check = fields[name]
-      if not check then checks.fail_unknown(path .. ".", name, fields) end
-      checked[name] = check(path .. "." .. name, field)
+      if not check then checks.fail_unknown(prefix, name, fields) end
+      checked[name] = check(prefix .. name, field)
     end
     return checked
   end

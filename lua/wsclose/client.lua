@@ -31,6 +31,8 @@ local INSTANT = 1e-9
 local INBOX_BYTES = 16777216
 local INBOX_MESSAGE = 64
 
+---@alias wsclose.Handle userdata|wsclose.Carried the core's client, or another: see CONTRIBUTING.md
+
 ---@class wsclose.Frame
 ---@field opcode integer
 ---@field name string "text", "binary", "continuation", "close", "ping", "pong"

@@ -196,9 +196,8 @@ end
 
 local function policy(path, value, _, clock)
   if not value then return nil end
-  local ok, made = pcall(retry.new, value, { clock = clock or core.now })
-  if ok then return made end
-  fail_with(path, (tostring(made):gsub("^.-wsclose%.retry: ", "")))
+  local ok, made = pcall(retry.new, value, { clock = clock or core.now }, path)
+  return ok and made or error((made:gsub("^.-wsclose%.retry: ", "")), 0)
 end
 
 -- What goes into the core's config, by the same name.

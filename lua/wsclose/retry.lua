@@ -18,7 +18,7 @@ local retry_options = require "wsclose.retry_options"
 local retry_random = require "wsclose.retry_random"
 local verdict = require "wsclose.retry_verdict"
 
-local is_callable, described = checks.is_callable, retry_options.described
+local is_callable, described = checks.is_callable, checks.described
 
 local retry = { unasked = verdict.unasked }
 
@@ -35,11 +35,12 @@ Policy.__index = Policy
 ---  a policy is given back as it is.  An unknown name, a wrong type or range raises.
 ---@param system? {clock?: function, random?: function, sleep?: function} what stands in for the
 ---  options of these names where they are not given
+---@param path? string of the option that they stand in
 ---@return wsclose.RetryPolicy
-function retry.new(options, system)
+function retry.new(options, system, path)
   if getmetatable(options) == Policy then return options end
-  local checked, fault = retry_options.read(options == nil or options)
-  if not checked then error("wsclose.retry: " .. fault, 2) end
+  local good, checked = pcall(retry_options.read, options == nil or options, path)
+  if not good then error("wsclose.retry: " .. checked, 2) end
   return setmetatable({
     options = checked,
     clock = checked.clock or system and system.clock or os.time,

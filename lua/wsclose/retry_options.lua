@@ -7,7 +7,7 @@
 local checks = require "wsclose.checks"
 local close_codes = require "wsclose.close_codes"
 
-local is_callable = checks.is_callable
+local fail, fail_with = checks.fail, checks.fail_with
 
 ---@alias wsclose.RetryWindow number | number[] seconds, or { low, high }: drawn between them
 ---@alias wsclose.RetryRule boolean | wsclose.RetryWindow true: yes; false: no; else: yes, then
@@ -39,12 +39,6 @@ local OVERLOAD, FLEET_OVERLOAD = 3, 2
 local MAX, FLEET_MAX = 40, 60
 
 -- ---------------------------------------------------------------- kinds of values
-
-local function described(value)
-  if type(value) == "string" then return ("%q"):format(value) end
-  if type(value) == "number" or type(value) == "boolean" then return tostring(value) end
-  return "a " .. type(value)
-end
 
 -- Neither infinity nor what is no number at all.
 local function is_finite(value)
@@ -83,81 +77,57 @@ local function is_key(key)
   return is_whole(key) or range_of(key) ~= nil
 end
 
--- A table whose entries pass; else false and the key at fault.
-local function is_map(value, is_good_key, is_good)
-  if type(value) ~= "table" then return false end
-  for key, field in pairs(value) do
-    if not is_good_key(key) or not is_good(field) then return false, key end
-  end
-  return true
-end
-
-local function is_rules(value)
-  return is_map(value, is_key, is_rule)
-end
-
-local function is_boolean(value)
-  return type(value) == "boolean"
-end
-
 local JITTERS = { full = true, equal = true, decorrelated = true, none = true }
 
 -- ---------------------------------------------------------------- what is expected
 
-local SECONDS = "seconds, a finite number not below 0"
-local RULES = "true, false, seconds or { low, high }"
-local A_FUNCTION = { "a function", is_callable }
-
--- name -> what is expected, and its check
-local OPTIONS = {
-  profile = { '"fleet"', function(v) return v == "fleet" end },
-  -- At 0 every ceiling would be 0.
-  initial = { "seconds, a finite number above 0", function(v) return is_seconds(v) and v > 0 end },
-  max = { SECONDS, is_seconds },
-  overload_max = { SECONDS, is_seconds },
-  floor = { SECONDS, is_seconds },
-  factor = { "a finite number not below 1", function(v) return is_finite(v) and v >= 1 end },
-  jitter = {
-    '"full", "equal", "decorrelated" or "none"',
-    function(v) return JITTERS[v] or false end,
-  },
-  attempts = {
-    "a whole number not below 0, or math.huge",
-    function(v) return v == math.huge or is_whole(v) end,
-  },
-  elapsed = { SECONDS, is_seconds },
-  stable_after = { SECONDS, is_seconds },
-  first = {
-    "false, or a table from close codes to false, seconds or { low, high }",
-    function(v)
-      if v == false then return true end
-      return is_map(v, is_whole, is_first)
-    end,
-  },
-  codes = { 'a table from close codes or "from-to" to ' .. RULES, is_rules },
-  statuses = { 'a table from HTTP statuses or "from-to" to ' .. RULES, is_rules },
-  always = { "true or false", is_boolean },
-  hints = { "true or false", is_boolean },
-  decide = A_FUNCTION,
-  clock = A_FUNCTION,
-  random = A_FUNCTION,
-  sleep = A_FUNCTION,
-}
-
-local function fault_of(name, value)
-  local option = OPTIONS[name]
-  if not option then
-    local line = 'unknown option %s; did you mean "%s"?'
-    return line:format(described(name), checks.nearest(tostring(name), OPTIONS))
+local function check(expected, is_good)
+  return function(path, value)
+    if not is_good(value) then fail(path, expected, value) end
+    return value
   end
-  local good, key = option[2](value)
-  if good then return nil end
-  if key == nil then
-    return ("option %s must be %s, not %s"):format(name, option[1], described(value))
-  end
-  local line = "option %s must be %s; the entry [%s] = %s is not"
-  return line:format(name, option[1], described(key), described(value[key]))
 end
+
+-- A table by `keys`, whose entries are to be `rules`.
+local function map(keys, is_good_key, rules, is_good)
+  return function(path, value)
+    if type(value) ~= "table" then fail(path, "a table by " .. keys, value) end
+    for key, rule in pairs(value) do
+      local entry = ("%s[%s]"):format(path, tostring(key))
+      if not is_good_key(key) then fail_with(entry, ("expected a %s as key"):format(keys)) end
+      if not is_good(rule) then fail(entry, rules, rule) end
+    end
+    return value
+  end
+end
+
+local seconds = check("finite seconds >= 0", is_seconds)
+local first_map = map("close code", is_whole, "false, seconds or { low, high }", is_first)
+local RULES = "true, false, seconds or { low, high }"
+
+local read_all = checks.group {
+  profile = check('"fleet"', function(v) return v == "fleet" end),
+  -- At 0 every ceiling would be 0.
+  initial = check("finite seconds > 0", function(v) return is_seconds(v) and v > 0 end),
+  max = seconds,
+  overload_max = seconds,
+  floor = seconds,
+  factor = check("a finite number >= 1", function(v) return is_finite(v) and v >= 1 end),
+  jitter = check('"full", "equal", "decorrelated" or "none"', function(v) return JITTERS[v] end),
+  attempts = check("a whole number >= 0 or math.huge",
+    function(v) return v == math.huge or is_whole(v) end),
+  elapsed = seconds,
+  stable_after = seconds,
+  first = function(path, value) return value and first_map(path, value) end,
+  codes = map('close code or "from-to"', is_key, RULES, is_rule),
+  statuses = map('HTTP status or "from-to"', is_key, RULES, is_rule),
+  always = checks.boolean,
+  hints = checks.boolean,
+  decide = checks.callable,
+  clock = checks.callable,
+  random = checks.callable,
+  sleep = checks.callable,
+}
 
 -- ---------------------------------------------------------------- the shape that is used
 
@@ -220,22 +190,22 @@ local function rules_of(given)
 end
 
 -- The bounds that depend on each other.
-local function settle(options, given)
+local function settle(options, given, prefix)
   local is_fleet = options.profile == "fleet"
   options.max = options.max or is_fleet and FLEET_MAX or MAX
   options.overload_max = options.overload_max
     or (is_fleet and FLEET_OVERLOAD or OVERLOAD) * options.max
   local lowest = math.min(options.initial, options.max)
   if options.overload_max < options.max then
-    local line = "option overload_max must not be below max: overload_max is %g, max is %g"
-    return line:format(options.overload_max, options.max)
+    local line = "must not be below max: overload_max is %g, max is %g"
+    fail_with(prefix .. "overload_max", line:format(options.overload_max, options.max))
   end
   -- A floor at the ceiling would take the jitter away, so ours gives way.
   options.floor = options.floor or (FLOOR < lowest and FLOOR or 0)
   for _, name in ipairs { "initial", "max" } do
     if options.floor > options[name] then
-      local line = "option floor must not be above %s: floor is %g, %s is %g"
-      return line:format(name, options.floor, name, options[name])
+      local line = "must not be above %s: floor is %g, %s is %g"
+      fail_with(prefix .. "floor", line:format(name, options.floor, name, options[name]))
     end
   end
   options.first = first_windows(is_fleet and FLEET_FIRST or FIRST, given.first, options.max)
@@ -253,26 +223,21 @@ end
 local DEFAULTS = defaults()
 settle(DEFAULTS, NONE)
 
---- The checked options with their defaults filled in.
+--- The checked options with their defaults filled in; raises a sentence for a fault.
 ---@param given wsclose.RetryOptions|true|"fleet"
----@return table? options not to be changed; nil: a fault
----@return string? fault a clause that names the option and what is expected
-local function read(given)
+---@param path? string of the option that they stand in; default: none
+---@return table options not to be changed
+local function read(given, path)
   if given == true then return DEFAULTS end
   if given == "fleet" then given = { profile = "fleet" } end
   if type(given) ~= "table" then
-    return nil, 'the options must be a table, true or "fleet", not ' .. described(given)
+    fail(path or "retry", 'a table, true or "fleet"', given)
   end
   local options = defaults()
-  for name, value in pairs(given) do
-    local fault = fault_of(name, value)
-    if fault then return nil, fault end
-    options[name] = value
-  end
+  for name, value in pairs(read_all(path or "", given)) do options[name] = value end
   if given.codes then options.codes = rules_of(given.codes) end
   if given.statuses then options.statuses = rules_of(given.statuses) end
-  local fault = settle(options, given)
-  if fault then return nil, fault end
+  settle(options, given, path and path .. "." or "")
   return options
 end
 
@@ -288,4 +253,4 @@ local function rule_for(rules, number)
   end
 end
 
-return { read = read, rule_for = rule_for, is_rule = is_rule, described = described }
+return { read = read, rule_for = rule_for, is_rule = is_rule }

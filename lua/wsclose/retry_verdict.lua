@@ -2,6 +2,7 @@
 -- say.  Nothing here counts or waits.
 
 local close_codes = require "wsclose.close_codes"
+local checks = require "wsclose.checks"
 local retry_options = require "wsclose.retry_options"
 
 local row_of, rule_for = close_codes.row_of, retry_options.rule_for
@@ -129,7 +130,7 @@ local function decided(options, code, info, attempt)
   local rule = options.decide(code, info, attempt)
   if rule ~= nil and not retry_options.is_rule(rule) then
     error("wsclose.retry: decide must return true, false, seconds, { low, high } or nil, not "
-      .. retry_options.described(rule), 0)
+      .. checks.described(rule), 0)
   end
   return rule
 end

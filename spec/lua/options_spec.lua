@@ -131,7 +131,7 @@ describe("a wrong value", function()
     { { proxy = "gopher://x" }, "proxy" },
     { { extensions = { ["bad name"] = {} } }, "extensions.bad name" },
     { { extensions = { x = { p = "a b" } } }, "extensions.x" },
-    { { retry = { initial = "soon" } }, "retry" },
+    { { retry = { initial = "soon" } }, "retry.initial" },
     { { retry = 5 }, "retry" },
   } do
     it("of " .. case[2]:gsub("%c", "?") .. " is refused in the words of those who know", function()

@@ -3,8 +3,8 @@ local retry_options = require "wsclose.retry_options"
 local read = retry_options.read
 
 local function fault(options)
-  local checked, sentence = read(options)
-  assert.equal(nil, checked)
+  local good, sentence = pcall(read, options)
+  assert.is_false(good)
   return sentence
 end
 
@@ -143,8 +143,7 @@ describe("an option's range", function()
   for name, values in pairs(GOOD) do
     it("takes what is right for " .. name, function()
       for _, value in ipairs(values) do
-        local checked, sentence = read { [name] = value }
-        assert(checked, sentence)
+        assert.is_table(read { [name] = value })
       end
     end)
   end
@@ -153,7 +152,7 @@ describe("an option's range", function()
     it(("refuses what is wrong for %s and names it"):format(name), function()
       for _, value in ipairs(values) do
         local sentence = fault { [name] = value }
-        assert(sentence:find(("^option %s must "):format(name)), sentence)
+        assert(sentence:find(("^option '%s[%%['][^:]*: %%l"):format(name)), sentence)
       end
     end)
   end
@@ -161,30 +160,29 @@ describe("an option's range", function()
   it("is checked for every option there is", function()
     for name in pairs(GOOD) do assert.truthy(BAD[name]) end
     local sentence = fault { zzz = 1 }
-    assert(GOOD[sentence:match '"(%l[%l_]*)"%?$'], sentence)
+    assert(GOOD[sentence:match "'(%l[%l_]*)'%?$"], sentence)
   end)
 
   for _, case in ipairs {
-    { { max = "60" }, 'option max must be seconds, a finite number not below 0, not "60"' },
-    { { factor = 0.5 }, "option factor must be a finite number not below 1, not 0.5" },
+    { { max = "60" }, "option 'max': expected finite seconds >= 0, got string" },
+    { { factor = 0.5 }, "option 'factor': expected a finite number >= 1, got 0.5" },
     { { jitter = "half" },
-      'option jitter must be "full", "equal", "decorrelated" or "none", not "half"' },
+      [[option 'jitter': expected "full", "equal", "decorrelated" or "none", got string]] },
     { { attempts = 1.5 },
-      "option attempts must be a whole number not below 0, or math.huge, not 1.5" },
-    { { decide = {} }, "option decide must be a function, not a table" },
-    { { codes = true }, 'option codes must be a table from close codes or "from-to" to true, '
-      .. "false, seconds or { low, high }, not true" },
-    { { codes = { [4004] = "no" } }, 'option codes must be a table from close codes or "from-to" '
-      .. 'to true, false, seconds or { low, high }; the entry [4004] = "no" is not' },
-    { { initial = 0 }, "option initial must be seconds, a finite number above 0, not 0" },
-    { { profile = "flet" }, 'option profile must be "fleet", not "flet"' },
+      "option 'attempts': expected a whole number >= 0 or math.huge, got 1.5" },
+    { { decide = {} }, "option 'decide': expected a function, got table" },
+    { { codes = true }, [[option 'codes': expected a table by close code or "from-to", got true]] },
+    { { codes = { [4004] = "no" } },
+      "option 'codes[4004]': expected true, false, seconds or { low, high }, got string" },
+    { { initial = 0 }, "option 'initial': expected finite seconds > 0, got 0" },
+    { { profile = "flet" }, [[option 'profile': expected "fleet", got string]] },
     { { overload_max = 30 },
-      "option overload_max must not be below max: overload_max is 30, max is 40" },
-    { { first = { GOING_AWAY = 5 } }, "option first must be false, or a table from close codes to "
-      .. 'false, seconds or { low, high }; the entry ["GOING_AWAY"] = 5 is not' },
+      "option 'overload_max': must not be below max: overload_max is 30, max is 40" },
+    { { first = { GOING_AWAY = 5 } },
+      "option 'first[GOING_AWAY]': expected a close code as key" },
     { { floor = 2, initial = 3, max = 1 },
-      "option floor must not be above max: floor is 2, max is 1" },
-    { { floor = 2 }, "option floor must not be above initial: floor is 2, initial is 1" },
+      "option 'floor': must not be above max: floor is 2, max is 1" },
+    { { floor = 2 }, "option 'floor': must not be above initial: floor is 2, initial is 1" },
   } do
     it("is named in the sentence: " .. case[2], function()
       assert.equal(case[2], fault(case[1]))
@@ -194,9 +192,18 @@ describe("an option's range", function()
   it("is no matter where the options are no table", function()
     for _, value in ipairs { 5, "true", false, "flet", function() end } do
       local sentence = fault(value)
-      assert(sentence:find('the options must be a table, true or "fleet", not', 1, true), sentence)
+      assert(sentence:find([['retry': expected a table, true or "fleet", got ]], 1, true), sentence)
     end
   end)
+end)
+
+it("are named by the option that they stand in", function()
+  local good, sentence = pcall(read, { max = true, initial = 1 }, "retry")
+  assert.same({ false, "option 'retry.max': expected finite seconds >= 0, got true" },
+    { good, sentence })
+  good, sentence = pcall(read, { floor = 9 }, "retry")
+  assert.is_false(good)
+  assert.matches("^option 'retry%.floor': must not be above initial", sentence)
 end)
 
 describe("an unknown option", function()
@@ -210,15 +217,14 @@ describe("an unknown option", function()
     { "hint", "hints" }, { "profil", "profile" },
   } do
     it(("%s suggests %s"):format(case[1], case[2]), function()
-      local expected = ('unknown option %q; did you mean "%s"?'):format(case[1], case[2])
+      local expected = ("unknown option '%s'; did you mean '%s'?"):format(case[1], case[2])
       assert.equal(expected, fault { [case[1]] = 1 })
     end)
   end
 
   it("may be no string at all", function()
-    assert(fault({ 5 }):find("unknown option 1;", 1, true))
-    assert(fault({ [true] = 5 }):find("unknown option true;", 1, true))
-    assert(fault({ [{}] = 5 }):find("unknown option a table;", 1, true))
+    assert.equal("option 1: expected a name, got number", fault { 5 })
+    assert.equal("option true: expected a name, got boolean", fault { [true] = 5 })
   end)
 end)
 
