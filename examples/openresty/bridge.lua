@@ -66,13 +66,17 @@ local function send_on(data, kind)
   if not sent then ngx.log(ngx.WARN, "not sent on: ", sentence) end
 end
 
+local left = false
+
 local function to_upstream()
   for data, kind in receive do send_on(data, kind) end
+  left = true
   upstream:close(1001, "the browser left")
 end
 
 local function to_browser()
   local code, reason = upstream:run()
+  if left then code, reason = 1000, "" end -- the answer to its Close, if it sent one
   tell_browser("send_close", wsclose.explain(code).on_wire and code or 1014, reason)
 end
 

@@ -664,7 +664,9 @@ function client.new(url, settings, headers, handle)
   elseif send then
     self.send = send -- the class has the core's, which the program's call reaches at once
   end
-  for waiting, method in pairs(not send and nginx_methods or {}) do self[waiting] = method end
+  if nginx_methods and not send then
+    for waiting, method in pairs(nginx_methods) do self[waiting] = method end
+  end
   return setmetatable(self, Client)
 end
 

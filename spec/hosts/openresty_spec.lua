@@ -167,6 +167,7 @@ describe("wsclose.openresty in nginx", function()
       ws = open()
       ws:close(1000, "bye")
       host.server:expect "^bridge CLOSED 1001 the browser left"
+      assert.equal(1000, (ws:run(process.patience)))
       ws = open()
       ws._handle:free() -- the end of TCP, without a word
       host.server:expect "^bridge CLOSED 1001 the browser left"
