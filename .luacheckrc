@@ -1,4 +1,4 @@
--- One source for Lua 5.1 to 5.4 and LuaJIT: only what all of them have, and the few names that are
+-- One source for Lua 5.1 to 5.5 and LuaJIT: only what all of them have, and the few names that are
 -- used with a fallback (`table.unpack or unpack`).
 std = "min"
 max_line_length = 100

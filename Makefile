@@ -1,6 +1,6 @@
 # wsclose.  `make help` lists what can be made; GNU make.
 #
-#   LUA=lua5.1|lua5.2|lua5.3|lua5.4|luajit   the Lua to build for
+#   LUA=lua5.1|lua5.2|lua5.3|lua5.4|lua5.5|luajit   the Lua to build for
 #   CC, CFLAGS, LDFLAGS, PREFIX, DESTDIR     as everywhere
 #   LUA_INCDIR, OPENSSL_DIR, ZLIB_DIR        where a library is kept in no usual place
 #   WITH_TLS=0                               without OpenSSL, in build/no-tls
@@ -12,7 +12,7 @@ LUA     ?= lua5.4
 CFLAGS  ?= -O2 -g
 PREFIX  ?= /usr/local
 INSTALL ?= install
-LUAS    := lua5.1 lua5.2 lua5.3 lua5.4 luajit
+LUAS    := lua5.1 lua5.2 lua5.3 lua5.4 lua5.5 luajit
 
 # ---------------------------------------------------------------- what is built from what
 
@@ -121,7 +121,8 @@ uninstall:
 
 # Modules out of this folder, for the interpreter and for every Lua it starts.
 LUA_BIN ?= $(shell $(find) interpreter $(LUA))
-unexport LUA_PATH_5_2 LUA_PATH_5_3 LUA_PATH_5_4 LUA_CPATH_5_2 LUA_CPATH_5_3 LUA_CPATH_5_4
+unexport LUA_PATH_5_2 LUA_PATH_5_3 LUA_PATH_5_4 LUA_PATH_5_5
+unexport LUA_CPATH_5_2 LUA_CPATH_5_3 LUA_CPATH_5_4 LUA_CPATH_5_5
 suite demonstration echoing measuring: export LUA_PATH := ./lua/?.lua;./lua/?/init.lua;./?.lua;./spec/?.lua;;
 suite demonstration echoing measuring: export LUA_CPATH := ./$(OUT)/?.so;;
 suite: export WSCLOSE_BUILD := $(BUILD)

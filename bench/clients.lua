@@ -64,6 +64,15 @@ return {
     needs = "cc lua5.4 lua5.4-dev",
   },
   {
+    name = "wsclose, Lua 5.5",
+    command = "$(scripts/find interpreter lua5.5) bench/wsclose.lua",
+    build = "wsclose-lua5.5",
+    there = "scripts/find interpreter lua5.5",
+    workloads = "receive inflate", -- what it does otherwise than 5.4
+    tls = "receive",
+    needs = "cc lua5.5 lua5.5-dev",
+  },
+  {
     name = "wsclose, LuaJIT",
     command = "luajit bench/wsclose.lua",
     build = "wsclose-luajit",

@@ -36,8 +36,8 @@ $(OUT)/lua5.4/lua_floor.so: bench/lua_floor.c bench/client.h bench/wire.h | $(OU
 
 # ---------------------------------------------------------------- wsclose
 
-.PHONY: wsclose-lua5.4 wsclose-luajit FORCE
-wsclose-lua5.4 wsclose-luajit:
+.PHONY: wsclose-lua5.4 wsclose-lua5.5 wsclose-luajit FORCE
+wsclose-lua5.4 wsclose-lua5.5 wsclose-luajit:
 	@$(MAKE) --no-print-directory -s -f Makefile LUA=$(@:wsclose-%=%) CFLAGS="-O2 -g"
 
 objects := $(patsubst src/%.c,build/obj/%.o,$(filter-out src/net/absent/%,\

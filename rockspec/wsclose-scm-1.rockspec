@@ -7,13 +7,13 @@ source = { url = "git+https://github.com/wsclose/wsclose.git" }
 description = {
   summary = "A WebSocket client that always knows why a connection closed and what to do next",
   detailed = [[
-A WebSocket client in C for Lua 5.1 to 5.4 and LuaJIT: RFC 6455, permessage-deflate, TLS, proxies.
+A WebSocket client in C for Lua 5.1 to 5.5 and LuaJIT: RFC 6455, permessage-deflate, TLS, proxies.
 Nothing blocks but what says it blocks.  Every connection ends in one on_close with a code, a reason
 and its cause; 1001 reconnects by itself, 1010 names the extension that the server lacks.]],
   license = "MIT",
 }
 
-dependencies = { "lua >= 5.1, < 5.5" }
+dependencies = { "lua >= 5.1, < 5.6" }
 
 external_dependencies = {
   OPENSSL = { header = "openssl/ssl.h" },
@@ -70,6 +70,7 @@ build = {
         "src/binding/lua_options.c",
         "src/binding/lua_protocol.c",
         "src/binding/lua_push.c",
+        "src/binding/lua_taken.c",
         "src/core/buf.c",
         "src/core/codes.c",
         "src/core/conn.c",

@@ -301,8 +301,8 @@ end
 -- The texts behind "-->" are among what is printed, in this order.
 local function assert_printed(text, printed)
   local at = 1
-  for expected in text:gmatch "%-%->([^\n]*)" do
-    expected = one_blank(expected)
+  for told in text:gmatch "%-%->([^\n]*)" do
+    local expected = one_blank(told)
     while printed[at] and printed[at] ~= expected do at = at + 1 end
     assert(printed[at], ("not printed: %s\nprinted were:\n%s"):format(
       expected, table.concat(printed, "\n")))

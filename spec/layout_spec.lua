@@ -304,8 +304,8 @@ describe("Lua modules", function()
     local where, twice = {}, {}
     for _, file in ipairs(sources.list("lua/wsclose", "%.lua$")) do
       local lines = {}
-      for line in sources.read("lua/wsclose/" .. file):gmatch "[^\n]+" do
-        line = line:match "^%s*(.-)%s*$"
+      for text in sources.read("lua/wsclose/" .. file):gmatch "[^\n]+" do
+        local line = text:match "^%s*(.-)%s*$"
         if line ~= "" and line:sub(1, 2) ~= "--" then lines[#lines + 1] = line end
       end
       for i = 1, #lines - 5 do

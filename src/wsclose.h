@@ -359,6 +359,14 @@ uint64_t wsc_conn_deadline(const wsc_conn *conn);
 /* Program side.  The next event; *event is filled in.  Returns event->type. */
 wsc_event_type wsc_conn_next_event(wsc_conn *conn, wsc_event *event);
 
+/* After WSC_EVENT_MESSAGE, with the event it came in: the block that the message lies in becomes
+ * the caller's, who gives it back with the platform's resize.  event->data then points into it, and
+ * event->data[event->size] is 0.  Nothing is copied: the connection reads on into another block.
+ * NULL, and the message is lent as before: it is shorter than WSC_TAKE_MIN, shares its block with
+ * too much else, or there is no memory. */
+#define WSC_TAKE_MIN 16384
+void *wsc_conn_take_message(wsc_conn *conn, wsc_event *event);
+
 /* Queues a message.  opcode 1 (text, checked: WSC_ERR_UTF8) or 2.  WSC_ERR_STATE unless open;
  * WSC_ERR_BUSY when the queue would pass its limit now, WSC_ERR_TOO_BIG when the message alone
  * would (wsc_conn_send_max); WSC_ERR_MEMORY.  After an error nothing has happened, and the same
@@ -416,6 +424,7 @@ typedef struct wsc_tls_config {
   const char *password;          /* of the key */
   const char *server_name;       /* SNI and the name checked; NULL: the URL's host */
   const char *ciphers;       /* OpenSSL's list, TLS 1.2; names that begin with TLS_ go to TLS 1.3 */
+  const char *groups;        /* OpenSSL's list of groups for the key exchange; NULL: its own */
   int min_version;           /* 12 or 13; 0: 12 */
   const uint8_t (*pins)[32]; /* SHA-256 of SubjectPublicKeyInfo; one of them must match */
   size_t pin_count;

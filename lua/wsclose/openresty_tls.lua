@@ -12,6 +12,7 @@ local AUTHORITIES = BY_DIRECTIVE:format "lua_ssl_trusted_certificate"
 openresty_tls.unsupported = {
   ca_file = AUTHORITIES, ca_path = AUTHORITIES, ca = AUTHORITIES,
   ciphers = BY_DIRECTIVE:format "lua_ssl_ciphers",
+  groups = BY_DIRECTIVE:format "lua_ssl_conf_command Groups, where ngx_lua has it",
   min_version = BY_DIRECTIVE:format "lua_ssl_protocols",
   keylog_file = BY_DIRECTIVE:format "lua_ssl_key_log, where ngx_lua has it",
   password = "nginx takes no password; decrypt the key beforehand (openssl pkey)",

@@ -81,6 +81,7 @@ local tls = group {
   password = text,
   server_name = line,
   ciphers = line,
+  groups = line,
   min_version = tls_version,
   pin = pins,
   alpn = alpn,

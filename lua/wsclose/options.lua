@@ -59,6 +59,7 @@ local options = {}
 ---@field password? string of the key
 ---@field server_name? string the name asked for and checked; default: the URL's host
 ---@field ciphers? string OpenSSL's list
+---@field groups? string OpenSSL's list of groups for the key exchange
 ---@field min_version? "1.2"|"1.3"|number
 ---@field pin? string|string[] SHA-256 of the key's SubjectPublicKeyInfo, base64 or hex
 ---@field alpn? string|false false: none

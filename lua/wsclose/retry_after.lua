@@ -37,9 +37,10 @@ end
 -- Calls visit with each value of a header: of a list, of several lines, names in any case.  The
 -- headers may be a map, a map of lists, or a list of pairs.
 local function each_value(headers, name, visit)
-  for key, value in pairs(type(headers) == "table" and headers or {}) do
-    if type(key) == "number" and type(value) == "table" then
-      key, value = value[1] or value.name, value[2] or value.value
+  for at, field in pairs(type(headers) == "table" and headers or {}) do
+    local key, value = at, field
+    if type(at) == "number" and type(field) == "table" then
+      key, value = field[1] or field.name, field[2] or field.value
     end
     if type(key) == "string" and key:lower() == name then
       for _, line in ipairs(type(value) == "table" and value or { value }) do

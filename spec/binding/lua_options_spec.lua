@@ -113,14 +113,16 @@ describe("what the core gets", function()
         tls = {
           verify = false, ca_file = "1", ca_path = "2", ca = "3", cert = "4", key = "5",
           password = "6", server_name = "7", ciphers = "8", min_version = "1.3", alpn = "9",
-          keylog_file = "10", session_cache = 11, pin = { ("61"):rep(32), ("62"):rep(32) },
+          keylog_file = "10", session_cache = 11, groups = "12",
+          pin = { ("61"):rep(32), ("62"):rep(32) },
         },
       },
       {
         tls = {
           verify = false, ca_file = "1", ca_path = "2", ca = "3", cert = "4", key = "5",
           password = "6", server_name = "7", ciphers = "8", min_version = 13, alpn = "9",
-          keylog_file = "10", session_cache = 11, pins = ("a"):rep(32) .. ("b"):rep(32),
+          keylog_file = "10", session_cache = 11, groups = "12",
+          pins = ("a"):rep(32) .. ("b"):rep(32),
         },
       },
     },

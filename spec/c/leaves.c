@@ -97,6 +97,18 @@ static int l_buf_append_string(lua_State *L) {
   return push_boolean(L, wsc_buf_append_string(buf, luaL_checkstring(L, 2)));
 }
 
+/* take(size) -> the bytes that lie in the block given away and the NUL behind them, or nil */
+static int l_buf_take(lua_State *L) {
+  wsc_buf *buf = check_buf(L);
+  size_t size = check_held(L, buf);
+  const uint8_t *data = NULL;
+  uint8_t *block = wsc_buf_take(buf, size, &data);
+  if (!block) return 0;
+  lua_pushlstring(L, (const char *)data, size + 1);
+  wsc_release(buf->platform, block);
+  return 1;
+}
+
 static int l_buf_data(lua_State *L) {
   const wsc_buf *buf = check_buf(L);
   const uint8_t *data = wsc_buf_data(buf);
@@ -136,12 +148,17 @@ static int l_buf_copy_string(lua_State *L) {
   return 1;
 }
 
-static const luaL_Reg buf_methods[] = {
-    {"reserve", l_buf_reserve}, {"commit", l_buf_commit},
-    {"consume", l_buf_consume}, {"truncate", l_buf_truncate},
-    {"append", l_buf_append},   {"append_string", l_buf_append_string},
-    {"data", l_buf_data},       {"shape", l_buf_shape},
-    {"free", l_buf_free},       {NULL, NULL}};
+static const luaL_Reg buf_methods[] = {{"reserve", l_buf_reserve},
+                                       {"commit", l_buf_commit},
+                                       {"consume", l_buf_consume},
+                                       {"truncate", l_buf_truncate},
+                                       {"take", l_buf_take},
+                                       {"append", l_buf_append},
+                                       {"append_string", l_buf_append_string},
+                                       {"data", l_buf_data},
+                                       {"shape", l_buf_shape},
+                                       {"free", l_buf_free},
+                                       {NULL, NULL}};
 
 static const luaL_Reg buf_functions[] = {
     {"new", l_buf_new}, {"alloc", l_buf_alloc}, {"copy_string", l_buf_copy_string}, {NULL, NULL}};

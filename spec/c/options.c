@@ -97,6 +97,7 @@ static void set_tls(lua_State *L, const wsc_tls_config *tls) {
   set_text(L, "password", tls->password);
   set_text(L, "server_name", tls->server_name);
   set_text(L, "ciphers", tls->ciphers);
+  set_text(L, "groups", tls->groups);
   set_text(L, "alpn", tls->alpn);
   set_text(L, "keylog_file", tls->keylog_file);
   set_number(L, "min_version", tls->min_version);

@@ -2,6 +2,8 @@
  * processor time. */
 #include "testing.h"
 
+#include "binding/lua_module.h"
+
 #include <lualib.h>
 
 #include <dirent.h>
@@ -180,6 +182,29 @@ static int l_is_kept(lua_State *L) {
   return 1;
 }
 
+static int open_core(lua_State *L) {
+  return wsc_lua_open(L, lua_touserdata(L, lua_upvalueindex(1)));
+}
+
+/* in_state(path, code): runs the code in a Lua state of its own, whose wsclose is on the testing
+ * platform of this one, and closes it */
+static int l_in_state(lua_State *L) {
+  lua_State *other = luaL_newstate();
+  if (!other) return luaL_error(L, "no memory for a state");
+  luaL_openlibs(other);
+  set_path(L, 1, other, "path");
+  lua_getglobal(other, "package");
+  lua_getfield(other, -1, "preload");
+  lua_pushlightuserdata(other, wsc_testing_platform(L));
+  lua_pushcclosure(other, open_core, 1);
+  lua_setfield(other, -2, "wsclose.core");
+  lua_settop(other, 0);
+  bool failed = luaL_dostring(other, luaL_checkstring(L, 2));
+  lua_pushstring(L, failed ? lua_tostring(other, -1) : NULL);
+  lua_close(other);
+  return failed ? lua_error(L) : 0;
+}
+
 /* ------------------------------------------------------------ time */
 
 static int push_time(lua_State *L, clockid_t clock) {
@@ -216,6 +241,7 @@ static int l_allow_files(lua_State *L) {
 static const luaL_Reg process_functions[] = {{"fork", l_fork},
                                              {"close_at_exit", l_close_at_exit},
                                              {"is_kept", l_is_kept},
+                                             {"in_state", l_in_state},
                                              {"count_signals", l_count_signals},
                                              {"ignore_signals", l_ignore_signals},
                                              {"signals_seen", l_signals_seen},

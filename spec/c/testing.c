@@ -27,6 +27,7 @@ typedef struct testing_state {
   wsc_platform *real; /* owned */
   walled rooms[2];
   size_t live_blocks, live_bytes, peak_bytes, large_blocks, attempts;
+  bool ended;     /* its Lua state's objects are gone: it goes with the last block */
   size_t fail_at; /* the attempt that fails; 0: none */
   bool fail_on;   /* and all that follow it */
   bool no_random;
@@ -76,6 +77,7 @@ static void *testing_resize(void *user, void *block, size_t size) {
   block_head *old = block ? (block_head *)block - 1 : NULL;
   if (size == 0) {
     if (old) drop_block(state, old);
+    if (state->ended && state->live_blocks == 0) free(state);
     return NULL;
   }
   if (attempt_fails(state) || size > BLOCK_SIZE_MAX) return NULL;
@@ -109,18 +111,22 @@ static bool testing_sha1(void *user, const void *data, size_t size, uint8_t dige
 
 /* ------------------------------------------------------------ the state */
 
+/* Strings of Lua 5.5 go after all objects, and their blocks with them. */
 static int free_state(lua_State *L) {
-  testing_state *state = lua_touserdata(L, 1);
+  testing_state *state = *(testing_state **)lua_touserdata(L, 1);
   wsc_platform_free(state->real);
   state->real = NULL;
   for (int i = 0; i < 2; i++)
     if (state->rooms[i].pages) munmap(state->rooms[i].pages, state->rooms[i].size);
+  state->ended = true;
+  if (state->live_blocks == 0) free(state);
   return 0;
 }
 
 static testing_state *new_state(lua_State *L) {
-  testing_state *state = lua_newuserdata(L, sizeof *state);
-  memset(state, 0, sizeof *state);
+  testing_state **place = lua_newuserdata(L, sizeof *place), *state = calloc(1, sizeof *state);
+  if (!state) luaL_error(L, "no memory for the testing state");
+  *place = state;
   lua_newtable(L);
   lua_pushcfunction(L, free_state);
   lua_setfield(L, -2, "__gc");
@@ -141,9 +147,9 @@ static testing_state *new_state(lua_State *L) {
 static testing_state *get_state(lua_State *L) {
   lua_pushlightuserdata(L, (void *)&state_key);
   lua_rawget(L, LUA_REGISTRYINDEX);
-  testing_state *state = lua_touserdata(L, -1);
+  testing_state **place = lua_touserdata(L, -1);
   lua_pop(L, 1);
-  return state ? state : new_state(L);
+  return place ? *place : new_state(L);
 }
 
 wsc_platform *wsc_testing_platform(lua_State *L) {

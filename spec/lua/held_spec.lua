@@ -92,13 +92,14 @@ local function run(code)
 end
 
 local COLLECTORS = {
-  ["step by step"] = 'collectgarbage "incremental" collectgarbage("setpause", 0) '
-    .. 'collectgarbage("setstepmul", 1000)',
+  ["step by step"] = 'collectgarbage("setpause", 0) collectgarbage("setstepmul", 1000)',
 }
-if _VERSION == "Lua 5.4" then
+if _VERSION >= "Lua 5.4" then
   COLLECTORS["by generations"] = 'collectgarbage "generational"'
-else
-  COLLECTORS["step by step"] = COLLECTORS["step by step"]:gsub('^collectgarbage "incremental" ', "")
+  COLLECTORS["step by step"] = 'collectgarbage "incremental" ' .. COLLECTORS["step by step"]
+end
+if _VERSION == "Lua 5.5" then
+  COLLECTORS["step by step"] = COLLECTORS["step by step"]:gsub('"set(%l+)"', '"param", "%1"')
 end
 if _VERSION == "Lua 5.2" then -- without a pause its every allocation is a whole collection
   COLLECTORS["step by step"] = 'collectgarbage("setpause", 100) collectgarbage("setstepmul", 200)'

@@ -123,7 +123,7 @@ for _, way in ipairs(stage.ways) do
       s:hold()
       local name
       repeat
-        local ok
+        local ok, _
         ok, _, name = s.ws:send(("x"):rep(900), "text", UNCOMPRESSED)
       until not ok
       assert.equal("busy", name)

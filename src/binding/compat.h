@@ -1,4 +1,4 @@
-/* One face of the Lua C API for Lua 5.1 to 5.4 and LuaJIT, as far as the binding needs it. */
+/* One face of the Lua C API for Lua 5.1 to 5.5 and LuaJIT, as far as the binding needs it. */
 #ifndef WSC_BINDING_COMPAT_H
 #define WSC_BINDING_COMPAT_H
 

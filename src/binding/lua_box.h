@@ -12,6 +12,7 @@ typedef struct wsc_lua_shared {
   wsc_platform *owned;      /* NULL: the platform was handed in */
   wsc_tls_cache *tls_cache; /* owned; NULL: nothing of TLS is shared */
   size_t users;
+  size_t strings, strings_kept; /* bytes of messages that are Lua's; after the last collection */
 } wsc_lua_shared;
 
 /* NULL: no memory. */

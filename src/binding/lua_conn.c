@@ -202,11 +202,11 @@ static int push_close(lua_State *L, wsc_lua_box *box) {
   return 4;
 }
 
+#if LUA_VERSION_NUM < 503
 /* Payloads of this size and less are copied before Lua makes a value of them: until 5.3, and in
  * LuaJIT, Lua collects garbage first, and a finalizer may call update. */
 #define COPIED_MAX 1024
 
-#if LUA_VERSION_NUM < 503
 /* (box, event) -> string */
 static int payload_inside(lua_State *L) {
   const wsc_event *event = lua_touserdata(L, 2);
@@ -214,23 +214,19 @@ static int payload_inside(lua_State *L) {
   return 1;
 }
 
-static void push_payload(lua_State *L, wsc_lua_box *box, const wsc_event *event) {
+static void push_payload(lua_State *L, wsc_lua_box *box, wsc_event *event) {
   char copy[COPIED_MAX];
   if (event->size <= sizeof copy) {
     memcpy(copy, event->data, event->size);
     lua_pushlstring(L, copy, event->size);
     return;
   }
-  union {
-    const wsc_event *given;
-    void *lent;
-  } pointer = {event};
-  lua_pushlightuserdata(L, pointer.lent);
+  lua_pushlightuserdata(L, event);
   wsc_lua_call_inside(L, box, payload_inside, 1, 1);
 }
 #else
-static void push_payload(lua_State *L, wsc_lua_box *box, const wsc_event *event) {
-  (void)box;
+static void push_payload(lua_State *L, wsc_lua_box *box, wsc_event *event) {
+  if (wsc_lua_push_taken(L, box, event)) return;
   lua_pushlstring(L, (const char *)event->data, event->size);
 }
 #endif
@@ -277,12 +273,12 @@ static int push_rare_event(lua_State *L, wsc_lua_box *box, const wsc_event *even
   }
 }
 
-void wsc_lua_push_message(lua_State *L, wsc_lua_box *box, const wsc_event *event) {
+void wsc_lua_push_message(lua_State *L, wsc_lua_box *box, wsc_event *event) {
   push_payload(L, box, event);
   lua_pushvalue(L, lua_upvalueindex(event->opcode == 1 ? WSC_UP_TEXT : WSC_UP_BINARY));
 }
 
-int wsc_lua_push_event(lua_State *L, wsc_lua_box *box, const wsc_event *event) {
+int wsc_lua_push_event(lua_State *L, wsc_lua_box *box, wsc_event *event) {
   if (event->type != WSC_EVENT_MESSAGE) return push_rare_event(L, box, event);
   lua_pushvalue(L, lua_upvalueindex(WSC_UP_MESSAGE));
   wsc_lua_push_message(L, box, event);

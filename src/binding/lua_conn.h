@@ -14,12 +14,16 @@ static inline wsc_event_type wsc_lua_take_close(wsc_lua_box *box, wsc_event_type
   return box->close_taken ? WSC_EVENT_CLOSE : type;
 }
 
-/* Pushes the data and the kind of a message. */
-void wsc_lua_push_message(lua_State *L, wsc_lua_box *box, const wsc_event *event);
+/* Pushes a large message as a string that is the very block it was read into; false, and nothing,
+ * where that cannot be: it is small, there is no memory, or Lua is older than 5.5. */
+bool wsc_lua_push_taken(lua_State *L, wsc_lua_box *box, wsc_event *event);
+
+/* Pushes the data and the kind of a message; what `event` lends may then be Lua's. */
+void wsc_lua_push_message(lua_State *L, wsc_lua_box *box, wsc_event *event);
 
 /* Pushes "open" | "message", data, kind | "ping", data | "pong", data, rtt | "frame", direction,
  * frame | "drain" | "close", code, reason, info | for WSC_EVENT_NONE nil. */
-int wsc_lua_push_event(lua_State *L, wsc_lua_box *box, const wsc_event *event);
+int wsc_lua_push_event(lua_State *L, wsc_lua_box *box, wsc_event *event);
 
 /* free(): gives everything back */
 int wsc_lua_conn_free(lua_State *L);

@@ -290,6 +290,7 @@ static void read_tls(lua_State *L, int index, const char *name, void *tls) {
       TLS_STRING(key),
       TLS_STRING(password),
       TLS_STRING(ciphers),
+      TLS_STRING(groups),
       TLS_STRING(server_name),
       TLS_STRING(alpn),
       TLS_STRING(keylog_file),

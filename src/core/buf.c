@@ -80,6 +80,21 @@ uint8_t *wsc_buf_reserve_exact(wsc_buf *buf, size_t size) {
   return buf->block + buf->end;
 }
 
+uint8_t *wsc_buf_take(wsc_buf *buf, size_t size, const uint8_t **data) {
+  assert(size <= wsc_buf_size(buf));
+  size_t behind = wsc_buf_size(buf) - size;
+  if (size < buf->capacity / 2 || behind > size / 4) return NULL;
+  wsc_buf rest;
+  wsc_buf_init(&rest, buf->platform);
+  if (behind == 0 && !wsc_buf_reserve_exact(buf, 1)) return NULL;
+  if (!wsc_buf_append(&rest, buf->block + buf->start + size, behind)) return NULL;
+  uint8_t *block = buf->block, *begin = block + buf->start;
+  begin[size] = '\0';
+  *data = begin;
+  *buf = rest;
+  return block;
+}
+
 /* ---------------------------------------------------------------- the spare block */
 
 void wsc_spare_join(const wsc_platform *platform) {

@@ -53,8 +53,15 @@ static inline void wsc_buf_truncate(wsc_buf *buf, size_t size) {
   if (size == 0) buf->start = buf->end = 0;
 }
 
-/* The platform's spare block, which has WSC_SPARE_SIZE bytes, by turns. */
-#define WSC_SPARE_SIZE (64u << 10)
+/* Gives the block away in which the first `size` bytes lie (asserted: they are held), with a NUL
+ * behind them; *data is where they begin.  The caller owns it; what is held behind them goes on in
+ * another block.  NULL, and all is as it was: there is no memory, or it does not pay, for they fill
+ * less than half of the block, or more than a quarter of them would have to be moved. */
+uint8_t *wsc_buf_take(wsc_buf *buf, size_t size, const uint8_t **data);
+
+/* The platform's spare block, which has WSC_SPARE_SIZE bytes, by turns: a message of 64 KiB, its
+ * frame's head and a NUL have room in it. */
+#define WSC_SPARE_SIZE ((64u << 10) + 64)
 void wsc_spare_join(const wsc_platform *platform);
 void wsc_spare_leave(const wsc_platform *platform); /* the last one out gives the block back */
 void wsc_spare_free(const wsc_platform *platform);  /* until it is needed again */

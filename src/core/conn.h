@@ -128,6 +128,8 @@ struct wsc_conn {
   uint8_t sending;    /* wsc_sending; of that message: */
   uint8_t fragment_opcode;
   wsc_utf8_state fragment_utf8;
+  uint32_t taken; /* size of the latest message, as far as one read goes, where the program wanted
+                     to take its block; else 0 */
 
   wsc_conn_stats stats;
   union {

@@ -9,6 +9,15 @@
 /* One read brings many small frames; larger ones lend what is left of them. */
 #define INPUT_ROOM WSC_SPARE_SIZE
 
+/* While large messages are taken, the next block is made for one like the last: with its head and a
+ * NUL, and little more that would have to be moved. */
+enum { TAKEN_MAX = 1 << 20, TAKEN_ROOM = 64 };
+
+static size_t room_to_read(const wsc_conn *conn) {
+  size_t like_last = (size_t)conn->taken + TAKEN_ROOM;
+  return like_last > INPUT_ROOM ? like_last : INPUT_ROOM;
+}
+
 static void release_lent(wsc_conn *conn) {
   wsc_buf_consume(&conn->input, conn->lent);
   conn->lent = 0;
@@ -23,6 +32,12 @@ static bool waits_for_whole_frame(const wsc_conn *conn) {
          wsc_message_is_whole(&conn->message, &conn->frame);
 }
 
+/* The block is the message's alone, with a place for a NUL: nothing is read beyond its end. */
+static bool gets_own_block(const wsc_conn *conn, size_t missing) {
+  return missing > INPUT_ROOM ||
+         (missing > 0 && conn->taken > 0 && conn->frame.size >= WSC_TAKE_MIN);
+}
+
 uint8_t *wsc_conn_input(wsc_conn *conn, size_t *room) {
   if (wsc_conn_is_closed(conn) || wsc_conn_input_ended(conn)) return NULL;
   release_lent(conn);
@@ -31,9 +46,12 @@ uint8_t *wsc_conn_input(wsc_conn *conn, size_t *room) {
   if (waits_for_whole_frame(conn) && conn->frame_left > have)
     missing = (size_t)conn->frame_left - have;
   *room = missing;
-  if (!conn->input.block && missing <= INPUT_ROOM) wsc_buf_borrow_spare(&conn->input);
-  uint8_t *data = missing > INPUT_ROOM ? wsc_buf_reserve_exact(&conn->input, missing)
-                                       : wsc_buf_reserve(&conn->input, INPUT_ROOM, room);
+  size_t wanted = room_to_read(conn);
+  if (conn->taken > 0 && have == 0 && conn->input.capacity > wanted) wsc_buf_free(&conn->input);
+  if (!conn->input.block && wanted == INPUT_ROOM && missing <= INPUT_ROOM)
+    wsc_buf_borrow_spare(&conn->input);
+  uint8_t *data = gets_own_block(conn, missing) ? wsc_buf_reserve_exact(&conn->input, missing + 1)
+                                                : wsc_buf_reserve(&conn->input, wanted, room);
   if (!data) wsc_conn_fail(conn, WSC_ERR_MEMORY, wsc_conn_phase(conn), "no memory to read more");
   return data;
 }
@@ -103,6 +121,7 @@ static wsc_input_step end_message(wsc_conn *conn, wsc_event *event, const uint8_
                                   size_t size) {
   conn->frame_part = WSC_PART_HEAD;
   wsc_message_end(&conn->message);
+  if (size < WSC_TAKE_MIN) conn->taken = 0;
   conn->stats.messages_in++;
   conn->stats.payload_in += size;
   conn->stats.wire_in += conn->message.wire_size;
@@ -286,6 +305,16 @@ wsc_event_type wsc_conn_next_event(wsc_conn *conn, wsc_event *event) {
     if (result == WSC_INPUT_MORE && !at_rest(conn)) break;
   }
   return event->type;
+}
+
+void *wsc_conn_take_message(wsc_conn *conn, wsc_event *event) {
+  assert(event->type == WSC_EVENT_MESSAGE);
+  if (event->size < WSC_TAKE_MIN) return NULL;
+  conn->taken = event->size < TAKEN_MAX ? (uint32_t)event->size : TAKEN_MAX;
+  wsc_buf *buf = conn->lent > 0 ? &conn->input : &conn->message.body;
+  void *block = wsc_buf_take(buf, event->size, &event->data);
+  if (block) conn->lent = 0;
+  return block;
 }
 
 void wsc_conn_skip_input(wsc_conn *conn) {

@@ -17,12 +17,11 @@ local handshake = {}
 ---@field key string of Sec-WebSocket-Key, or ""
 
 local function read_headers(lines, request)
-  for name, value in lines:gmatch "([^:\r\n]+):[ \t]*([^\r\n]*)\r\n" do
-    value = value:gsub("[ \t]+$", "")
+  for name, padded in lines:gmatch "([^:\r\n]+):[ \t]*([^\r\n]*)\r\n" do
+    local value, key = padded:gsub("[ \t]+$", ""), name:lower()
     request.header_list[#request.header_list + 1] = { name, value }
-    name = name:lower()
-    local before = request.headers[name]
-    request.headers[name] = before and before .. ", " .. value or value
+    local before = request.headers[key]
+    request.headers[key] = before and before .. ", " .. value or value
   end
 end
 

@@ -204,6 +204,7 @@ describe("what TLS reads", function()
   it("is not shared where a setting differs", function()
     local settings = {
       {}, { min_version = "1.3" }, { ciphers = "DEFAULT" }, { alpn = false },
+      { groups = "P-256" },
       { ca = read(made.ca) }, { ca = read(made.other_ca) }, { ca_path = made.ca_path },
       { cert = made.client_plain.cert, key = made.client_plain.key },
       { cert = made.client_plain.cert, key = read(made.client_plain.key) },
@@ -490,6 +491,13 @@ describe("an option that cannot be used", function()
       function() return { ciphers = "TLS_BOGUS" }, 'tls.ciphers: "TLS_BOGUS": no cipher match' end,
     },
     {
+      "unknown groups",
+      function()
+        return { groups = "X25519:bogus" },
+          'tls.groups: "X25519:bogus": expected a list such as "X25519:P-256"'
+      end,
+    },
+    {
       "an empty name in alpn",
       function()
         return { alpn = "h2,,x" }, 'tls.alpn: "h2,,x": names of 1 to 255 bytes, split by commas'
@@ -550,6 +558,11 @@ describe("what TLS agrees on", function()
     assert.equal("TLS_AES_128_GCM_SHA256", tls.cipher)
     _, tls = open("tls12", with_ca { ciphers = ciphers })
     assert.equal("ECDHE-ECDSA-AES128-GCM-SHA256", tls.cipher)
+  end)
+
+  it("has a key exchange of one of the groups", function()
+    local _, tls = open("plain", with_ca { groups = "P-256" })
+    if tls.group then assert.matches("256", tls.group, 1, true) end -- told by OpenSSL 3
   end)
 
   it("is no cipher where none is in both lists", function()

@@ -54,7 +54,8 @@ static bool hash_config(EVP_MD_CTX *md, const wsc_tls_config *config) {
   return EVP_DigestInit_ex(md, EVP_sha256(), NULL) == 1 && hash_authorities(md, config) &&
          hash_file(md, config->cert) && hash_file(md, config->key) &&
          hash_text(md, config->password) && hash_text(md, config->ciphers) &&
-         hash_number(md, (uint64_t)config->min_version) && hash_number(md, config->pin_count) &&
+         hash_text(md, config->groups) && hash_number(md, (uint64_t)config->min_version) &&
+         hash_number(md, config->pin_count) &&
          EVP_DigestUpdate(md, config->pins, config->pin_count * 32) == 1 &&
          hash_text(md, config->alpn) && hash_text(md, config->keylog_file);
 }
@@ -174,6 +175,13 @@ static bool set_ciphers(wsc_tls_base *base, const wsc_tls_config *config, char *
   return set;
 }
 
+static bool set_groups(wsc_tls_base *base, const wsc_tls_config *config, char *fault, size_t size) {
+  if (!config->groups || SSL_CTX_set1_groups_list(base->ssl_ctx, config->groups) == 1) return true;
+  snprintf(fault, size, "tls.groups: \"%s\": expected a list such as \"X25519:P-256\"",
+           config->groups);
+  return false;
+}
+
 /* "h2,http/1.1" as RFC 7301 3.1 wants it: each name behind its length.  0: no such list. */
 static size_t encode_alpn(uint8_t *out, const char *names) {
   size_t used = 0;
@@ -239,8 +247,9 @@ static bool set_sessions(wsc_tls_base *base, const wsc_tls_config *config, char 
 
 static bool apply_config(wsc_tls_base *base, const wsc_tls_config *config, char *fault,
                          size_t size) {
-  static setting *const settings[] = {set_protocol, set_sessions, keep_ca,  set_verification,
-                                      set_pins,     set_ciphers,  set_alpn, set_keylog};
+  static setting *const settings[] = {set_protocol,     set_sessions, keep_ca,
+                                      set_verification, set_pins,     set_ciphers,
+                                      set_groups,       set_alpn,     set_keylog};
   snprintf(fault, size, "no memory");
   base->ssl_ctx = SSL_CTX_new(TLS_client_method());
   base->bio_method = wsc_tls_bio_method_new();

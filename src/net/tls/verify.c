@@ -44,7 +44,7 @@ static void say_bytes(tls_text *text, const unsigned char *bytes, int size) {
 }
 
 /* As "CN=feed.example,O=Feeds": RFC 2253, which escapes what is no printable ASCII. */
-static void say_name(tls_text *text, X509_NAME *name) {
+static void say_name(tls_text *text, const X509_NAME *name) {
   BIO *bio = BIO_new(BIO_s_mem());
   char *data = NULL;
   if (!bio) return;
@@ -127,7 +127,7 @@ static void say_validity(tls_text *text, X509 *certificate, int depth, const cha
   say(text, ")");
 }
 
-static void say_with_name(tls_text *text, const char *what, X509_NAME *name) {
+static void say_with_name(tls_text *text, const char *what, const X509_NAME *name) {
   say(text, "%s", what);
   say_name(text, name);
   say(text, ")");
