@@ -74,12 +74,15 @@ local carried = {}
 ---@param host wsclose.CarriedHost
 ---@param random_bytes? fun(count: integer): string
 ---@param clock? fun(): number in the place of the host's
----@return wsclose.Carried
+---@return wsclose.Carried? handle nil: no memory
+---@return string? sentence
+---@return string? name
 function carried.new(host, random_bytes, clock)
+  local p, sentence, name = core.protocol(BLANK)
+  if not p then return nil, sentence, name end
   return setmetatable({
-    host = host, now = clock or host.now, random_bytes = random_bytes,
-    p = core.protocol(BLANK, random_bytes), begun = false, attempts = 0,
-    stage = "over", given = 0, until_time = 0,
+    host = host, now = clock or host.now, random_bytes = random_bytes, p = p, begun = false,
+    attempts = 0, stage = "over", given = 0, until_time = 0,
   }, Handle)
 end
 
@@ -388,8 +391,8 @@ end
 
 -- Wrong arguments raise before the first attempt too.
 function Handle:close(...)
-  local p = self.begun and self.p or core.protocol(BLANK, self.random_bytes)
-  call(p, THROUGH_CLIENT, p.close, ...)
+  local p = self.begun and self.p or core.protocol(BLANK)
+  if p then call(p, THROUGH_CLIENT, p.close, ...) end
   if self.begun then write(self) end
   self:wake()
   return true

@@ -20,8 +20,6 @@ local semaphore = require "ngx.semaphore"
 local tls = require "wsclose.openresty_tls"
 local wsclose = require "wsclose"
 
-local Client = client.Client
-
 local READ_SIZE, WRITE_SIZE = 65536, 262144
 
 -- How often a light thread that waits looks whether the worker exits; and, where another one
@@ -39,7 +37,6 @@ end
 
 ---@class wsclose.openresty.Stream: wsclose.Stream
 ---@field sock table the cosocket
----@field p wsclose.Protocol
 ---@field send_timeout number seconds
 ---@field chunk? string that has come
 ---@field fault? string nginx's word for the end
@@ -107,7 +104,6 @@ function Stream:is_flushed()
   return not self.writing and not self.broken
 end
 
--- Waits for bytes.
 local function receive(self, seconds)
   if self.chunk or self.fault or is_others(self.reading) then return end
   reap(self)
@@ -273,7 +269,7 @@ end
 
 local methods = {}
 for _, name in ipairs { "update", "run", "receive", "wait_open" } do
-  methods[name] = exclusively(Client[name])
+  methods[name] = exclusively(client.Client[name])
 end
 
 -- ---------------------------------------------------------------- the module
@@ -282,18 +278,21 @@ local openresty = setmetatable({}, { __index = wsclose })
 
 -- What nginx itself decides: better refused than silently ignored.
 local UNSUPPORTED = {
-  proxy = "not supported over cosockets",
-  bind = "the system's routes choose the address of a cosocket",
-  family = "the directive resolver says which addresses are asked for (ipv6=off, ipv4=off)",
+  [""] = {
+    proxy = "not supported over cosockets",
+    bind = "the system's routes choose the address of a cosocket",
+    family = "the directive resolver says which addresses are asked for (ipv6=off, ipv4=off)",
+  },
+  ["timeouts."] = { dns = "nginx decides it, by the directive resolver_timeout" },
+  ["tls."] = tls.unsupported,
 }
 
 local function refuse_unsupported(given)
-  for name, why in pairs(UNSUPPORTED) do
-    if given[name] then error(("option '%s': %s"):format(name, why), 3) end
-  end
-  for name, value in pairs(given.tls or {}) do
-    local why = value and tls.unsupported[name]
-    if why then error(("option 'tls.%s': %s"):format(name, why), 3) end
+  for group, names in pairs(UNSUPPORTED) do
+    local within = group == "" and given or given[group:sub(1, -2)] or {}
+    for name, why in pairs(names) do
+      if within[name] then error(("option '%s%s': %s"):format(group, name, why), 3) end
+    end
   end
 end
 
@@ -302,7 +301,8 @@ end
 function openresty.new(url, given)
   local settings = options.check_arguments(url, given)
   refuse_unsupported(given or {})
-  local handle = carried.new(host, settings.random_bytes, settings.clock)
+  local handle, fault = carried.new(host, settings.random_bytes, settings.clock)
+  if not handle then return nil, fault, "memory" end
   handle.woken, handle.sleepers = semaphore.new(), 0
   local ws, sentence, name = client.new(url, settings, given and given.headers, handle)
   if not ws then return nil, sentence, name end

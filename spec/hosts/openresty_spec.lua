@@ -79,6 +79,32 @@ describe("wsclose.openresty in nginx", function()
     end)
   end
 
+  it("takes each option that the API has, or says what to use", function()
+    start()
+    local refused, taken, group = {}, 0, ""
+    local file = assert(io.open "docs/api.md")
+    local page = file:read "*a"
+    file:close()
+    for row in page:match("\n## Options\n(.-)\n## "):gmatch "\n(|[^\n]+)" do
+      local head = row:match "^| (`?%l+`?) | default"
+      if head then group = head == "option" and "" or head:gsub("`", "") .. "." end
+      for name in (head and "" or row:match "^| ([^|]+)"):gmatch "`([%l_]+)`" do
+        local answer = server:body("/run?case=option&name=" .. group .. name):gsub("\n$", "")
+        if answer == "taken" then taken = taken + 1 else refused[group .. name] = answer end
+      end
+    end
+    local names = {}
+    for name, why in pairs(refused) do
+      names[#names + 1] = name
+      assert.equal(("option '%s': "):format(name), why:sub(1, #name + 11))
+    end
+    table.sort(names)
+    assert.same({ "bind", "family", "proxy", "role", "timeouts.dns", "tls.alpn", "tls.ca",
+      "tls.ca_file", "tls.ca_path", "tls.ciphers", "tls.keylog_file", "tls.min_version",
+      "tls.password" }, names)
+    assert.is_true(taken > 30)
+  end)
+
   it("works in the access phase", function()
     local host = start()
     assert.equal("admitted\n", server:body "/access?case=light")

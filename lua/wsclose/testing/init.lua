@@ -48,7 +48,8 @@ local real_new = client.new
 local function new(url, settings, headers)
   settings.clock = world.now
   script_policy(settings.retry)
-  local handle = carried.new(host, settings.random_bytes or fixed_bytes)
+  local handle, fault = carried.new(host, settings.random_bytes or fixed_bytes)
+  if not handle then return nil, fault, "memory" end
   local ws, sentence, name = real_new(url, settings, headers, handle)
   if ws then world.add_client(ws) end
   return ws, sentence, name

@@ -355,5 +355,34 @@ function cases.many()
   return tostring(ok) .. " " .. why:match "wsclose.group.*"
 end
 
+-- What each option of docs/api.md may be; those not named take anything.
+local function nothing() end
+local VALUES = {
+  protocols = { "a" }, require_protocol = false, headers = { A = "b" }, extensions = {},
+  retry = true, timeouts = {}, keepalive = false, limits = {}, tls = {}, outbox = true,
+  proxy = "http://127.0.0.1:3128", max_messages = 1, max_time = 1, redirects = 1,
+  bind = "127.0.0.1", resolve = {}, family = 4, nodelay = false, trace = true,
+  clock = function() return 0 end, random_bytes = nothing, role = "server",
+  ["tls.cert"] = "c.pem", ["tls.key"] = "k.pem", ["tls.verify"] = false,
+  ["tls.pin"] = ("0"):rep(64),
+  ["tls.min_version"] = "1.3", ["tls.session_cache"] = 0,
+}
+
+local function value_of(name)
+  if VALUES[name] ~= nil then return VALUES[name] end
+  if name:find "^on_" or name == "before_connect" then return nothing end
+  if name:find "^tls%." then return "x" end
+  return name:find "%." and 1 or nil
+end
+
+function cases.option()
+  local name = ngx.var.arg_name
+  local group, inner = name:match "^(%w+)%.(.*)$"
+  local value = assert(value_of(name) ~= nil, "no value for " .. name) and value_of(name)
+  local ok, why = pcall(wsclose.new, URL, group and { [group] = { [inner] = value } }
+    or { [name] = value })
+  return ok and "taken" or (why:gsub("^.-:%d+: ", ""))
+end
+
 local line = cases[ngx.var.arg_case]()
 if ngx.get_phase() == "content" then ngx.say(line) end
