@@ -226,7 +226,7 @@ static void push_payload(lua_State *L, wsc_lua_box *box, wsc_event *event) {
 }
 #else
 static void push_payload(lua_State *L, wsc_lua_box *box, wsc_event *event) {
-  if (wsc_lua_push_taken(L, box, event)) return;
+  if (event->size >= WSC_TAKE_MIN && wsc_lua_push_taken(L, box, event)) return;
   lua_pushlstring(L, (const char *)event->data, event->size);
 }
 #endif

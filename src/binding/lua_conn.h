@@ -15,7 +15,7 @@ static inline wsc_event_type wsc_lua_take_close(wsc_lua_box *box, wsc_event_type
 }
 
 /* Pushes a large message as a string that is the very block it was read into; false, and nothing,
- * where that cannot be: it is small, there is no memory, or Lua is older than 5.5. */
+ * where that cannot be: the core does not hand it over, there is no memory, or Lua is older. */
 bool wsc_lua_push_taken(lua_State *L, wsc_lua_box *box, wsc_event *event);
 
 /* Pushes the data and the kind of a message; what `event` lends may then be Lua's. */

@@ -52,7 +52,6 @@ static void count_string(lua_State *L, wsc_lua_shared *shared, size_t size) {
 }
 
 bool wsc_lua_push_taken(lua_State *L, wsc_lua_box *box, wsc_event *event) {
-  if (event->size < WSC_TAKE_MIN) return false;
   wsc_lua_shared *shared = box->shared;
   const wsc_platform *platform = shared->platform;
   taken_string *string = platform->resize(platform->user, NULL, sizeof *string);
