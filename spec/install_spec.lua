@@ -114,9 +114,53 @@ describe("make without a header", function()
     run("rm -f " .. compiler)
   end)
 
+  it("names the script that builds Lua 5.5, once for all that it builds", function()
+    assert.equal("scripts/lua55\n", run "scripts/setup --how lua5.5 lua5.5-dev lua5.5-busted")
+  end)
+
   it("names the Luas there are when asked for another", function()
     local status, output = shell "make LUA=lua6.0"
     assert.are_not_equal(0, status)
     assert.matches("lua5.1, lua5.2, lua5.3, lua5.4, lua5.5 or luajit", output, 1, true)
   end)
 end)
+
+-- Its own parser is asked, so Lua 5.5 has to run it.
+if _VERSION == "Lua 5.5" then
+  describe("an assignment to a loop's variable", function()
+    local file
+
+    before_each(function()
+      file = run("mktemp"):match "%S+"
+      local out = assert(io.open(file, "w"))
+      assert(out:write [[
+#!/usr/bin/env lua
+for i = 1, 3 do
+  for key, value in pairs { i } do -- of the inner loop
+    key, value = value, key
+    i = i + key
+    print(i, value)
+  end
+end
+]])
+      out:close()
+    end)
+    after_each(function() os.remove(file) end)
+
+    local function look(options)
+      return shell(("%s scripts/loop_variables.lua %s %s"):format(arg[-1], options, file))
+    end
+
+    it("is found", function()
+      local status, output = look ""
+      assert.are_not_equal(0, status)
+      assert.matches(":4: attempt to assign to const variable '%w+'", output)
+    end)
+
+    it("is repaired where it is another's", function()
+      assert.equal(0, (look "--repair"))
+      assert.equal(0, (look ""))
+      assert.equal("2\t1\n4\t1\n6\t1\n", run(arg[-1] .. " " .. file))
+    end)
+  end)
+end
