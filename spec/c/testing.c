@@ -125,7 +125,10 @@ static int free_state(lua_State *L) {
 
 static testing_state *new_state(lua_State *L) {
   testing_state **place = lua_newuserdata(L, sizeof *place), *state = calloc(1, sizeof *state);
-  if (!state) luaL_error(L, "no memory for the testing state");
+  if (!state) {
+    luaL_error(L, "no memory for the testing state");
+    return NULL; /* luaL_error does not return; lua.h has no way to say so */
+  }
   *place = state;
   lua_newtable(L);
   lua_pushcfunction(L, free_state);

@@ -10,5 +10,4 @@ extern const luaL_Reg wsc_lua_client_methods[];
 /* client(random_bytes, clock) -> object */
 int wsc_lua_client_new(lua_State *L);
 
-
 #endif
