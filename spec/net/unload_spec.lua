@@ -117,6 +117,21 @@ describe("the module in memory", function()
     return result.output
   end
 
+  -- In Lua 5.5 they are blocks of the module's, which its code gives back.
+  it("goes after the large messages that the state still has", function()
+    assert.equal("false\n", is_kept [[
+      local wsclose = require "wsclose"
+      local wire = require "wsclose.testing.wire"
+      local handshake = require "wsclose.testing.handshake"
+      local p = wsclose.protocol("ws://a.example/", {})
+      p:input(handshake.answer(handshake.read(p:output())))
+      p:input(wire.frame { payload = ("x"):rep(100000) })
+      assert(p:next() == "open")
+      kept = { p, select(2, p:next()) }
+      assert(#kept[2] == 100000)
+    ]])
+  end)
+
   it("goes with the state that has loaded it", function()
     assert.equal("false\n", is_kept [[require "wsclose".new("ws://127.0.0.1:1/"):run()]])
   end)
