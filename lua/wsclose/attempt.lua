@@ -80,7 +80,7 @@ function attempt.ended(self, info)
   self._state = "closed"
   self.close_code, self.close_reason, self.close_info = info.code, info.reason, info
   local number, began, url = self._handle:attempt()
-  info.url, info.attempt, info.duration = url, number, time - began
+  info.url, info.attempt, info.duration = close_info.shown_url(url), number, time - began
   local box = self._outbox
   if box then info.undelivered = box:ended(self._handle, info.undelivered, time) end
   local notice = { tell = tell_close, info = info }
@@ -121,8 +121,8 @@ local function read_attempt(self, changed)
   return url, headers, protocols
 end
 
-local function connect(self, url, headers, protocols)
-  local config, busy = self._settings.config, self.close_code == 1013
+local function connect(self, url, headers, protocols, config)
+  local busy = self.close_code == 1013
   -- from inside of it the program's random_bytes and clock may call update
   self._state = "opening"
   local done, ok, sentence, name =
@@ -141,9 +141,10 @@ end
 local function start(self, changed)
   local url, headers, protocols = read_attempt(self, changed)
   if self._settings.redirects then
-    self._route = { left = self._settings.redirects, headers = headers, protocols = protocols }
+    self._route = { left = self._settings.redirects, headers = headers, protocols = protocols,
+      config = self._settings.config }
   end
-  connect(self, url, headers, protocols)
+  connect(self, url, headers, protocols, self._settings.config)
 end
 
 --- Goes where the server points.  Not done: false, and info.error says why if it was asked for.
@@ -154,14 +155,18 @@ function attempt.follow(self, info)
   local _, _, from = self._handle:attempt()
   local to, sentence = redirect.target(from, http.headers.location)
   if to and route.left == 0 then
-    to, sentence = nil, ("one redirect more than the option redirects allows, to %s"):format(to)
+    to, sentence = nil, ("one redirect more than the option redirects allows, to %s"):format(
+      close_info.shown_url(to))
   end
   if not to then
     info.error = { name = "redirect", message = sentence, phase = "handshake" }
     return false
   end
-  route.left, route.headers = route.left - 1, redirect.headers(route.headers, from, to)
-  connect(self, to, route.headers, route.protocols)
+  route.left = route.left - 1
+  if not redirect.is_same_origin(from, to) then
+    route.headers, route.config = redirect.headers(route.headers), redirect.config(route.config)
+  end
+  connect(self, to, route.headers, route.protocols, route.config)
   return true
 end
 

@@ -423,7 +423,9 @@ end
 
 -- There is no attempt under way, and will be none.
 local function stop(self)
-  local info = self.close_info or close_info.new { by = "client", url = self.url, attempt = 0 }
+  local info = self.close_info or close_info.new {
+    by = "client", url = close_info.shown_url(self.url), attempt = 0,
+  }
   local lost = self._outbox and self._outbox:clear() or 0
   self.close_info = close_info.changed(info, {
     retry_refused = close_info.not_retried(info, attempt.CLOSED_BY_PROGRAM),
@@ -582,7 +584,8 @@ function Client:info()
   local handle = self._handle
   local info = handle:info()
   local number, _, url = handle:attempt()
-  info.url, info.state, info.attempt = url or self.url, self:state(), number
+  info.url, info.state = close_info.shown_url(url or self.url), self:state()
+  info.attempt = number
   for name, value in pairs(handle:peer()) do info[name] = value end
   return info
 end

@@ -54,11 +54,19 @@ local function what_happened(info)
   return info.opened and "lost" or "failed"
 end
 
---- A URL for people and logs: without user and password.
+-- A token may stand in a query without a name.
+local function hide_value(field)
+  return (field:match "^[^=]*=" or "") .. "..."
+end
+
+--- A URL for people and logs: without user, password and the query's values.
 ---@param url string
 ---@return string
 function close_info.shown_url(url)
-  return (url:gsub("^([^/?#]*//)[^/?#]*@", "%1"))
+  local public = url:gsub("^([^/?#]*//)[^/?#]*@", "%1")
+  return (public:gsub("%?([^#]*)", function(query)
+    return "?" .. query:gsub("[^&]+", hide_value)
+  end, 1))
 end
 
 local function quoted(reason)

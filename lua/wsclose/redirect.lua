@@ -1,5 +1,7 @@
 --- Where a redirected handshake leads, RFC 9110 10.2.2 and 15.4; pure functions.
 
+local shown_url = require("wsclose.close_info").shown_url
+
 local redirect = {}
 
 local STATUSES = { [301] = true, [302] = true, [303] = true, [307] = true, [308] = true }
@@ -8,8 +10,9 @@ local SCHEMES = { http = "ws", https = "wss", ws = "ws", wss = "wss" }
 
 local DEFAULT_PORTS = { ws = "80", wss = "443" }
 
--- Meant for one server; another one must not see them.
+-- Meant for one server; another one must not see them, nor be proved by them.
 local CREDENTIALS = { authorization = true, cookie = true, ["proxy-authorization"] = true }
+local IDENTITY = { cert = true, key = true, password = true, server_name = true, pin = true }
 
 --- Does this status ask the client to go elsewhere?
 ---@param status integer
@@ -57,8 +60,9 @@ end
 
 local function origin(parts)
   local scheme, authority = SCHEMES[parts.scheme], parts.authority:gsub("^.*@", "")
-  local host, port = authority:lower():match "^(.-):?(%d*)$"
-  return scheme .. "://" .. host .. ":" .. (port ~= "" and port or DEFAULT_PORTS[scheme])
+  local host = authority:match "^%[[^%]]*%]" or authority:match "^[^:]*"
+  local port = authority:match("^:0*(%d+)$", #host + 1) or DEFAULT_PORTS[scheme]
+  return scheme .. "://" .. host:lower() .. ":" .. port
 end
 
 --- The URL that an answer's Location leads to.
@@ -77,31 +81,52 @@ function redirect.target(url, location)
   local target = resolved(base, location)
   local scheme = target and SCHEMES[target.scheme]
   if not scheme then
-    return nil, ("the redirect leads to %s, which is no WebSocket or HTTP URL"):format(location)
+    return nil, ("the redirect leads to %s, which is no WebSocket or HTTP URL"):format(
+      shown_url(location))
   end
   if base.scheme == "wss" and scheme == "ws" then
-    return nil, ("the redirect leads from wss to %s, which is not encrypted"):format(location)
+    return nil, ("the redirect leads from wss to %s, which is not encrypted"):format(
+      shown_url(location))
   end
   if origin(target) == origin(base) then target.authority = base.authority end -- with its userinfo
   local path = target.path == "" and "/" or without_dots(target.path)
   return scheme .. "://" .. target.authority .. path .. target.query
 end
 
---- The headers that may be shown there: to another origin no credentials.
----@param flat? string[] name, value, name, value
+--- Is it the same server, by scheme, host and port?
 ---@param from string URL
 ---@param to string URL
+---@return boolean
+function redirect.is_same_origin(from, to)
+  return origin(split(from)) == origin(split(to))
+end
+
+--- The headers that another origin may be shown.
+---@param flat? string[] name, value, name, value
 ---@return string[]?
-function redirect.headers(flat, from, to)
-  if not flat or origin(split(from)) == origin(split(to)) then return flat end
-  local kept = {}
-  for i = 1, #flat, 2 do
+function redirect.headers(flat)
+  local kept = flat and {}
+  for i = 1, flat and #flat or 0, 2 do
     if not CREDENTIALS[flat[i]:lower()] then
       kept[#kept + 1] = flat[i]
       kept[#kept + 1] = flat[i + 1]
     end
   end
   return kept
+end
+
+--- The settings that hold for another origin: who the client is, and who the first server is, is
+-- left out.
+---@param config table as the core is given it
+---@return table
+function redirect.config(config)
+  local copy, tls = {}, {}
+  for name, value in pairs(config) do copy[name] = value end
+  for name, value in pairs(config.tls or {}) do
+    if not IDENTITY[name] then tls[name] = value end
+  end
+  copy.tls, copy.headers = tls, redirect.headers(config.headers)
+  return copy
 end
 
 return redirect

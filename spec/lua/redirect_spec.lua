@@ -77,22 +77,53 @@ describe("the headers on the way", function()
     "Authorization", "Bearer x", "X-Trace", "1", "cookie", "a=b", "Proxy-Authorization", "y",
   }
 
-  it("all go to the same origin, whose default port may be written out", function()
-    assert.same(flat, redirect.headers(flat, "ws://a.example/x", "ws://a.example/y"))
-    assert.same(flat, redirect.headers(flat, "ws://a.example/x", "ws://A.EXAMPLE:80/y"))
-    assert.same(flat, redirect.headers(flat, "wss://[::1]:443/x", "wss://[::1]/y"))
+  it("lose what is meant for one server on the way to another", function()
+    assert.same({ "X-Trace", "1" }, redirect.headers(flat))
+    assert.is_nil(redirect.headers(nil))
   end)
+end)
 
-  for _, to in ipairs {
-    "ws://b.example/", "ws://a.example:81/", "wss://a.example/", "ws://a.example.evil.example/",
+describe("settings for another origin", function()
+  it("say neither who the client is nor who the first server was", function()
+    local config = {
+      url = "x", headers = { "Cookie", "a=b", "X", "1" },
+      tls = {
+        ca = "C", cert = "c", key = "k", password = "p", server_name = "s", pin = { "1" },
+        verify = true,
+      },
+    }
+    local copy = redirect.config(config)
+    assert.same({ url = "x", headers = { "X", "1" }, tls = { ca = "C", verify = true } }, copy)
+    assert.equal("c", config.tls.cert)
+    assert.same({ tls = {} }, redirect.config {})
+  end)
+end)
+
+describe("the same origin", function()
+  for _, case in ipairs {
+    { true, "ws://a.example/x", "ws://a.example/y" },
+    { true, "ws://a.example/x", "ws://A.EXAMPLE:80/y" },
+    { true, "wss://[::1]:443/x", "wss://[::1]/y" },
+    { true, "wss://[::1]:0443/x", "wss://u:pw@[::1]/y" },
+    { true, "ws://10.0.0.5/", "ws://10.0.0.5:80/" },
+    { false, "ws://a.example/x", "ws://b.example/" },
+    { false, "ws://a.example/x", "ws://a.example:81/" },
+    { false, "ws://a.example/x", "wss://a.example/" },
+    { false, "ws://a.example/x", "ws://a.example.evil.example/" },
+    -- the port stands behind a colon only
+    { false, "wss://node1/", "wss://node:1/" },
+    { false, "ws://10.0.0.5/", "ws://10.0.0.:5/" },
+    { false, "wss://[::1]/", "wss://[::]:1/" },
   } do
-    it("lose what is meant for one server on the way to " .. to, function()
-      assert.same({ "X-Trace", "1" }, redirect.headers(flat, "ws://a.example/x", to))
+    it(("is %s for %s and %s"):format(tostring(case[1]), case[2], case[3]), function()
+      assert.equal(case[1], redirect.is_same_origin(case[2], case[3]))
     end)
   end
 
-  it("may be none", function()
-    assert.is_nil(redirect.headers(nil, "ws://a.example/", "ws://b.example/"))
+  it("keeps the client's own user and password, another one has its own port", function()
+    assert.equal("ws://u:pw@10.0.0.5/y", (redirect.target("ws://u:pw@10.0.0.5/", "/y")))
+    assert.equal("ws://u:pw@10.0.0.5/", (redirect.target("ws://u:pw@10.0.0.5/", "ws://10.0.0.5/")))
+    assert.equal("wss://node:1/y", (redirect.target("wss://node1/", "https://node:1/y")))
   end)
 end)
 

@@ -24,6 +24,7 @@ setup(function()
   made = certificates.shared()
   backend = peers.start "websockets"
   local function good(also)
+    also = "ssl_verify_client optional_no_ca; " .. (also or "")
     return { cert = made.good.cert, key = made.good.key, also = also }
   end
   nginx = way.nginx(made.folder, backend.port, {
@@ -86,6 +87,23 @@ describe("a redirect from wss", function()
       assert.matches("authorization=%- ", lines[2])
     end)
   end
+
+  it("to another origin takes no certificate along, though that server asks for one", function()
+    local leaf = made.client_plain
+    local tls = { ca_file = made.ca, cert = leaf.cert, key = leaf.key }
+    local lines = seen(client("/there", { tls = tls }), 2)
+    assert.matches(" client=CN=a client ", lines[1], 1, true)
+    assert.matches(" client=- ", lines[2], 1, true)
+    lines = seen(client("/here", { tls = tls }), 2)
+    assert.matches(" client=CN=a client ", lines[2], 1, true)
+  end)
+
+  it("to another origin is proved by that one's name, whatever server_name was", function()
+    local tls = { ca_file = made.ca, server_name = "x.feed.example", verify = false }
+    local lines = seen(client("/there", { tls = tls }), 2)
+    assert.matches(" name=x.feed.example ", lines[1], 1, true)
+    assert.matches(" name=feed.example ", lines[2], 1, true)
+  end)
 
   it("is not followed unless asked for", function()
     local came = client("/here", { redirects = 0 }):wait_close()
