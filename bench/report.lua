@@ -85,15 +85,11 @@ end
 
 local function check_ratio(row, results, target, name)
   local own = median(results, row.id, name)
-  local base = median(results, target.row or row.id, target.of)
-  local most = target.most or target.ns / target.reference
-  local limit = ("≤ %.2f × %s"):format(most, target.of)
-  if target.row then limit = limit .. " of " .. target.row end
-  if target.ns then limit = limit .. (" (%s there)"):format(report.figure(row, target.ns)) end
+  local base = median(results, row.id, target.of)
   local ratio = own and base and own / base
   return {
-    client = name, limit = limit, value = ratio and ("%.3f"):format(ratio),
-    met = ratio and ratio <= most,
+    client = name, limit = ("≤ %.2f × %s"):format(target.most, target.of),
+    value = ratio and ("%.2f"):format(ratio), met = ratio and ratio <= target.most,
   }
 end
 
@@ -224,8 +220,8 @@ end
 -- One line for each row, one for each further target.
 local function summary(results)
   local peers = peers_of(results)
-  local lines = { { "", "raw", "Lua floor", OURS, "LuaJIT", "C core", "best other client", "target",
-    "reached", "verdict" } }
+  local lines = { { "", "raw", "Lua floor", OURS, "LuaJIT", "C core", "best other client", "aim",
+    "reached" } }
   for _, row in ipairs(rows) do
     local cells = { row.title }
     for i, name in ipairs { report.raw_of(row), "Lua floor", OURS, "wsclose, LuaJIT",
@@ -239,7 +235,6 @@ local function summary(results)
       if i > 1 then cells = { verdict.client == OURS and "" or verdict.client, "", "", "", "", "",
         "" } end
       cells[8], cells[9] = verdict.limit, verdict.value or ""
-      cells[10] = verdict.limit == "" and "" or word_of(verdict)
       lines[#lines + 1] = cells
     end
   end
