@@ -111,12 +111,7 @@ end
 -- ---------------------------------------------------------------- what is shown
 
 --- A URL without user, password and the values of its query.
----@param url string
----@return string
-function connection.shown_url(url)
-  local shown = close_info.shown_url(url):gsub("#.*$", "")
-  return (shown:gsub("%?.*$", function(query) return (query:gsub("=[^&]*", "=…")) end))
-end
+connection.shown_url = close_info.shown_url
 
 --- A text in which the URL may stand, with it as it may be shown.
 ---@param text string

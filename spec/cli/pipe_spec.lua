@@ -1,0 +1,43 @@
+-- Much through a pipe: byte for byte, and without being gathered here.
+
+local command = require "support.command"
+local process = require "support.process"
+
+local server
+
+setup(function() server = command.serve() end)
+teardown(process.stop_all)
+
+-- Prints at its end, on standard error, what memory it needed at most.
+local MEASURED = [[
+local exit = os.exit
+os.exit = function(...)
+  local file = io.open "/proc/self/status"
+  io.stderr:write("kilobytes ", file:read("*a"):match "VmHWM:%s*(%d+)", "\n")
+  exit(...)
+end]]
+
+-- Bytes that do not compress, the same each time.
+local BYTES = "openssl enc -aes-128-ctr -nosalt -K 0 -iv 0 -in /dev/zero 2>/dev/null | head -c %d"
+
+-- So many bytes to the server and back, compared there; the memory needed.
+local function through(megabytes, path)
+  local bytes = BYTES:format(megabytes * 1000000)
+  local words = command.words({ "--binary", "ws://" .. server.address .. path }, { "-e", MEASURED })
+  local line = ('%s | sha256sum; %s | { %s; echo "status $?" >&2; } | sha256sum'):format(
+    bytes, bytes, command.quoted(words))
+  local result = command.shell(line)
+  local sent, came = result.out:match "^(%x+)[^\n]*\n(%x+)"
+  assert.equal(sent, came, result.err)
+  assert.matches("status 0\n", result.err)
+  return tonumber(result.err:match "kilobytes (%d+)")
+end
+
+describe("a pipe", function()
+  for _, path in ipairs { "/plain", "/" } do
+    it("of 100 MB goes to " .. path .. " and back, in the memory that 10 MB need", function()
+      local few, many = through(10, path), through(100, path)
+      assert.is_true(many < few + 8000, ("%d kB, %d kB"):format(few, many))
+    end)
+  end
+end)
