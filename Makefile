@@ -98,24 +98,46 @@ $(BUILD)/command: FORCE
 
 # ---------------------------------------------------------------- install
 
+VERSION   := $(shell sed -n 's/^.define WSC_VERSION "\(.*\)"/\1/p' src/wsclose.h)
 version   := $(if $(filter luajit,$(LUA)),5.1,$(LUA:lua%=%))
 share_dir  = $(DESTDIR)$(PREFIX)/share/lua/$(version)
 lib_dir    = $(DESTDIR)$(PREFIX)/lib/lua/$(version)
+bin_dir    = $(DESTDIR)$(PREFIX)/bin
+man_dir    = $(DESTDIR)$(PREFIX)/share/man/man1
 
-.PHONY: install uninstall
-install: $(MODULE)
+# The command finds its modules under PREFIX, whatever the interpreter searches by itself.
+define command
+#!/usr/bin/env $(LUA_BIN)
+package.path = "$(PREFIX)/share/lua/$(version)/?.lua;$(PREFIX)/share/lua/$(version)/?/init.lua;" .. package.path
+package.cpath = "$(PREFIX)/lib/lua/$(version)/?.so;" .. package.cpath
+endef
+
+.PHONY: install uninstall man
+install: export WSCLOSE_COMMAND = $(command)
+install: $(MODULE) man
 	@set -e; for file in $(lua:lua/%=%); do \
 	  $(INSTALL) -d "$(share_dir)/$$(dirname $$file)"; \
 	  $(INSTALL) -m 644 "lua/$$file" "$(share_dir)/$$file"; \
 	done
 	$(INSTALL) -d "$(lib_dir)/wsclose"
 	$(INSTALL) -m 755 $(MODULE) "$(lib_dir)/wsclose/core.so"
+	$(INSTALL) -d "$(bin_dir)" "$(man_dir)"
+	@{ echo "$$WSCLOSE_COMMAND"; tail -n +2 bin/wsclose; } > "$(bin_dir)/wsclose"
+	@chmod 755 "$(bin_dir)/wsclose"
+	$(INSTALL) -m 644 $(BUILD)/wsclose.1 "$(man_dir)/wsclose.1"
 	@echo "wsclose is in $(share_dir) and $(lib_dir)"
 
 uninstall:
 	cd "$(share_dir)" && rm -f $(lua:lua/%=%)
-	rm -f "$(lib_dir)/wsclose/core.so"
-	rmdir "$(share_dir)/wsclose/testing" "$(share_dir)/wsclose" "$(lib_dir)/wsclose"
+	rm -f "$(lib_dir)/wsclose/core.so" "$(bin_dir)/wsclose" "$(man_dir)/wsclose.1"
+	rmdir "$(share_dir)/wsclose/testing" "$(share_dir)/wsclose/cli" "$(share_dir)/wsclose" "$(lib_dir)/wsclose"
+
+# The manual page, from the text of `wsclose --help`.
+man: $(BUILD)/wsclose.1
+$(BUILD)/wsclose.1: lua/wsclose/cli/manual.lua src/wsclose.h
+	@mkdir -p $(@D)
+	@$(LUA_BIN) -e 'package.path = "./lua/?.lua"' \
+	  -e 'io.write(require("wsclose.cli.manual").page("wsclose $(VERSION)"))' > $@
 
 # ---------------------------------------------------------------- try it, test it
 
@@ -307,6 +329,7 @@ clean:
 help:
 	@echo "make              build $(MODULE)"
 	@echo "make install      into DESTDIR and PREFIX ($(PREFIX)); make uninstall takes it away"
+	@echo "make man          the manual page of the command line, in $(BUILD)/wsclose.1"
 	@echo "make demo         connect, echo, 1001 and reconnection, 1010, against a server started here"
 	@echo "make echo         an echo server on PORT (9001); make env, for eval, where the module is"
 	@echo "make test         the suite under $(LUA); SPEC=spec/core/utf8_spec.lua runs one file"

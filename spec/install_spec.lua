@@ -42,8 +42,10 @@ describe("make install", function()
     run("rm -rf " .. root)
   end)
 
-  it("puts the Lua files and one C module under PREFIX, and nothing else", function()
-    local expected = { "lib/lua/" .. version .. "/wsclose/core.so" }
+  it("puts the Lua files, one C module, the command and its page under PREFIX", function()
+    local expected = {
+      "bin/wsclose", "lib/lua/" .. version .. "/wsclose/core.so", "share/man/man1/wsclose.1",
+    }
     for _, file in ipairs(sources.list("lua", "%.lua$")) do
       expected[#expected + 1] = "share/lua/" .. version .. "/" .. file
     end
@@ -54,6 +56,22 @@ describe("make install", function()
   it("gives a module that a fresh interpreter loads from there", function()
     local code = [[print(require "wsclose".codes[1001], package.loaded["wsclose.core"] ~= nil)]]
     assert.are_equal("GOING_AWAY\ttrue\n", interpreter_says(prefix, code))
+  end)
+
+  it("gives a command that finds the modules under PREFIX by itself", function()
+    local command = root .. "/wsclose"
+    -- as if DESTDIR were not: PREFIX is where the files are
+    run(("sed \"s|/opt/a b|%s|g\" '%s/bin/wsclose' >%s"):format(prefix, prefix, command))
+    local output = run(("cd / && env -u LUA_PATH -u LUA_CPATH sh -c '$(head -1 %s | cut -c3-) %s"
+      .. " --version'"):format(command, command))
+    assert.equal(require("wsclose")._VERSION .. "\n", output)
+    run("rm " .. command)
+  end)
+
+  it("gives a command that can be run, and a page that has its options", function()
+    run(("test -x '%s/bin/wsclose'"):format(prefix))
+    local page = run(("cat '%s/share/man/man1/wsclose.1'"):format(prefix))
+    assert.matches("\n.B \\-H, \\-\\-header ", page, 1, true)
   end)
 
   it("gives a module that exports the way in and nothing more", function()

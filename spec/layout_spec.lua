@@ -40,6 +40,7 @@ local adapters = {
   cqueues = set "cqueues",
   copas = set "copas socket",
   love = set "love",
+  serve = set "socket",
 }
 
 local function stem_of(path)
