@@ -309,7 +309,9 @@ end
 -- program waits in, else to on_message; without on_message it is kept for receive.
 ---@param seconds? number at most; default: as long as it takes
 ---@return string? data nil: none came
----@return string kind "text" or "binary"; without data "timeout", or once closed the reason
+---@return string kind "text" or "binary"; without data "timeout", or once closed for good how it
+---  ended, a sentence
+---@return "timeout"|"closed"|nil name without data
 ---@return integer? code once closed for good
 function Client:receive(seconds)
   local give_up_at
@@ -337,11 +339,13 @@ function Client:receive(seconds)
     end
     if self._inbox then data, kind = from_inbox(self) end
     if data then return data, kind end
-    if is_closed(self) then return nil, self.close_reason, self.close_code end
+    if is_closed(self) then
+      return nil, tostring(self.close_info), "closed", self.close_code
+    end
     patience = FOREVER
     if give_up_at then
       patience = give_up_at - now(self)
-      if patience <= 0 then return nil, "timeout" end
+      if patience <= 0 then return nil, "timeout", "timeout" end
     end
   end
 end

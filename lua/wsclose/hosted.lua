@@ -34,14 +34,14 @@ local function waiting_methods(host)
 
   function methods.receive(self, seconds)
     local due = due_in(self, seconds)
-    local data, kind, code = Client.receive(self, 0)
-    while not data and not code do
+    local data, kind, name, code = Client.receive(self, 0)
+    while name == "timeout" do
       local left = due - now(self)
-      if left <= 0 then return nil, "timeout" end
+      if left <= 0 then break end
       host.wait(self, left)
-      data, kind, code = Client.receive(self, 0)
+      data, kind, name, code = Client.receive(self, 0)
     end
-    return data, kind, code
+    return data, kind, name, code
   end
 
   function methods.run(self, seconds)

@@ -52,7 +52,7 @@ describe("wsclose.openresty in nginx", function()
       "option 'tls.ca_file': nginx decides it, by the directive lua_ssl_trusted_certificate" },
     { "keeps what is sent in its outbox, over a reconnection", "outbox",
       "before meanwhile, 2 attempts" },
-    { "follows redirects", "redirect", "there id=target" },
+    { "follows redirects", "redirect", "there target?id=..." },
     { "sends a message in fragments", "fragments", "in pieces" },
     { "makes the next attempt when it is kicked", "kick", "2 attempts" },
     { "holds messages back while paused", "pause", "timeout then held" },
@@ -100,8 +100,8 @@ describe("wsclose.openresty in nginx", function()
     end
     table.sort(names)
     assert.same({ "bind", "family", "proxy", "role", "timeouts.dns", "tls.alpn", "tls.ca",
-      "tls.ca_file", "tls.ca_path", "tls.ciphers", "tls.keylog_file", "tls.min_version",
-      "tls.password" }, names)
+      "tls.ca_file", "tls.ca_path", "tls.ciphers", "tls.groups", "tls.keylog_file",
+      "tls.min_version", "tls.password" }, names)
     assert.is_true(taken > 30)
   end)
 

@@ -187,15 +187,15 @@ describe("receive", function()
 
   -- receive with a server that moves between short waits
   local function receive(ws, server)
-    local data, kind, code
+    local data, kind, name, code
     scripted.pump(nil, server, function()
-      data, kind, code = ws:receive(0.002)
-      return data or kind ~= "timeout"
+      data, kind, name, code = ws:receive(0.002)
+      return data or name ~= "timeout"
     end)
-    return data, kind, code
+    return data, kind, name, code
   end
 
-  it("gives the next message, and the reason and code once closed for good", function()
+  it("gives the next message, and a sentence and the code once closed for good", function()
     local ws, server = start(upgraded(function(c)
       c:send_text "one"
       c:send_binary "two"
@@ -203,8 +203,21 @@ describe("receive", function()
     end))
     assert.same({ "one", "text" }, { receive(ws, server) })
     assert.same({ "two", "binary" }, { receive(ws, server) })
-    assert.same({ nil, "later", 1001 }, { receive(ws, server) })
-    assert.same({ nil, "later", 1001 }, { ws:receive() })
+    local sentence = ("connection to %s closed by the peer: 1001 GOING_AWAY \"later\" after ")
+      :format(server:url())
+    for _, take in ipairs { receive, ws.receive } do
+      local data, why, name, code = take(ws, take == receive and server or nil)
+      assert.same({ nil, "closed", 1001 }, { data, name, code })
+      assert.equal(sentence, why:sub(1, #sentence))
+      assert.equal(tostring(ws.close_info), why)
+    end
+  end)
+
+  it("cannot be led to take the peer's reason for a timeout", function()
+    local ws, server = start(upgraded(function(c) c:close_session(1001, "timeout") end))
+    local data, why, name, code = receive(ws, server)
+    assert.same({ nil, "closed", 1001 }, { data, name, code })
+    assert.equal(tostring(ws.close_info), why)
   end)
 
   it("gives nil and timeout when none came, harmlessly", function()
@@ -212,8 +225,8 @@ describe("receive", function()
       c:told "now"
       c:send_text "late"
     end)
-    assert.same({ nil, "timeout" }, { ws:receive(0) })
-    assert.same({ nil, "timeout" }, { ws:receive(0.001) })
+    assert.same({ nil, "timeout", "timeout" }, { ws:receive(0) })
+    assert.same({ nil, "timeout", "timeout" }, { ws:receive(0.001) })
     server:tell "now"
     assert.same({ "late", "text" }, { receive(ws, server) })
   end)
@@ -225,7 +238,7 @@ describe("receive", function()
     end)
     scripted.pump(ws, server, is_closed(ws))
     for i = 1, 5 do assert.same({ tostring(i), "text" }, { ws:receive() }) end
-    assert.same({ nil, "", 1000 }, { ws:receive() })
+    assert.same({ nil, tostring(ws.close_info), "closed", 1000 }, { ws:receive() })
   end)
 
   it("takes a message before on_message does, while it is what the program waits in", function()
@@ -288,7 +301,8 @@ describe("receive", function()
       local data = receive(ws, server)
       assert.equal(("%06d"):format(i), data:sub(1, 6))
     end
-    assert.same({ nil, "", 1000 }, { receive(ws, server) })
+    local ended = { receive(ws, server) }
+    assert.same({ nil, tostring(ws.close_info), "closed", 1000 }, ended)
   end)
 
   it("keeps messages without holding up the answers to pings", function()
@@ -647,7 +661,7 @@ describe("close", function()
     assert.is_true(ws:close())
     assert.equal("closed", ws:state())
     assert.same({ false, 1006, "" }, { ws:update() })
-    assert.same({ nil, "", 1006 }, { ws:receive() })
+    assert.same({ nil, tostring(ws.close_info), "closed", 1006 }, { ws:receive() })
     local code, _, info = ws:run()
     assert.equal(1006, code)
     assert.is_false(info.opened)

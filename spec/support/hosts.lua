@@ -97,7 +97,7 @@ end
 --- The lines of `straight` in hosts/program.lua.
 function Host:straight()
   self.program:expect "^100 MESSAGES$"
-  self.program:expect "^THEN nil done 1000$"
+  self.program:expect "^THEN nil closed 1000$"
   self.program:expect "^CONNECT nil refused$"
 end
 

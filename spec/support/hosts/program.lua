@@ -33,7 +33,8 @@ function program.straight(wsclose, spawn)
   program.say "100 MESSAGES"
   ws:close(1000, "done")
   assert(ws:run() == 1000)
-  local none, why, code = ws:receive()
+  local none, sentence, why, code = ws:receive()
+  assert(sentence == tostring(ws.close_info))
   program.say(("THEN %s %s %d"):format(tostring(none), why, code))
   local refused, _, name = wsclose.connect "ws://127.0.0.1:1/"
   program.say(("CONNECT %s %s"):format(tostring(refused), name))
