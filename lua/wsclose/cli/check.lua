@@ -169,13 +169,13 @@ local function request_of(self)
   local head = assert(wsclose.protocol(self.url, options)):output()
   local lines = {}
   for line in head:gmatch "([^\r\n]+)\r\n" do
-    local name = line:match "^([^%s:]+):"
+    local name, shown = line:match "^([^%s:]+):", line
     if not name then
-      line = connection.without_secrets(line, self.url)
+      shown = connection.without_secrets(line, self.url)
     elseif not OWN_HEADERS[name:lower()] then
-      line = name .. ": …"
+      shown = name .. ": …"
     end
-    lines[#lines + 1] = line
+    lines[#lines + 1] = shown
   end
   return json.array(lines)
 end
