@@ -1,9 +1,9 @@
 -- `wsclose check`: the transcripts of docs/command-line.md, each played anew against the server it
 -- tells of, and what no transcript shows.
 --
--- A block behind `<!-- transcript: NAME -->` begins with the command; its output is compared but for
--- times, which are the machine's, and ports.  Two servers are played in this process, on a clock
--- that is a number: one that closes TCP late, and one that never answers.
+-- A block behind `<!-- transcript: NAME -->` begins with the command; its output is compared but
+-- for times, which are the machine's, and ports.  Two servers are played in this process, on a
+-- clock that is a number: one that closes TCP late, and one that never answers.
 
 local certificates = require "support.certificates"
 local cli = require "wsclose.cli"
