@@ -1,14 +1,19 @@
-/* Starting threads: see thread.h. */
+/* Starting threads, and being woken by them: see thread.h. */
 #ifndef _GNU_SOURCE
-#define _GNU_SOURCE /* dladdr under -std=c11 */
+#define _GNU_SOURCE /* dladdr and the flags of eventfd under -std=c11 */
 #endif
 #include "thread.h"
 
 #include <dlfcn.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stddef.h>
+#include <unistd.h>
+#ifdef __linux__
+#include <sys/eventfd.h>
+#endif
 
 /* NSS modules keep buffers of tens of kilobytes on the stack. */
 #define THREAD_STACK_SIZE ((size_t)512 * 1024)
@@ -59,3 +64,22 @@ int wsc_thread_start(void *(*run)(void *), void *argument) {
   pthread_sigmask(SIG_SETMASK, &before, NULL);
   return number;
 }
+
+#ifdef __linux__
+int wsc_wake_open(int *write_end) {
+  *write_end = -1;
+  return eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+}
+#else
+int wsc_wake_open(int *write_end) {
+  int ends[2];
+  *write_end = -1;
+  if (pipe(ends) != 0) return -1;
+  for (int i = 0; i < 2; i++) {
+    fcntl(ends[i], F_SETFD, FD_CLOEXEC);
+    fcntl(ends[i], F_SETFL, O_NONBLOCK);
+  }
+  *write_end = ends[1];
+  return ends[0];
+}
+#endif

@@ -7,4 +7,9 @@
  * thread on.  0, or the number of the error. */
 int wsc_thread_start(void *(*run)(void *argument), void *argument);
 
+/* A descriptor by which a thread wakes who waits; -1: none, errno says why.  Eight bytes written to
+ * it, or to *write_end where that is another one (else -1), make it readable, and all that are
+ * shared with it by dup. */
+int wsc_wake_open(int *write_end);
+
 #endif

@@ -9,7 +9,7 @@
  * What threads touch comes from realloc, never from the platform of a client: that may belong to a
  * Lua state which is closed while a thread still waits for a name server. */
 #ifndef _GNU_SOURCE
-#define _GNU_SOURCE /* eventfd's flags under -std=c11 */
+#define _GNU_SOURCE /* F_DUPFD_CLOEXEC under -std=c11 */
 #endif
 #include "resolve.h"
 
@@ -28,9 +28,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
-#ifdef __linux__
-#include <sys/eventfd.h>
-#endif
 
 /* A program talks to a few hosts, and one lookup serves all clients of a host: with eight, names
  * that a dead server keeps for half a minute each leave room for others.  It is also what a program
@@ -188,25 +185,6 @@ static void free_job(lookup_job *job) {
 
 /* ---------------------------------------------------------------- the wake descriptors */
 
-/* What is shared under several numbers turns readable under all of them at once. */
-#ifdef __linux__
-static int wake_open(lookup_job *job) {
-  (void)job;
-  return eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-}
-#else
-static int wake_open(lookup_job *job) {
-  int ends[2];
-  if (pipe(ends) != 0) return -1;
-  for (int i = 0; i < 2; i++) {
-    fcntl(ends[i], F_SETFD, FD_CLOEXEC);
-    fcntl(ends[i], F_SETFL, O_NONBLOCK);
-  }
-  job->wake_write = ends[1];
-  return ends[0];
-}
-#endif
-
 /* A number of its own, for several clients may be registered with one epoll instance. */
 static int wake_share(const wsc_lookup *other) {
   return fcntl(other->fd, F_DUPFD_CLOEXEC, 0);
@@ -312,7 +290,7 @@ static const char *join_job(wsc_lookup *lookup, const wsc_question *question, in
   if (!job) return "memory";
   const wsc_lookup *other = job->waiters;
   add_waiter(job, lookup);
-  lookup->fd = other ? wake_share(other) : wake_open(job);
+  lookup->fd = other ? wake_share(other) : wsc_wake_open(&job->wake_write);
   *number = lookup->fd >= 0 ? staff_queue(lookup->pool) : errno;
   if (*number == 0) return NULL;
   const char *lacking = lookup->fd >= 0 ? "thread" : "descriptor";
