@@ -207,18 +207,27 @@ end
 
 -- ---------------------------------------------------------------- what a process holds
 
---- The descriptors of this process and where they lead to.
----@return table<string, string>
-function network.descriptors()
+local function look_at_descriptors()
   local found = {}
-  collectgarbage()
-  collectgarbage()
   for name in lfs.dir "/proc/self/fd" do
     local target = lfs.symlinkattributes("/proc/self/fd/" .. name, "target")
     if name:match "^%d" and target and not target:match "^/proc/%d+/fd$" then
       found[name] = target
     end
   end
+  return found
+end
+
+--- The descriptors of this process and where they lead to, once what is garbage holds none: what a
+--- finalizer lets go of takes another round.
+---@return table<string, string>
+function network.descriptors()
+  local found, before = look_at_descriptors()
+  repeat
+    before = found
+    for _ = 1, 3 do collectgarbage() end
+    found = look_at_descriptors()
+  until #network.added(found, before) == 0
   return found
 end
 

@@ -249,6 +249,7 @@ end
 describe("a name server that hangs", function()
   before_each(function()
     testing.process.allow_files(2200)
+    network.wait_for_threads() -- of other specs, which asked the system
   end)
   after_each(network.close_all)
 
@@ -374,6 +375,7 @@ end)
 describe("one question", function()
   before_each(function()
     testing.process.allow_files(2200)
+    network.wait_for_threads() -- of other specs, which asked the system
   end)
   after_each(network.close_all)
 
