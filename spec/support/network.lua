@@ -222,12 +222,14 @@ end
 --- finalizer lets go of takes another round.
 ---@return table<string, string>
 function network.descriptors()
-  local found, before = look_at_descriptors()
+  local found = look_at_descriptors()
+  local lost
   repeat
-    before = found
+    local before = found
     for _ = 1, 3 do collectgarbage() end
     found = look_at_descriptors()
-  until #network.added(found, before) == 0
+    lost = network.added(found, before)
+  until #lost == 0
   return found
 end
 

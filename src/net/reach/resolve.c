@@ -286,12 +286,13 @@ static void leave_job(wsc_lookup *lookup) {
 /* NULL: it waits for the answer.  Else what there is none of, and the number of the error. */
 static const char *join_job(wsc_lookup *lookup, const wsc_question *question, int *number) {
   lookup_job *job = find_job(lookup->pool, question);
-  if (!job) job = add_job(lookup->pool, question);
+  bool is_new = !job;
+  if (is_new) job = add_job(lookup->pool, question);
   if (!job) return "memory";
   const wsc_lookup *other = job->waiters;
   add_waiter(job, lookup);
   lookup->fd = other ? wake_share(other) : wsc_wake_open(&job->wake_write);
-  *number = lookup->fd >= 0 ? staff_queue(lookup->pool) : errno;
+  *number = lookup->fd < 0 ? errno : is_new ? staff_queue(lookup->pool) : 0;
   if (*number == 0) return NULL;
   const char *lacking = lookup->fd >= 0 ? "thread" : "descriptor";
   leave_job(lookup);
