@@ -121,14 +121,13 @@ for _, way in ipairs(stage.ways) do
         limits = { send_queue = 1000 }, on_drain = function() drains = drains + 1 end,
       })
       s:hold()
-      local name
-      repeat
-        local ok, _
-        ok, _, name = s.ws:send(("x"):rep(900), "text", UNCOMPRESSED)
-      until not ok
-      assert.equal("busy", name)
-      s:turn()
-      assert.equal(0, drains)
+      repeat -- what the system takes grows a little while it is full
+        local ok, name, _
+        repeat ok, _, name = s.ws:send(("x"):rep(900), "text", UNCOMPRESSED) until not ok
+        assert.equal("busy", name)
+        drains = 0
+        s:turn()
+      until drains == 0
       assert(s:turns(0, function()
         s:take(16 * 1024 * 1024)
         return drains > 0
