@@ -397,6 +397,24 @@ describe("one question", function()
     assert.same(before, network.descriptors())
   end)
 
+  it("that still queues starts no thread for those who join it", function()
+    local counted, resolver = network.counted(), network.resolver()
+    testing.net.lookups.tune(1)
+    local clients = ask(resolver, 2, nil, counted) -- the one thread waits for the first
+    testing.net.lookups.tune(0)
+    for _, ws in ipairs(ask_alike(resolver, 5, "ws://feed2.example/", counted)) do
+      clients[#clients + 1] = ws
+    end
+    assert.equal(2, network.threads())
+    for i = 1, 2 do
+      assert.equal(("feed%d.example"):format(i), resolver:question().host)
+      assert.is_nil(resolver.core:asked())
+      resolver:answer "EAI_NONAME"
+    end
+    network.wait_for_threads()
+    for _, ws in ipairs(clients) do assert.is_false(ws:update()) end
+  end)
+
   it("makes the pollfd of each that asked readable, whoever has left", function()
     for gone = 1, 3 do
       local resolver, clients, fds = network.resolver(), {}, {}
