@@ -17,9 +17,11 @@ static void raise_interrupt(lua_State *L, lua_Debug *debug) {
   luaL_error(L, "interrupted!");
 }
 
-/* Ctrl-C is an error at the next instruction, as in the stock interpreter. */
+/* Ctrl-C is an error at the next instruction, as in the stock interpreter: lua_sethook is made to
+ * be called from a signal handler. */
 static void on_interrupt(int number) {
   signal(number, SIG_DFL);
+  /* NOLINTNEXTLINE(bugprone-signal-handler,cert-sig30-c) */
   lua_sethook(interruptible, raise_interrupt, LUA_MASKCALL | LUA_MASKRET | LUA_MASKCOUNT, 1);
 }
 
