@@ -10,17 +10,17 @@ local function set(words)
 end
 
 local core_order = {
-  "buf", "cpu", "ascii", "mask", "utf8", "codes", "frame", "http", "uri", "extension", "deflate",
-  "handshake", "message", "send_queue", "conn",
+  "buf", "cpu", "ascii", "slice", "mask", "utf8", "codes", "frame", "http", "ip", "uri", "proxy",
+  "tunnel", "extension", "deflate", "handshake", "message", "send_queue", "conn",
 }
 
-local core_headers = [[assert limits stdalign stdbool stddef stdint stdio string
+local core_headers = [[assert limits stdalign stdarg stdbool stddef stdint stdio string
   arm_neon emmintrin immintrin tmmintrin smmintrin nmmintrin]]
 
 -- What the compiled core may ask of libc, and what compilers make of it by themselves.
-local core_symbols = [[memcpy memmove memcmp memset memchr strlen strcmp snprintf __assert_fail
-  strspn bcmp strchr _GLOBAL_OFFSET_TABLE_ __stack_chk_fail __memcpy_chk __memmove_chk __memset_chk
-  __snprintf_chk __cpu_model __cpu_indicator_init]]
+local core_symbols = [[memcpy memmove memcmp memset memchr strlen strcmp snprintf vsnprintf
+  __assert_fail strspn bcmp strchr _GLOBAL_OFFSET_TABLE_ __stack_chk_fail __memcpy_chk
+  __memmove_chk __memset_chk __snprintf_chk __vsnprintf_chk __cpu_model __cpu_indicator_init]]
 
 -- Without inflateGetDictionary and inflateSetDictionary: the window is never copied.
 local zlib_symbols = [[deflate deflateInit2_ deflateEnd deflateReset deflateBound

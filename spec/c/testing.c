@@ -27,9 +27,11 @@ typedef struct testing_state {
   wsc_platform *real; /* owned */
   walled rooms[2];
   size_t live_blocks, live_bytes, peak_bytes, large_blocks, attempts;
-  bool ended;     /* its Lua state's objects are gone: it goes with the last block */
-  size_t fail_at; /* the attempt that fails; 0: none */
-  bool fail_on;   /* and all that follow it */
+  bool ended;      /* its Lua state's objects are gone: it goes with the last block */
+  size_t fail_at;  /* the attempt that fails; 0: none */
+  bool fail_on;    /* and all that follow it */
+  char secret[64]; /* looked for in what is given back; "": none */
+  size_t leaks;    /* how often it stood there */
   bool no_random;
   size_t random_size, random_at; /* size 0: the real source */
   uint8_t random_bytes[256];
@@ -56,7 +58,16 @@ static bool attempt_fails(testing_state *state) {
   return state->attempts == state->fail_at || (state->fail_on && state->attempts > state->fail_at);
 }
 
+static bool holds_secret(const testing_state *state, const void *block, size_t size) {
+  const char *data = block;
+  size_t length = strlen(state->secret);
+  for (size_t i = 0; length > 0 && i + length <= size; i++)
+    if (memcmp(data + i, state->secret, length) == 0) return true;
+  return false;
+}
+
 static void drop_block(testing_state *state, block_head *head) {
+  state->leaks += holds_secret(state, head + 1, head->size);
   state->live_blocks--;
   state->large_blocks -= head->size >= LARGE_BLOCK_SIZE;
   state->live_bytes -= head->size;
@@ -237,12 +248,25 @@ static int l_memory_peak(lua_State *L) {
   return 1;
 }
 
+/* leaks(secret): how many blocks were given back, or moved, with the last one's secret in them. */
+static int l_memory_leaks(lua_State *L) {
+  testing_state *state = get_state(L);
+  size_t size;
+  const char *secret = luaL_optlstring(L, 1, "", &size);
+  luaL_argcheck(L, size < sizeof state->secret, 1, "at most 63 bytes expected");
+  lua_pushinteger(L, (lua_Integer)state->leaks);
+  memcpy(state->secret, secret, size + 1);
+  state->leaks = 0;
+  return 1;
+}
+
 static const luaL_Reg memory_functions[] = {{"fail_at", l_memory_fail_at},
                                             {"attempts", l_memory_attempts},
                                             {"live_blocks", l_memory_live_blocks},
                                             {"large_blocks", l_memory_large_blocks},
                                             {"live_bytes", l_memory_live_bytes},
                                             {"peak", l_memory_peak},
+                                            {"leaks", l_memory_leaks},
                                             {NULL, NULL}};
 
 /* set(bytes): these over and over; set(nil): the real source; set(false): it fails. */

@@ -5,6 +5,7 @@
 #include "lua_conn.h"
 #include "lua_loop.h"
 #include "lua_options.h"
+#include "lua_tunnel.h"
 #include "net/posix/clock.h"
 #include "net/posix/poll.h"
 
@@ -269,6 +270,7 @@ static const object_kind client_kind = {.name = "wsclose.core.client",
 static void add_clients(lua_State *L, int core, int anchor) {
   add_kind(L, core, anchor, &client_kind);
   wsc_lua_add_loop(L, core, anchor);
+  wsc_lua_add_tunnel(L, core, anchor);
 }
 #else
 static int refuse_client(lua_State *L) {

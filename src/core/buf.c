@@ -157,6 +157,11 @@ void wsc_release(const wsc_platform *platform, const void *block) {
   if (block) platform->resize(platform->user, pointer.owned, 0);
 }
 
+void wsc_wipe(void *block, size_t size) {
+  volatile uint8_t *bytes = block;
+  while (size > 0) bytes[--size] = 0;
+}
+
 char *wsc_copy_string(const wsc_platform *platform, const char *data, size_t size) {
   if (size == SIZE_MAX) return NULL;
   char *copy = platform->resize(platform->user, NULL, size + 1);

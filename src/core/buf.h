@@ -100,6 +100,8 @@ bool wsc_buf_append_strings(wsc_buf *buf, const char *const *texts); /* NULL end
 void *wsc_alloc(const wsc_platform *platform, size_t count,
                 size_t size); /* zeroed; NULL: no memory or overflow */
 void wsc_release(const wsc_platform *platform, const void *block); /* NULL is fine */
+void wsc_wipe(void *block,
+              size_t size); /* zeros that no compiler leaves out: it is a secret's end */
 char *wsc_copy_string(const wsc_platform *platform, const char *data,
                       size_t size); /* NUL added; NULL: no memory */
 

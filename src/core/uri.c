@@ -3,19 +3,15 @@
  * `split_url` checks a URL without memory and leaves slices of it; `wsc_uri_parse` writes them out.
  */
 #include "uri.h"
-#include "ascii.h"
+
+#include "ip.h"
 
 #include <assert.h>
 #include <string.h>
 
-typedef struct url_slice {
-  const char *data; /* NULL: the URL has no such part */
-  size_t size;
-} url_slice;
-
 typedef struct url_parts {
   bool secure, on_socket, ipv6;
-  url_slice userinfo, path, host, target; /* as written; the target without a leading "/" if it
+  wsc_slice userinfo, path, host, target; /* as written; the target without a leading "/" if it
                                              begins with "?" or is empty */
   unsigned port;
 } url_parts;
@@ -26,41 +22,6 @@ static const char bad_ipv6[] = "the URL's host is not an IPv6 address in bracket
 static const char bad_port[] = "the URL's port is not a number from 1 to 65535";
 static const char bad_socket[] =
     "the URL names no socket path (expected ws+unix:///path.sock:/resource)";
-
-/* ------------------------------------------------------------ slices */
-
-static void drop_front(url_slice *slice, size_t size) {
-  slice->data += size;
-  slice->size -= size;
-}
-
-static bool begins_with(url_slice slice, char c) {
-  return slice.size > 0 && *slice.data == c;
-}
-
-static bool slice_holds(url_slice slice, char c) {
-  return slice.size > 0 && memchr(slice.data, c, slice.size);
-}
-
-/* Takes what stands before the first of `stops`, or everything. */
-static url_slice take_until(url_slice *rest, const char *stops) {
-  url_slice taken = {rest->data, 0};
-  while (rest->size > 0 && !memchr(stops, *rest->data, strlen(stops))) {
-    drop_front(rest, 1);
-    taken.size++;
-  }
-  return taken;
-}
-
-/* Drops `prefix` (lower case) from the front, if it stands there in any case. */
-static bool drop_prefix(url_slice *rest, const char *prefix) {
-  size_t size = strlen(prefix);
-  if (rest->size < size) return false;
-  for (size_t i = 0; i < size; i++)
-    if (wsc_lower(rest->data[i]) != prefix[i]) return false;
-  drop_front(rest, size);
-  return true;
-}
 
 /* ------------------------------------------------------------ bytes */
 
@@ -79,18 +40,9 @@ static const char *url_bytes_fault(const char *text) {
   return NULL;
 }
 
-/* The byte at the front of a slice, percent-decoded; moves on. */
-static unsigned char take_decoded(url_slice *slice) {
-  const char *data = slice->data;
-  bool escaped = *data == '%';
-  int value = escaped ? wsc_hex_value(data[1]) * 16 + wsc_hex_value(data[2]) : *data;
-  drop_front(slice, escaped ? 3 : 1);
-  return (unsigned char)value;
-}
-
-static bool decodes_to_control(url_slice slice) {
+static bool decodes_to_control(wsc_slice slice) {
   while (slice.size > 0) {
-    unsigned char c = take_decoded(&slice);
+    int c = wsc_slice_take_decoded(&slice);
     if (c < 0x20 || c == 0x7F) return true;
   }
   return false;
@@ -101,62 +53,8 @@ static bool decodes_to_control(url_slice slice) {
  * Stricter than RFC 3986: a host goes into a DNS question and into the Host header, so it must be a
  * DNS name or an address in its one standard form. */
 
-/* Takes a number without leading zeros from 0 to 255. */
-static bool take_octet(url_slice *rest) {
-  unsigned value = 0;
-  size_t digits = 0;
-  for (; rest->size > 0 && wsc_is_digit(*rest->data) && digits < 3; digits++) {
-    if (digits == 1 && value == 0) return false;
-    value = value * 10 + (unsigned)(*rest->data - '0');
-    drop_front(rest, 1);
-  }
-  return digits > 0 && value <= 255;
-}
-
-static bool is_ipv4(url_slice host) {
-  for (int octet = 0; octet < 4; octet++) {
-    if (octet > 0 && !begins_with(host, '.')) return false;
-    if (octet > 0) drop_front(&host, 1);
-    if (!take_octet(&host)) return false;
-  }
-  return host.size == 0;
-}
-
-/* Takes up to four hexadecimal digits; returns how many. */
-static size_t take_hex_group(url_slice *rest) {
-  size_t digits = 0;
-  for (; digits < 4 && rest->size > 0 && wsc_hex_value(*rest->data) >= 0; digits++)
-    drop_front(rest, 1);
-  return digits;
-}
-
-/* As it stands within brackets, RFC 4291 2.2; no zone id.  Eight groups, or fewer with one "::";
- * the last two may be written as IPv4. */
-static bool url_is_ipv6(url_slice host) {
-  int groups = 0;
-  bool gap = drop_prefix(&host, "::");
-  while (host.size > 0) {
-    url_slice group = host;
-    if (take_hex_group(&host) == 0) return false;
-    groups++;
-    if (host.size == 0) break;
-    if (begins_with(host, '.')) {
-      if (!is_ipv4(group)) return false;
-      groups++;
-      break;
-    }
-    if (drop_prefix(&host, "::")) {
-      if (gap) return false;
-      gap = true;
-    } else if (!drop_prefix(&host, ":") || host.size == 0) {
-      return false;
-    }
-  }
-  return gap ? groups <= 7 : groups == 8;
-}
-
 /* RFC 1035 2.3.4; underscores are not for host names, but stand in some. */
-static bool is_dns_label(url_slice label) {
+static bool is_dns_label(wsc_slice label) {
   if (label.size == 0 || label.size > 63) return false;
   for (size_t i = 0; i < label.size; i++) {
     char c = label.data[i];
@@ -167,60 +65,56 @@ static bool is_dns_label(url_slice label) {
 
 /* Some resolvers take "127.1", "0177.0.0.1" or "0x7f000001" for an address.  No top-level domain
  * looks like that (RFC 3696 2), so such a host is refused unless it is a plain dotted address. */
-static bool is_number_label(url_slice label) {
-  bool hex = drop_prefix(&label, "0x");
+static bool is_number_label(wsc_slice label) {
+  bool hex = wsc_slice_drop_prefix(&label, "0x");
   for (size_t i = 0; i < label.size; i++)
     if (hex ? wsc_hex_value(label.data[i]) < 0 : !wsc_is_digit(label.data[i])) return false;
   return true;
 }
 
 /* NULL for a DNS name (RFC 1035 2.3.4) or a dotted IPv4 address.  The host is not empty. */
-static const char *name_fault(url_slice host) {
-  url_slice rest = host, label;
+static const char *name_fault(wsc_slice host) {
+  wsc_slice rest = host, label;
   if (host.data[host.size - 1] == '.') rest.size--; /* the root's dot */
   if (rest.size > 253) return bad_name;
   for (;;) {
-    label = take_until(&rest, ".");
+    label = wsc_slice_take_until(&rest, ".");
     if (!is_dns_label(label)) return bad_name;
     if (rest.size == 0) break;
-    drop_front(&rest, 1);
+    wsc_slice_drop(&rest, 1);
   }
-  return is_number_label(label) && !is_ipv4(host) ? bad_address : NULL;
+  uint8_t address[16];
+  return is_number_label(label) && wsc_ip_parse(address, host) == 0 ? bad_address : NULL;
 }
 
 /* ------------------------------------------------------------ authority */
 
 /* Takes "[…]"; leaves what follows. */
-static const char *split_ipv6(url_slice *rest, url_parts *parts) {
-  drop_front(rest, 1);
+static const char *split_ipv6(wsc_slice *rest, url_parts *parts) {
+  uint8_t address[16];
+  wsc_slice_drop(rest, 1);
   parts->ipv6 = true;
-  parts->host = take_until(rest, "]");
-  if (slice_holds(parts->host, '%')) return "the URL's host has an IPv6 zone id";
-  if (rest->size == 0 || !url_is_ipv6(parts->host)) return bad_ipv6;
-  drop_front(rest, 1);
-  return rest->size > 0 && !begins_with(*rest, ':') ? bad_ipv6 : NULL;
+  parts->host = wsc_slice_take_until(rest, "]");
+  if (wsc_slice_holds(parts->host, '%')) return "the URL's host has an IPv6 zone id";
+  if (rest->size == 0 || wsc_ip_parse(address, parts->host) != 16) return bad_ipv6;
+  wsc_slice_drop(rest, 1);
+  return rest->size > 0 && !wsc_slice_begins_with(*rest, ':') ? bad_ipv6 : NULL;
 }
 
-static const char *split_name(url_slice *rest, url_parts *parts) {
-  parts->host = take_until(rest, ":");
-  if (rest->size > 1 && slice_holds((url_slice){rest->data + 1, rest->size - 1}, ':'))
+static const char *split_name(wsc_slice *rest, url_parts *parts) {
+  parts->host = wsc_slice_take_until(rest, ":");
+  if (rest->size > 1 && wsc_slice_holds((wsc_slice){rest->data + 1, rest->size - 1}, ':'))
     return "the URL's host has colons (an IPv6 address stands in brackets)";
   if (parts->host.size == 0) return "the URL has no host";
   return name_fault(parts->host);
 }
 
 /* RFC 3986 3.2.3: nothing behind the colon means the default. */
-static const char *split_port(url_slice port, url_parts *parts) {
-  unsigned value = 0;
-  parts->port = parts->secure ? 443 : 80;
-  if (port.size == 0) return NULL;
-  for (size_t i = 0; i < port.size; i++) {
-    if (!wsc_is_digit(port.data[i])) return bad_port;
-    value = value * 10 + (unsigned)(port.data[i] - '0');
-    if (value > UINT16_MAX) return bad_port;
-  }
-  parts->port = value;
-  return value == 0 ? bad_port : NULL;
+static const char *split_port(wsc_slice port, url_parts *parts) {
+  long number = parts->secure ? 443 : 80;
+  if (port.size > 0) number = wsc_slice_number(port, UINT16_MAX);
+  parts->port = (unsigned)number;
+  return number < 1 ? bad_port : NULL;
 }
 
 /* RFC 3986 3.2.1.  What else a browser may take, a backslash above all, moves the place where
@@ -231,49 +125,50 @@ static bool is_userinfo_char(char c) {
 }
 
 /* RFC 7617 2: the first colon ends the user's name, and neither half holds a control byte. */
-static const char *userinfo_fault(url_slice userinfo) {
+static const char *userinfo_fault(wsc_slice userinfo) {
   for (size_t i = 0; i < userinfo.size; i++)
     if (!is_userinfo_char(userinfo.data[i]))
       return "the URL's user name or password holds a byte that must be percent-encoded";
   if (decodes_to_control(userinfo))
     return "the URL's user name or password decodes to a control byte";
-  url_slice user = take_until(&userinfo, ":");
+  wsc_slice user = wsc_slice_take_until(&userinfo, ":");
   while (user.size > 0)
-    if (take_decoded(&user) == ':')
+    if (wsc_slice_take_decoded(&user) == ':')
       return "the URL's user name decodes to one with a colon, which Basic auth cannot carry";
   return NULL;
 }
 
-static const char *split_authority(url_slice rest, url_parts *parts) {
-  if (slice_holds(rest, '@')) {
-    parts->userinfo = take_until(&rest, "@");
-    drop_front(&rest, 1);
+static const char *split_authority(wsc_slice rest, url_parts *parts) {
+  if (wsc_slice_holds(rest, '@')) {
+    parts->userinfo = wsc_slice_take_until(&rest, "@");
+    wsc_slice_drop(&rest, 1);
     const char *fault = userinfo_fault(parts->userinfo);
     if (fault) return fault;
   }
-  const char *fault = begins_with(rest, '[') ? split_ipv6(&rest, parts) : split_name(&rest, parts);
+  const char *fault =
+      wsc_slice_begins_with(rest, '[') ? split_ipv6(&rest, parts) : split_name(&rest, parts);
   if (fault) return fault;
-  if (rest.size > 0) drop_front(&rest, 1);
+  if (rest.size > 0) wsc_slice_drop(&rest, 1);
   return split_port(rest, parts);
 }
 
 /* ------------------------------------------------------------ the whole */
 
 /* As npm's ws writes it: the socket's path, a colon, path and query of the request. */
-static const char *split_socket(url_slice rest, url_parts *parts) {
-  if (!begins_with(rest, '/')) return bad_socket;
-  parts->path = take_until(&rest, ":?");
+static const char *split_socket(wsc_slice rest, url_parts *parts) {
+  if (!wsc_slice_begins_with(rest, '/')) return bad_socket;
+  parts->path = wsc_slice_take_until(&rest, ":?");
   if (parts->path.size < 2) return bad_socket;
   if (decodes_to_control(parts->path)) return "the URL's socket path decodes to a control byte";
-  if (begins_with(rest, ':')) drop_front(&rest, 1);
-  if (rest.size > 0 && !begins_with(rest, '/') && !begins_with(rest, '?'))
+  if (wsc_slice_begins_with(rest, ':')) wsc_slice_drop(&rest, 1);
+  if (rest.size > 0 && !wsc_slice_begins_with(rest, '/') && !wsc_slice_begins_with(rest, '?'))
     return "what follows the URL's socket path and colon must begin with / or ?";
-  parts->host = (url_slice){"localhost", 9};
+  parts->host = (wsc_slice){"localhost", 9};
   parts->target = rest;
   return NULL;
 }
 
-static const char *split_scheme(url_slice *rest, url_parts *parts) {
+static const char *split_scheme(wsc_slice *rest, url_parts *parts) {
   static const struct {
     const char *prefix;
     bool secure, on_socket;
@@ -282,7 +177,7 @@ static const char *split_scheme(url_slice *rest, url_parts *parts) {
                  {"ws+unix://", false, true},
                  {"wss+unix://", true, true}};
   for (size_t i = 0; i < sizeof schemes / sizeof *schemes; i++)
-    if (drop_prefix(rest, schemes[i].prefix)) {
+    if (wsc_slice_drop_prefix(rest, schemes[i].prefix)) {
       parts->secure = schemes[i].secure;
       parts->on_socket = schemes[i].on_socket;
       return NULL;
@@ -292,12 +187,12 @@ static const char *split_scheme(url_slice *rest, url_parts *parts) {
 
 static const char *split_url(const char *text, url_parts *parts) {
   *parts = (url_parts){.secure = false};
-  url_slice rest = {text, strlen(text)};
+  wsc_slice rest = {text, strlen(text)};
   const char *fault = url_bytes_fault(text);
   if (!fault) fault = split_scheme(&rest, parts);
   if (fault) return fault;
   if (parts->on_socket) return split_socket(rest, parts);
-  url_slice authority = take_until(&rest, "/?");
+  wsc_slice authority = wsc_slice_take_until(&rest, "/?");
   parts->target = rest;
   return split_authority(authority, parts);
 }
@@ -323,21 +218,21 @@ static const char *end_string(char **at, const char *begin) {
   return begin;
 }
 
-static const char *put_decoded(char **at, url_slice slice) {
+static const char *put_decoded(char **at, wsc_slice slice) {
   const char *begin = *at;
-  while (slice.size > 0) *(*at)++ = (char)take_decoded(&slice);
+  while (slice.size > 0) *(*at)++ = (char)wsc_slice_take_decoded(&slice);
   return end_string(at, begin);
 }
 
 /* "user" becomes "user:", as Basic auth (RFC 7617) wants it. */
-static const char *put_userinfo(char **at, url_slice slice) {
+static const char *put_userinfo(char **at, wsc_slice slice) {
   const char *begin = put_decoded(at, slice);
-  if (slice_holds(slice, ':')) return begin;
+  if (wsc_slice_holds(slice, ':')) return begin;
   (*at)[-1] = ':';
   return end_string(at, begin);
 }
 
-static const char *put_host(char **at, url_slice host) {
+static const char *put_host(char **at, wsc_slice host) {
   const char *begin = *at;
   for (size_t i = 0; i < host.size; i++) *(*at)++ = wsc_lower(host.data[i]);
   return end_string(at, begin);
@@ -360,9 +255,9 @@ static const char *put_authority(char **at, const wsc_uri *uri) {
   return end_string(at, begin);
 }
 
-static const char *put_target(char **at, url_slice target) {
+static const char *put_target(char **at, wsc_slice target) {
   const char *begin = *at;
-  if (!begins_with(target, '/')) put_bytes(at, "/", 1);
+  if (!wsc_slice_begins_with(target, '/')) put_bytes(at, "/", 1);
   put_bytes(at, target.data, target.size);
   return end_string(at, begin);
 }

@@ -4,11 +4,6 @@
 
 #include "net/posix/poll.h"
 
-int wsc_proxy_check(const char *proxy, const char **sentence) {
-  *sentence = "this wsclose was built without sockets";
-  return *proxy == '\0' ? WSC_OK : WSC_ERR_URL;
-}
-
 void wsc_client_free(wsc_client *client) {
   (void)client;
 }

@@ -183,7 +183,7 @@ const char *wsc_setup_fault(const wsc_setup *setup) {
 
 int wsc_setup_proxy_status(const wsc_setup *setup) {
   bool asked = setup->stage == WSC_STAGE_TUNNEL && setup->begun && setup->stream;
-  return asked ? wsc_tunnel_status(setup->stream) : 0;
+  return asked ? wsc_tunnel_stream_status(setup->stream) : 0;
 }
 
 const wsc_uri *wsc_setup_uri(const wsc_setup *setup) {

@@ -102,7 +102,7 @@ static int begin_tunnel(wsc_setup *setup) {
     host = text;
   }
   setup->stream =
-      wsc_tunnel_new(setup->platform, setup->stream, &setup->proxy, host, setup->uri.port);
+      wsc_tunnel_stream_new(setup->platform, setup->stream, &setup->proxy, host, setup->uri.port);
   return setup->stream ? WSC_OK : WSC_ERR_MEMORY;
 }
 

@@ -1,7 +1,8 @@
 /* SOCKS5, RFC 1928, with user and password, RFC 1929. */
-#include "proxy_private.h"
+#include "tunnel_private.h"
 
-#include <arpa/inet.h>
+#include "ip.h"
+
 #include <string.h>
 
 /* What the proxy answers, in this order. */
@@ -36,16 +37,10 @@ static bool append_login(wsc_tunnel *tunnel) {
 /* A numeric address as such, a name for the proxy to look up. */
 static bool append_target(wsc_tunnel *tunnel) {
   uint8_t bytes[17];
-  if (inet_pton(AF_INET, tunnel->host, bytes + 1) == 1) {
-    bytes[0] = SOCKS5_IPV4;
-    return wsc_buf_append(&tunnel->output, bytes, 5);
-  }
-  if (inet_pton(AF_INET6, tunnel->host, bytes + 1) == 1) {
-    bytes[0] = SOCKS5_IPV6;
-    return wsc_buf_append(&tunnel->output, bytes, 17);
-  }
-  bytes[0] = SOCKS5_NAME;
-  return wsc_buf_append(&tunnel->output, bytes, 1) && append_short(&tunnel->output, tunnel->host);
+  size_t size = wsc_ip_parse(bytes + 1, (wsc_slice){tunnel->host, strlen(tunnel->host)});
+  bytes[0] = size == 0 ? SOCKS5_NAME : size == 4 ? SOCKS5_IPV4 : SOCKS5_IPV6;
+  return wsc_buf_append(&tunnel->output, bytes, 1 + size) &&
+         (size > 0 || append_short(&tunnel->output, tunnel->host));
 }
 
 static int socks5_request(wsc_tunnel *tunnel) {

@@ -1,32 +1,42 @@
 /* CONNECT, RFC 9110 9.3.6, with Basic authentication, RFC 7617. */
-#include "proxy_private.h"
+#include "tunnel_private.h"
 
-#include "core/http.h"
+#include "http.h"
 
+#include <stdio.h>
 #include <string.h>
 
 /* Bytes of the answer's head, with those of 1xx answers before it. */
 #define CONNECT_HEAD_MAX 16384
 
+/* More than the request's own words take. */
+#define CONNECT_ROOM 128
+
 static bool append_credentials(wsc_tunnel *tunnel) {
-  const char *const pair[] = {tunnel->user, ":", tunnel->password, NULL};
-  wsc_buf plain;
-  wsc_buf_init(&plain, tunnel->stream.platform);
-  char *coded = NULL;
-  if (wsc_buf_append_strings(&plain, pair))
-    coded = wsc_alloc(tunnel->stream.platform, (wsc_buf_size(&plain) + 2) / 3 * 4 + 1, 1);
-  if (coded) wsc_base64(coded, wsc_buf_data(&plain), wsc_buf_size(&plain));
-  const char *const line[] = {"Proxy-Authorization: Basic ", coded, "\r\n", NULL};
-  bool done = coded && wsc_buf_append_strings(&tunnel->output, line);
-  wsc_release(tunnel->stream.platform, coded);
-  wsc_buf_free(&plain);
-  return done;
+  size_t size = strlen(tunnel->user) + 1 + strlen(tunnel->password);
+  size_t coded_size = (size + 2) / 3 * 4;
+  char *plain = wsc_alloc(tunnel->platform, size + 1, 1);
+  if (!plain) return false;
+  snprintf(plain, size + 1, "%s:%s", tunnel->user, tunnel->password);
+  bool done = wsc_buf_append_string(&tunnel->output, "Proxy-Authorization: Basic ");
+  char *coded = (char *)wsc_buf_reserve_exact(&tunnel->output, coded_size + 1);
+  if (coded) {
+    wsc_base64(coded, (const uint8_t *)plain, size);
+    wsc_buf_commit(&tunnel->output, coded_size);
+  }
+  wsc_wipe(plain, size);
+  wsc_release(tunnel->platform, plain);
+  return done && coded && wsc_buf_append_string(&tunnel->output, "\r\n");
 }
 
+/* Room for all of it is made first, so that no copy of the password is left where it has grown. */
 static bool connect_begin(wsc_tunnel *tunnel) {
   const char *const head[] = {
       "CONNECT ", tunnel->authority, " HTTP/1.1\r\nHost: ", tunnel->authority, "\r\n", NULL};
-  return wsc_buf_append_strings(&tunnel->output, head) &&
+  size_t bound = CONNECT_ROOM + 2 * strlen(tunnel->authority);
+  if (tunnel->user) bound += 2 * (strlen(tunnel->user) + strlen(tunnel->password));
+  return wsc_buf_reserve_exact(&tunnel->output, bound) &&
+         wsc_buf_append_strings(&tunnel->output, head) &&
          (!tunnel->user || append_credentials(tunnel)) &&
          wsc_buf_append_string(&tunnel->output, "\r\n");
 }
@@ -50,8 +60,8 @@ static int connect_refused(wsc_tunnel *tunnel, const wsc_http_head *head) {
 static int check_proxy_head(wsc_tunnel *tunnel, size_t size) {
   wsc_http_head head;
   const char *sentence = "";
-  int result = wsc_http_parse_response(&head, tunnel->stream.platform, wsc_buf_data(&tunnel->input),
-                                       size, &sentence);
+  int result = wsc_http_parse_response(&head, tunnel->platform, wsc_buf_data(&tunnel->input), size,
+                                       &sentence);
   if (result == WSC_ERR_MEMORY) return result;
   if (result != WSC_OK)
     return wsc_tunnel_fail(tunnel, "the proxy's answer to CONNECT is not HTTP: %s", sentence);

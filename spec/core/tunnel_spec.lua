@@ -1,0 +1,178 @@
+-- What is said to a proxy, without I/O; spec/net/proxy has the same over sockets, and more answers.
+
+local testing = require "wsclose.core_testing"
+
+local core = testing.open_core()
+local memory = testing.memory
+
+local ANSWER = "HTTP/1.1 200 OK\r\n\r\n"
+local GRANTED = "\5\0\0\1\127\0\0\1\0\80"
+
+-- Says what the proxy sends, in pieces of `size` bytes, and takes what is to be sent to it.
+local function converse(tunnel, answers, size)
+  local sent, index, open, sentence, name, status = {}, 0, nil, nil, nil, nil
+  repeat
+    local bytes = tunnel:output()
+    if bytes ~= "" then
+      sent[#sent + 1] = bytes
+      open, sentence, name, status = tunnel:input ""
+    else
+      index = index + 1
+      local answer = answers[index] or error "the proxy has nothing more to say"
+      for at = 1, #answer, size or #answer do
+        open, sentence, name, status = tunnel:input(answer:sub(at, at + (size or #answer) - 1))
+      end
+    end
+  until open ~= false
+  return sent, open, sentence, name, status
+end
+
+local function tunnel_to(url, proxy)
+  return assert(core.tunnel(url, proxy))
+end
+
+describe("CONNECT, RFC 9110 9.3.6", function()
+  it("is asked of the proxy, with Basic, RFC 7617", function()
+    local tunnel = tunnel_to("wss://feed.example/x?y", "http://Aladdin:open%20sesame@p:3128")
+    local host, port, secure, local_names = tunnel:next_hop()
+    assert.same({ "p", 3128, false, false }, { host, port, secure, local_names })
+    local sent, open = converse(tunnel, { ANSWER .. "first" })
+    assert.same({
+      "CONNECT feed.example:443 HTTP/1.1\r\nHost: feed.example:443\r\n"
+        .. "Proxy-Authorization: Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ==\r\n\r\n",
+    }, sent)
+    assert.equal("first", open)
+  end)
+
+  it("has its answer in one piece or byte for byte", function()
+    local answer = "HTTP/1.1 103 Hints\r\n\r\n" .. ANSWER
+    for size = 1, #answer do
+      local _, open = converse(tunnel_to("ws://[::1]:81/", "https://p"), { answer }, size)
+      assert.equal("", open)
+    end
+  end)
+
+  it("gives what the proxy says where it refuses", function()
+    local tunnel = tunnel_to("ws://feed.example/", "http://p")
+    local _, open, sentence, name, status =
+      converse(tunnel, { "HTTP/1.1 407 Who\233\r\nX: y\r\n\r\n" })
+    assert.is_nil(open)
+    assert.equal("the proxy refused the tunnel to feed.example:80: 407 Who?", sentence)
+    assert.same({ "proxy", 407 }, { name, status })
+    assert.same({ nil, sentence, "proxy", 407 }, { tunnel:input "more" })
+  end)
+end)
+
+describe("SOCKS5, RFC 1928", function()
+  it("is asked with user and password, RFC 1929", function()
+    local tunnel = tunnel_to("ws://feed.example/", "socks5h://me:pw@[::1]:9050")
+    assert.equal("::1", (tunnel:next_hop()))
+    local sent, open = converse(tunnel, { "\5\2", "\1\0", GRANTED .. "x" })
+    assert.same({ "\5\2\0\2", "\1\2me\2pw", "\5\1\0\3\12feed.example\0\80" }, sent)
+    assert.equal("x", open)
+  end)
+
+  for url, target in pairs {
+    ["ws://192.0.2.7/"] = "\1\192\0\2\7\0\80",
+    ["wss://[::1]/"] = "\4" .. ("\0"):rep(15) .. "\1\1\187",
+    ["ws://[2001:db8::a:0.0.1.2]:1/"] = "\4\32\1\13\184\0\0\0\0\0\0\0\10\0\0\1\2\0\1",
+    ["ws://[1:2:3:4:5:6:7::]/"] = "\4\0\1\0\2\0\3\0\4\0\5\0\6\0\7\0\0\0\80",
+    ["ws://[1:2:3:4:5:6:7:8]/"] = "\4\0\1\0\2\0\3\0\4\0\5\0\6\0\7\0\8\0\80",
+    ["ws://[::]/"] = "\4" .. ("\0"):rep(16) .. "\0\80",
+  } do
+    it("asks for an address as such: " .. url, function()
+      local sent = converse(tunnel_to(url, "socks5h://p"), { "\5\0", GRANTED })
+      assert.same({ "\5\1\0", "\5\1\0" .. target }, sent)
+    end)
+  end
+
+  it("judges answers that come in one piece after each has its question", function()
+    local tunnel = tunnel_to("ws://feed.example/", "socks5h://p")
+    assert.is_false(tunnel:input("\5\0" .. GRANTED .. "x"))
+    assert.equal("\5\1\0", tunnel:output())
+    assert.is_false(tunnel:input "")
+    assert.equal("\5\1\0\3\12feed.example\0\80", tunnel:output())
+    assert.equal("x", tunnel:input "")
+  end)
+end)
+
+describe("a tunnel", function()
+  it("is not needed where no proxy is named, nor to a unix socket", function()
+    assert.is_false(core.tunnel("ws://feed.example/", ""))
+    assert.is_false(core.tunnel("ws+unix:///run/x:/", "http://p"))
+  end)
+
+  it("is not made for a faulty URL", function()
+    assert.same({ nil, "the proxy's scheme is not http, https, socks5 or socks5h", "url" },
+      { core.tunnel("ws://feed.example/", "ftp://p") })
+    assert.same({ nil, "the URL has no host", "url" }, { core.tunnel("ws:///", "http://p") })
+  end)
+
+  it("tells of a proxy that closes the connection, at once or in its answer", function()
+    local tunnel = tunnel_to("ws://feed.example/", "http://p")
+    tunnel:output()
+    assert.same({
+      nil, "the HTTP proxy closed the connection without an answer for feed.example:80", "proxy",
+    }, { tunnel:eof() })
+    tunnel = tunnel_to("ws://feed.example/", "socks5h://p")
+    tunnel:output()
+    tunnel:input "\5"
+    local _, sentence = tunnel:eof()
+    assert.matches("in the middle of its answer", sentence)
+  end)
+
+  it("raises for anything else than a tunnel", function()
+    local tunnel = tunnel_to("ws://feed.example/", "http://p")
+    for _, other in ipairs { {}, 1, io.stdout } do
+      assert.has_error(function() tunnel.output(other) end)
+    end
+  end)
+
+  it("gives all memory back, and says so where there is none", function()
+    local function play()
+      local tunnel, sentence, name = core.tunnel("ws://feed.example/", "socks5h://me:pw@p")
+      if not tunnel then return assert.same({ "no memory", "memory" }, { sentence, name }) end
+      local answers = { "\5\2", "\1\0", GRANTED }
+      while true do
+        local open
+        local sent = tunnel:output()
+        open, sentence, name = tunnel:input(sent == "" and table.remove(answers, 1) or "")
+        if open then return true end
+        if open == nil then return assert.same({ "no memory", "memory" }, { sentence, name }) end
+      end
+    end
+    collectgarbage()
+    collectgarbage()
+    local before, n = memory.live_blocks(), 0
+    repeat
+      n = n + 1
+      memory.fail_at(n)
+      local through = play() == true and memory.attempts() < n
+      memory.fail_at()
+    until through
+    collectgarbage()
+    collectgarbage()
+    assert.is_true(n > 8)
+    assert.equal(before, memory.live_blocks())
+  end)
+
+  for proxy, answers in pairs {
+    ["http://Aladdin:opensesame@p"] = { ANSWER },
+    ["socks5h://Aladdin:opensesame@p"] = { "\5\2", "\1\0", GRANTED },
+  } do
+    it("leaves no password in memory that it gives back: " .. proxy:match "^%w+", function()
+      for size = 1, 60 do
+        local host, mark = ("h."):rep(2 * size + 6) .. "h", ("xxx"):rep(size)
+        for _, secret in ipairs { "opensesame", "UWxhZGRpbjpvcGVuc2VzYW1l" } do
+          memory.leaks(secret)
+          local tunnel = tunnel_to("ws://" .. host .. "/", (proxy:gsub("A", mark .. "Q")))
+          if size % 2 == 0 then converse(tunnel, answers) end
+          tunnel = nil -- luacheck: ignore
+          collectgarbage()
+          collectgarbage()
+          assert.equal(0, memory.leaks())
+        end
+      end
+    end)
+  end
+end)

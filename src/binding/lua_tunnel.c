@@ -1,0 +1,152 @@
+#include "lua_tunnel.h"
+
+#include "core/tunnel.h"
+#include "net/proxy/proxy.h"
+
+typedef struct lua_tunnel {
+  const void *mark;
+  wsc_lua_shared *shared; /* counted; NULL once freed */
+  wsc_uri uri;
+  wsc_proxy proxy;
+  wsc_tunnel *tunnel; /* owned */
+  int error;          /* WSC_AGAIN until the proxy has answered */
+} lua_tunnel;
+
+static const char tunnel_mark;
+
+/* ---------------------------------------------------------------- making */
+
+static int tunnel_collect(lua_State *L) {
+  lua_tunnel *self = lua_touserdata(L, 1);
+  if (!self || lua_rawlen(L, 1) < sizeof *self || self->mark != &tunnel_mark || !self->shared)
+    return 0;
+  wsc_tunnel_free(self->tunnel);
+  self->tunnel = NULL;
+  wsc_proxy_free(&self->proxy);
+  wsc_uri_free(&self->uri);
+  wsc_lua_shared_drop(self->shared);
+  self->shared = NULL;
+  return 0;
+}
+
+static int start_tunnel(lua_tunnel *self, const char *url, const char *proxy,
+                        const char **sentence) {
+  const wsc_platform *platform = self->shared->platform;
+  int error = wsc_uri_parse(&self->uri, platform, url, sentence);
+  if (error == WSC_OK)
+    error = wsc_proxy_choose(&self->proxy, platform, proxy, &self->uri, sentence);
+  if (error != WSC_OK || self->proxy.kind == WSC_PROXY_NONE) return error;
+  self->tunnel = wsc_tunnel_new(platform, &self->proxy, self->uri.host, self->uri.port);
+  return self->tunnel ? WSC_OK : WSC_ERR_MEMORY;
+}
+
+/* tunnel(url, proxy) -> object; false: the way to `url` leads through no proxy; nil, sentence,
+ * name.  proxy: a URL, "" for none, nil: as the environment says */
+static int tunnel_new(lua_State *L) {
+  wsc_lua_shared **anchor = lua_touserdata(L, lua_upvalueindex(2));
+  const char *url = luaL_checkstring(L, 1), *proxy = luaL_optstring(L, 2, NULL);
+  const char *sentence = NULL;
+  if (!*anchor) return luaL_error(L, "wsclose: the Lua state is being closed");
+  lua_tunnel *self = wsc_lua_newuserdata(L, sizeof *self);
+  *self = (lua_tunnel){.mark = &tunnel_mark, .error = WSC_AGAIN};
+  lua_pushvalue(L, lua_upvalueindex(1));
+  lua_setmetatable(L, -2);
+  self->shared = *anchor;
+  self->shared->users++;
+  self->uri.platform = self->proxy.platform = self->shared->platform;
+  int error = start_tunnel(self, url, proxy, &sentence);
+  if (error == WSC_OK && self->tunnel) return 1;
+  if (error == WSC_OK) {
+    lua_pushboolean(L, 0);
+    return 1;
+  }
+  lua_pushnil(L);
+  lua_pushstring(L, sentence ? sentence : "no memory");
+  lua_pushstring(L, wsc_error_name(error));
+  return 3;
+}
+
+/* ---------------------------------------------------------------- methods */
+
+static lua_tunnel *check_tunnel(lua_State *L) {
+  lua_tunnel *self = lua_touserdata(L, 1);
+  if (!self || lua_rawlen(L, 1) < sizeof *self || self->mark != &tunnel_mark || !self->tunnel)
+    luaL_error(L, "expected a tunnel, got %s", luaL_typename(L, 1));
+  return self;
+}
+
+/* next_hop() -> host and port to connect to, is TLS spoken there, are names looked up here */
+static int tunnel_next_hop(lua_State *L) {
+  const wsc_proxy *proxy = &check_tunnel(L)->proxy;
+  lua_pushstring(L, proxy->host);
+  lua_pushinteger(L, proxy->port);
+  lua_pushboolean(L, proxy->kind == WSC_PROXY_HTTPS);
+  lua_pushboolean(L, proxy->local_names);
+  return 4;
+}
+
+/* output() -> bytes for the proxy; "" for none */
+static int tunnel_output(lua_State *L) {
+  wsc_buf *output = &check_tunnel(L)->tunnel->output;
+  size_t size = wsc_buf_size(output);
+  lua_pushlstring(L, size > 0 ? (const char *)wsc_buf_data(output) : "", size);
+  if (size == wsc_buf_size(output)) wsc_buf_consume(output, size);
+  return 1;
+}
+
+static int push_rest(lua_State *L, const wsc_buf *input) {
+  size_t size = wsc_buf_size(input);
+  lua_pushlstring(L, size > 0 ? (const char *)wsc_buf_data(input) : "", size);
+  return 1;
+}
+
+static int push_tunnel_state(lua_State *L, const lua_tunnel *self) {
+  const wsc_tunnel *tunnel = self->tunnel;
+  if (self->error == WSC_OK) return push_rest(L, &tunnel->input);
+  if (self->error == WSC_AGAIN) {
+    lua_pushboolean(L, 0);
+    return 1;
+  }
+  lua_pushnil(L);
+  lua_pushstring(L, *tunnel->fault == '\0' ? "no memory" : tunnel->fault);
+  lua_pushstring(L, wsc_error_name(self->error));
+  if (tunnel->status == 0) return 3;
+  lua_pushinteger(L, tunnel->status);
+  return 4;
+}
+
+/* input(bytes) -> the tunnel is open: its own first bytes, maybe ""; false: not yet; nil, sentence,
+ * name, and the HTTP status that the proxy gave */
+static int tunnel_input(lua_State *L) {
+  lua_tunnel *self = check_tunnel(L);
+  size_t size;
+  const char *data = luaL_checklstring(L, 2, &size);
+  if (self->error == WSC_AGAIN && !wsc_buf_append(&self->tunnel->input, data, size))
+    self->error = WSC_ERR_MEMORY;
+  if (self->error == WSC_AGAIN) self->error = wsc_tunnel_step(self->tunnel);
+  return push_tunnel_state(L, self);
+}
+
+/* eof(): the proxy closed the connection -> as input */
+static int tunnel_eof(lua_State *L) {
+  lua_tunnel *self = check_tunnel(L);
+  if (self->error == WSC_AGAIN) self->error = wsc_tunnel_eof(self->tunnel);
+  return push_tunnel_state(L, self);
+}
+
+static const luaL_Reg tunnel_methods[] = {{"next_hop", tunnel_next_hop}, {"output", tunnel_output},
+                                          {"input", tunnel_input},       {"eof", tunnel_eof},
+                                          {"__gc", tunnel_collect},      {NULL, NULL}};
+
+void wsc_lua_add_tunnel(lua_State *L, int core, int anchor) {
+  lua_createtable(L, 0, 6);
+  for (const luaL_Reg *method = tunnel_methods; method->name; method++) {
+    lua_pushcfunction(L, method->func);
+    lua_setfield(L, -2, method->name);
+  }
+  lua_pushvalue(L, -1);
+  lua_setfield(L, -2, "__index");
+  lua_pushvalue(L, anchor);
+  lua_pushcclosure(L, tunnel_new, 2);
+  lua_setfield(L, core, "tunnel");
+}
