@@ -611,7 +611,7 @@ end
 -- ---------------------------------------------------------------- within nginx
 
 -- What waits there on sockets of ours keeps a worker from all its requests.
-local ngx = ngx -- luacheck: globals ngx
+local ngx = package.loaded.ngx
 local nginx_methods = type(ngx) == "table" and ngx.config and ngx.config.subsystem and {}
 
 --- Raises where a wait would stop a worker of nginx.

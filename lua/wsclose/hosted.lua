@@ -1,5 +1,6 @@
 --- What the files for event loops have in common: a client whose calls that wait (receive,
 -- messages, run, connect) let the loop run meanwhile, and whose calls that move a deadline tell it.
+-- A program with another scheduler makes its own; see docs/hosts/poll.md.
 
 local attempt = require "wsclose.attempt"
 local client = require "wsclose.client"
@@ -10,6 +11,11 @@ local Client = client.Client
 local now = attempt.now
 
 local FOREVER = math.huge
+
+-- PUC Lua 5.1's generic for calls its iterator through C, where nothing can yield.
+local for_yields = coroutine.resume(coroutine.create(function()
+  for _ in coroutine.yield do end
+end))
 
 local hosted = {}
 
@@ -42,6 +48,13 @@ local function waiting_methods(host)
       data, kind, name, code = Client.receive(self, 0)
     end
     return data, kind, name, code
+  end
+
+  if not for_yields then
+    function methods.messages()
+      error("ws:messages() waits in a for, where Lua 5.1 cannot let the host run: "
+        .. "call ws:receive() in a while loop, until it gives nil", 2)
+    end
   end
 
   function methods.run(self, seconds)

@@ -1,0 +1,77 @@
+-- What the files for event loops are made of; the loops themselves are in spec/hosts.
+
+local hosted = require "wsclose.hosted"
+local network = require "support.network"
+local scripted = require "support.scripted_server"
+
+-- A scheduler in a few lines: what waits yields, and the spec resumes it.
+local yielding = hosted.module { wait = function() coroutine.yield() end, wake = function() end }
+
+local function greet(c)
+  c:upgrade()
+  c:send_text("one")
+  c:send_text("two")
+  c:send_close(1000)
+  c:expect_close(1000)
+  c:finish()
+end
+
+-- Runs `f` in a coroutine until it ends.
+local function play(f)
+  local server = scripted.new(greet)
+  local thread = coroutine.create(f)
+  scripted.pump({ update = function()
+    assert(coroutine.resume(thread, server:url "/"))
+  end }, server, function() return coroutine.status(thread) == "dead" end)
+end
+
+local PUC_5_1 = _VERSION == "Lua 5.1" and not rawget(_G, "jit")
+
+describe("a host's client", function()
+  after_each(scripted.close_all)
+
+  it("waits in receive by the host, under every Lua", function()
+    local got = {}
+    play(function(url)
+      local ws = assert(yielding.connect(url))
+      local data = ws:receive()
+      while data do
+        got[#got + 1] = data
+        data = ws:receive()
+      end
+    end)
+    assert.same({ "one", "two" }, got)
+  end)
+
+  if PUC_5_1 then
+    it("has no messages for Lua 5.1's for, which cannot yield: a sentence names receive", function()
+      local ws = assert(yielding.new "ws://127.0.0.1:1/")
+      local ok, sentence = pcall(function() return ws:messages() end)
+      assert.is_false(ok)
+      assert.equal("ws:messages() waits in a for, where Lua 5.1 cannot let the host run: "
+        .. "call ws:receive() in a while loop, until it gives nil",
+        (sentence:gsub("^spec/lua/hosted_spec%.lua:%d+: ", "")))
+    end)
+  else
+    it("waits in a for over messages", function()
+      local got = {}
+      play(function(url)
+        for data in assert(yielding.connect(url)):messages() do got[#got + 1] = data end
+      end)
+      assert.same({ "one", "two" }, got)
+    end)
+  end
+end)
+
+describe("every module that needs no host", function()
+  it("loads where an unknown global raises, as in Nmap and Tarantool's strict mode", function()
+    local run = network.run [[
+      setmetatable(_G, { __index = function(_, name) error("unknown global " .. name, 2) end })
+      require "wsclose"
+      require "wsclose.hosted"
+      require "wsclose.love"
+      print "loaded"
+    ]]
+    assert.equal("loaded\n", run.output)
+  end)
+end)
