@@ -334,7 +334,7 @@ help:
 	@echo "make echo         an echo server on PORT (9001); make env, for eval, where the module is"
 	@echo "make test         the suite under $(LUA); SPEC=spec/core/utf8_spec.lua runs one file"
 	@echo "make test-all     the suite under $(LUAS)"
-	@echo "make test-hosts   nginx, LÖVE, Neovim, luv, cqueues, copas, the engine in C"
+	@echo "make test-hosts   nginx, LÖVE, Neovim, HAProxy, Tarantool, WeeChat …"
 	@echo "make test-asan    the suite with AddressSanitizer and UBSan"
 	@echo "make test-valgrind  the C side under valgrind"
 	@echo "make lint         compilers, clang-tidy, cppcheck, luacheck, clang-format, shellcheck"

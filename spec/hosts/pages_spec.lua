@@ -1,13 +1,12 @@
--- The programs of docs/hosts, as they stand there: each receives, and goes on after a 1001.
+-- The programs of docs/hosts for several Luas, as they stand there; other hosts have theirs in
+-- their own specs.
 
 local hosts = require "support.hosts"
 local pages = require "support.pages"
 local process = require "support.process"
 
-local GOES_ON = "subscribes in on_open, and so again after a 1001"
-
 local neovim = {
-  "nvim", "--headless", "-u", "NONE", "-i", "NONE", "-n", "-c", "luafile PROGRAM",
+  "nvim", "--headless", "-u", "NONE", "-i", "NONE", "-n", "-c", "luafile {}",
 }
 -- Where print does not write to the standard output.
 local PRINT = [[io.stdout:setvbuf "line" function print(...) ]]
@@ -18,6 +17,7 @@ for _, case in ipairs {
   { "cqueues", "lua5.4" },
   { "copas", "lua5.1", puc_5_1 = true },
   { "copas", "lua5.2" },
+  { "poll", "lua5.4" },
   { "luv", "lua5.1", puc_5_1 = true, count = 2 },
   { "luv", "lua5.4", count = 2 },
   {
@@ -31,9 +31,9 @@ for _, case in ipairs {
     after_each(process.stop_all)
     teardown(hosts.stop)
 
-    it(GOES_ON, function()
+    it(pages.promise, function()
       case.lua = lua
-      local page = pages.start(name, case.host or { lua, "PROGRAM" }, case)
+      local page = pages.start(name, case.host or { lua, "{}" }, case)
       page:comes_back("^text%s+hello$", case.count)
     end)
   end)

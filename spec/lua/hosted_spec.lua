@@ -43,6 +43,22 @@ describe("a host's client", function()
     assert.same({ "one", "two" }, got)
   end)
 
+  it("is told to the host as it is made, and when another coroutine moves its deadline", function()
+    local told = {}
+    local telling = hosted.module {
+      wait = function() end,
+      wake = function(ws) told[#told + 1] = ws:state() end,
+      adopt = function(ws) told[#told + 1] = "new " .. ws:state() end,
+    }
+    local ws = assert(telling.new "ws://127.0.0.1:1/")
+    for _, method in ipairs { "pause", "resume", "ping", "kick", "reconnect", "close", "leave" } do
+      local before = #told
+      ws[method](ws)
+      assert.equal(before + 1, #told, method)
+    end
+    assert.equal("new idle", told[1])
+  end)
+
   if PUC_5_1 then
     it("has no messages for Lua 5.1's for, which cannot yield: a sentence names receive", function()
       local ws = assert(yielding.new "ws://127.0.0.1:1/")

@@ -61,7 +61,7 @@ function hosts.environment(lua, url)
   return {
     "env", "-u", "LUA_PATH_5_2", "-u", "LUA_PATH_5_3", "-u", "LUA_PATH_5_4", "LUA_PATH=" .. PATH,
     ("LUA_CPATH=./%s/%s/?.so;;"):format(BUILD, lua), "WSCLOSE_URL=" .. url,
-    "WSCLOSE_CA=" .. hosts.certificates().ca,
+    "WSCLOSE_PORT=" .. url:match ":(%d+)", "WSCLOSE_CA=" .. hosts.certificates().ca,
   }
 end
 

@@ -1,7 +1,7 @@
 --- The programs that the pages of docs/hosts show, run as they stand there but for the server's URL
 -- and a quicker retry.
 --
---     local page = pages.start("cqueues", { "lua5.4" })
+--     local page = pages.start("cqueues", { "lua5.4", "{}" }, { lua = "lua5.4" })
 --     page:comes_back "^text\thello$"
 
 local hosts = require "support.hosts"
@@ -9,6 +9,9 @@ local process = require "support.process"
 local sources = require "support.sources"
 
 local pages = {}
+
+--- What `comes_back` holds, as a title.
+pages.promise = "runs the page's program, which goes on after a 1001"
 
 local FOR = "for data, kind in ws:messages%(%) do print%(kind, data%) end"
 
@@ -39,10 +42,12 @@ end
 ---@field prelude? string on the program's first line
 ---@field without? string of the program, which is left out
 ---@field block? integer which of the page's blocks; default: the first
+---@field once? boolean it does not come back
+---@field finds? boolean it is told by its command where the server is
 
 --- Starts a server, and a page's program.
 ---@param name string docs/hosts/NAME.md
----@param command string[] the host; the program's path comes behind it
+---@param command string[] the host; {} in it is the program's path
 ---@param options pages.Options
 ---@return pages.Page
 function pages.start(name, command, options)
@@ -57,11 +62,13 @@ function pages.start(name, command, options)
   if options.puc_5_1 then text = replaced(text, FOR, blocks[2]) end
   if options.without then text = replaced(text, options.without, "") end
   local url = ("ws://127.0.0.1:%d/?id=page"):format(server.port)
-  text = replaced(text, "wss://feed%.example/v1", url)
-  text = replaced(text, "retry = true", "retry = { initial = 0.05, floor = 0, first = false }")
+  if not options.finds then text = replaced(text, "wss://feed%.example/v1", url) end
+  if not options.once then
+    text = replaced(text, "retry = true", "retry = { initial = 0.05, floor = 0, first = false }")
+  end
   local path = write((options.prelude or 'io.stdout:setvbuf "line"') .. " " .. text)
-  local words = hosts.environment(options.lua, "")
-  for _, word in ipairs(command) do words[#words + 1] = word:gsub("PROGRAM", path) end
+  local words = hosts.environment(options.lua, url)
+  for _, word in ipairs(command) do words[#words + 1] = word:gsub("{}", path) end
   words.portless = true
   return setmetatable({ server = server, program = process.start(words), path = path }, Page)
 end
