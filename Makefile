@@ -40,7 +40,7 @@ testing_objects := $(patsubst spec/c/%.c,$(OUT)/obj/testing/%.o,$(testing))
 warnings := -Wall -Wextra -Wconversion -Wshadow -Wvla
 sanitize := -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
 cpu_max  := $(addprefix -DWSC_CPU_MAX=WSC_CPU_,$(shell echo $(WSC_CPU) | tr a-z A-Z))
-compile   = $(CC) -std=c11 -Isrc -fPIC -fvisibility=hidden -pthread $(warnings) \
+compile   = $(CC) -std=c11 -Isrc -fPIC -pthread $(warnings) \
             $(if $(SANITIZE),$(sanitize)) $(cpu_max) $(CPPFLAGS) $(CFLAGS)
 find     := CC="$(CC)" scripts/find
 crypto   := $(if $(without_tls),sha1,openssl)
@@ -292,7 +292,7 @@ counting: $(MODULE) $(BUILD)/bench/kernel.so
 $(BUILD)/bench/kernel.so: bench/scripts/kernel.c $(OUT)/cflags $(BUILD)/cflags $(BUILD)/command
 	@mkdir -p $(@D)
 	@echo "  LINK  $@"
-	$(Q)$(compile) -D_GNU_SOURCE -fvisibility=default @$(BUILD)/cflags @$(OUT)/cflags -shared -o $@ $<
+	$(Q)$(compile) -D_GNU_SOURCE @$(BUILD)/cflags @$(OUT)/cflags -shared -o $@ $<
 
 # ---------------------------------------------------------------- carry it elsewhere
 

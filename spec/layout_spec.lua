@@ -10,8 +10,8 @@ local function set(words)
 end
 
 local core_order = {
-  "buf", "cpu", "ascii", "slice", "mask", "utf8", "codes", "frame", "http", "ip", "uri", "proxy",
-  "tunnel", "extension", "deflate", "handshake", "message", "send_queue", "conn",
+  "hidden", "buf", "cpu", "ascii", "slice", "mask", "utf8", "codes", "frame", "http", "ip", "uri",
+  "proxy", "tunnel", "extension", "deflate", "handshake", "message", "send_queue", "conn",
 }
 
 local core_headers = [[assert limits stdalign stdarg stdbool stddef stdint stdio string
@@ -129,6 +129,19 @@ describe("includes", function()
           and include.name:match "^(.*/)" ~= folder
         or not include.name:match "/" and exists("src/" .. folder .. include.name)
     end))
+  end)
+
+  it("of each C file end with hidden.h: no flag is needed to keep its names inside", function()
+    local found = {}
+    for _, file in ipairs(sources.list("src", "%.c$")) do
+      local text = sources.read("src/" .. file)
+      local includes = sources.includes(text)
+      local _, times = text:gsub('#include "[%w/]*hidden%.h"\n', "")
+      if times ~= 1 or not includes[#includes].name:match "hidden%.h$" then
+        found[#found + 1] = file
+      end
+    end
+    assert.same({}, found)
   end)
 
   it("of net never go up to the binding, nor to Lua or zlib", function()

@@ -22,6 +22,12 @@
 extern "C" {
 #endif
 
+/* Names are visible outside only in a library of wsclose alone, which is compiled with WSC_SHARED;
+ * in a Lua module or a program they stay inside. */
+#if defined(WSC_SHARED) && defined(__GNUC__) && !defined(_WIN32)
+#pragma GCC visibility push(default)
+#endif
+
 #define WSC_VERSION "0.1.0"
 
 /* A time that never comes: "no deadline". */
@@ -598,6 +604,10 @@ struct lua_State;
 
 /* require "wsclose.core" for a statically linked module. */
 int luaopen_wsclose_core(struct lua_State *L);
+
+#if defined(WSC_SHARED) && defined(__GNUC__) && !defined(_WIN32)
+#pragma GCC visibility pop
+#endif
 
 #ifdef __cplusplus
 }

@@ -2,6 +2,8 @@
 
 #include <string.h>
 
+#include "core/hidden.h"
+
 /* ---------------------------------------------------------------- the state's platform */
 
 wsc_lua_shared *wsc_lua_shared_new(const wsc_platform *platform) {

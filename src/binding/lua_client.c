@@ -8,6 +8,8 @@
 
 #include <string.h>
 
+#include "core/hidden.h"
+
 int wsc_lua_client_new(lua_State *L) {
   lua_settop(L, 2);
   wsc_lua_box *box = wsc_lua_push_box(L, 1, 2);

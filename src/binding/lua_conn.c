@@ -6,6 +6,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "core/hidden.h"
+
 /* ---------------------------------------------------------------- arguments */
 
 /* Some methods are called by lua/wsclose/client.lua: the line at fault is one level up. */

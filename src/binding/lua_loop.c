@@ -5,6 +5,8 @@
 #include "lua_client.h"
 #include "net/loop.h"
 
+#include "core/hidden.h"
+
 /* Members are known to Lua by small whole numbers, their slots. */
 typedef struct lua_loop {
   const void *mark;

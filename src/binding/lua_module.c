@@ -9,6 +9,8 @@
 #include "net/posix/clock.h"
 #include "net/posix/poll.h"
 
+#include "core/hidden.h"
+
 /* ---------------------------------------------------------------- functions of the module */
 
 static int module_now(lua_State *L) {

@@ -4,6 +4,8 @@
 #include <stddef.h>
 #include <string.h>
 
+#include "core/hidden.h"
+
 /* ---------------------------------------------------------------- single fields */
 
 static int wrong_field(lua_State *L, const char *name, const char *expected) {

@@ -8,6 +8,8 @@
 #include "lua_options.h"
 #include "lua_push.h"
 
+#include "core/hidden.h"
+
 int wsc_lua_protocol_new(lua_State *L) {
   lua_settop(L, 2);
   lua_pushnil(L); /* time is told by tick */

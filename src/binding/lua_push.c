@@ -2,6 +2,8 @@
 
 #include <string.h>
 
+#include "core/hidden.h"
+
 /* Sets table[name] to the value on top; the table is right below it. */
 static void set_string(lua_State *L, const char *name, const char *value) {
   lua_pushstring(L, value);

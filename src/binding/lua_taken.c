@@ -1,6 +1,8 @@
 /* Messages that become Lua strings without a copy: Lua 5.5's external strings. */
 #include "lua_conn.h"
 
+#include "core/hidden.h"
+
 #if LUA_VERSION_NUM < 505
 bool wsc_lua_push_taken(lua_State *L, wsc_lua_box *box, wsc_event *event) {
   (void)L, (void)box, (void)event;

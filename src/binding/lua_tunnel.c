@@ -3,6 +3,8 @@
 #include "core/tunnel.h"
 #include "net/proxy/proxy.h"
 
+#include "core/hidden.h"
+
 typedef struct lua_tunnel {
   const void *mark;
   wsc_lua_shared *shared; /* counted; NULL once freed */

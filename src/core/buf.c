@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+#include "hidden.h"
+
 #define BUF_CAPACITY_MIN 256
 
 void wsc_buf_init(wsc_buf *buf, const wsc_platform *platform) {

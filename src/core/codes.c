@@ -5,6 +5,8 @@
 #include <assert.h>
 #include <string.h>
 
+#include "hidden.h"
+
 #define CLOSE_PAYLOAD_MAX (2 + WSC_REASON_MAX)
 
 /* RFC 6455 7.4.2 and the IANA registry.  1004 is reserved; 1005, 1006 and 1015 say what happened

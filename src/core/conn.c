@@ -4,6 +4,8 @@
 #include <assert.h>
 #include <string.h>
 
+#include "hidden.h"
+
 void wsc_config_init(wsc_config *config, const wsc_platform *platform) {
   *config = (wsc_config){
       .platform = platform,

@@ -5,6 +5,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "hidden.h"
+
 void wsc_conn_set_error(wsc_conn *conn, int error, wsc_phase phase, const char *text) {
   if (conn->error != WSC_OK) return;
   conn->error = (int16_t)error;

@@ -6,6 +6,8 @@
 
 #include "mask.h"
 
+#include "hidden.h"
+
 /* One read brings many small frames; larger ones lend what is left of them. */
 #define INPUT_ROOM WSC_SPARE_SIZE
 

@@ -1,6 +1,8 @@
 /* The handshake: what answers it becomes an open connection, or a refusal. */
 #include "conn.h"
 
+#include "hidden.h"
+
 /* What a refusal's body is worth keeping of. */
 #define BODY_MAX 4096u
 

@@ -9,6 +9,8 @@
 
 #include <stdio.h>
 
+#include "hidden.h"
+
 /* Buffers that nothing went through for this long are given back. */
 #define IDLE_MS 1000u
 

@@ -7,6 +7,8 @@
 #define ZLIB_CONST
 #include <zlib.h>
 
+#include "hidden.h"
+
 enum {
   TAIL_SIZE = 4,         /* 00 00 ff ff, which every sync flush ends with (RFC 7692 7.2.1) */
   FINAL_BLOCKS_MAX = 64, /* BFINAL blocks of one message: no sender has a use for more than one */

@@ -8,6 +8,8 @@
 
 #include <string.h>
 
+#include "hidden.h"
+
 /* Strings are stored behind each other with a NUL each; the separator or line end that every one of
  * them is followed by makes the room for it. */
 typedef struct list_reader {

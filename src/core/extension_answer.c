@@ -5,6 +5,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "hidden.h"
+
 static uint8_t smaller_bits(uint8_t a, uint8_t b) {
   if (a == 0 || b == 0) return a ? a : b;
   return a < b ? a : b;

@@ -5,6 +5,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "hidden.h"
+
 /* Names that come from the peer are cut in sentences. */
 #define SHOWN "%.60s"
 

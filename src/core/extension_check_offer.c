@@ -4,6 +4,8 @@
 
 #include <string.h>
 
+#include "hidden.h"
+
 static bool is_whole_token(const char *text) {
   return wsc_http_is_token(text, strlen(text));
 }

@@ -2,6 +2,8 @@
 
 #include <string.h>
 
+#include "hidden.h"
+
 static const char *const parameter_names[WSC_PARAMETER_COUNT] = {
     [WSC_PARAMETER_CLIENT_NO_CONTEXT_TAKEOVER] = "client_no_context_takeover",
     [WSC_PARAMETER_SERVER_NO_CONTEXT_TAKEOVER] = "server_no_context_takeover",

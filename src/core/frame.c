@@ -7,6 +7,8 @@
 #include <assert.h>
 #include <string.h>
 
+#include "hidden.h"
+
 enum { LENGTH_16 = 126, LENGTH_64 = 127 };
 
 /* RFC 6455 5.2: 3-7 and B-F are reserved.  5.5: control frames are never fragmented. */

@@ -5,6 +5,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "hidden.h"
+
 /* ---------------------------------------------------------------- remembering */
 
 /* Made twice: without a block it only counts what is needed. */

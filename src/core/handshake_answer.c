@@ -4,6 +4,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "hidden.h"
+
 typedef struct refusal {
   int status; /* 0: none */
   const char *sentence;

@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+#include "hidden.h"
+
 /* ---------------------------------------------------------------- checks */
 
 typedef struct owned_header {

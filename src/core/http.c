@@ -9,6 +9,8 @@
 
 #include <string.h>
 
+#include "hidden.h"
+
 static const char no_status_line[] = "the answer does not begin with an HTTP/1.x status line";
 static const char no_request_line[] = "the request does not begin with an HTTP/1.x request line";
 

@@ -1,6 +1,8 @@
 /* Numeric addresses of IP as text: see ip.h. */
 #include "ip.h"
 
+#include "hidden.h"
+
 /* A number without leading zeros from 0 to 255. */
 static bool take_octet(wsc_slice *rest, uint8_t *octet) {
   unsigned value = 0;

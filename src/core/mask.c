@@ -17,6 +17,8 @@
 #include <arm_neon.h>
 #endif
 
+#include "hidden.h"
+
 static uint32_t load_32(const uint8_t *bytes) {
   uint32_t word;
   memcpy(&word, bytes, 4);

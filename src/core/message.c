@@ -2,6 +2,8 @@
 
 #include <stdio.h>
 
+#include "hidden.h"
+
 void wsc_message_init(wsc_message *message, const wsc_platform *platform) {
   *message = (wsc_message){0};
   wsc_buf_init(&message->body, platform);

@@ -6,6 +6,8 @@
 
 #include <string.h>
 
+#include "hidden.h"
+
 #define PROXY_HOST_MAX  255
 #define SOCKS5_TEXT_MAX 255 /* RFC 1929 2: one byte for the length */
 

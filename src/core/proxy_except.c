@@ -5,6 +5,8 @@
 
 #include <string.h>
 
+#include "hidden.h"
+
 #define NO_PROXY_BLANKS ", \t\r\n"
 
 static bool prefix_matches(const uint8_t *a, const uint8_t *b, size_t bits) {

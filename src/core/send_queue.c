@@ -5,6 +5,8 @@
 
 #include "mask.h"
 
+#include "hidden.h"
+
 void wsc_queue_init(wsc_queue *queue, const wsc_platform *platform, bool mask) {
   *queue = (wsc_queue){.mask = mask};
   wsc_buf_init(&queue->buf, platform);

@@ -6,6 +6,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "hidden.h"
+
 int wsc_tunnel_fail(wsc_tunnel *tunnel, const char *format, ...) {
   va_list arguments;
   va_start(arguments, format);

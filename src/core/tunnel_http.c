@@ -6,6 +6,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "hidden.h"
+
 /* Bytes of the answer's head, with those of 1xx answers before it. */
 #define CONNECT_HEAD_MAX 16384
 

@@ -5,6 +5,8 @@
 
 #include <string.h>
 
+#include "hidden.h"
+
 /* What the proxy answers, in this order. */
 enum { SOCKS5_METHOD, SOCKS5_LOGIN, SOCKS5_REPLY };
 

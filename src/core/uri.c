@@ -9,6 +9,8 @@
 #include <assert.h>
 #include <string.h>
 
+#include "hidden.h"
+
 typedef struct url_parts {
   bool secure, on_socket, ipv6;
   wsc_slice userinfo, path, host, target; /* as written; the target without a leading "/" if it

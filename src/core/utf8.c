@@ -16,6 +16,8 @@
 #include <arm_neon.h>
 #endif
 
+#include "hidden.h"
+
 enum { ONE_MORE = 2, TWO_MORE, THREE_MORE, AFTER_E0, AFTER_ED, AFTER_F0, AFTER_F4 };
 
 typedef struct utf8_rule {

@@ -12,15 +12,19 @@
  */
 #include "utf8_range.h"
 
-#if defined(WSC_UTF8_HAS_RANGE)
-
-#if defined(WSC_CPU_HAS_AVX2)
+#if !defined(WSC_UTF8_HAS_RANGE)
+/* nothing to include */
+#elif defined(WSC_CPU_HAS_AVX2)
 #include <immintrin.h>
 #elif defined(WSC_CPU_HAS_SSSE3)
 #include <tmmintrin.h>
 #else
 #include <arm_neon.h>
 #endif
+
+#include "hidden.h"
+
+#if defined(WSC_UTF8_HAS_RANGE)
 
 enum {
   CUT_SHORT = 0x01,      /* a lead byte, then no continuation */

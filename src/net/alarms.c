@@ -5,6 +5,8 @@
 
 #include <assert.h>
 
+#include "core/hidden.h"
+
 #define ROOM_AT_FIRST 16u
 
 bool wsc_alarms_reserve(wsc_alarms *alarms, size_t count) {

@@ -11,6 +11,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "core/hidden.h"
+
 void wsc_client_config_init(wsc_client_config *config, const wsc_platform *platform) {
   *config = (wsc_client_config){.connect_timeout_ms = 10000,
                                 .dns_timeout_ms = 5000,

@@ -8,6 +8,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "core/hidden.h"
+
 typedef struct meaning {
   int number;
   int error;

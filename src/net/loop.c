@@ -4,6 +4,8 @@
 #include "core/buf.h"
 #include "loop_private.h"
 
+#include "core/hidden.h"
+
 /* ---------------------------------------------------------------- rings */
 
 static void make_alone(wsc_ring *place) {

@@ -5,6 +5,8 @@
 #include <errno.h>
 #include <poll.h>
 
+#include "core/hidden.h"
+
 /* How long to wait where not all descriptors can be looked at. */
 #define BLIND_US 10000u
 

@@ -7,6 +7,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "core/hidden.h"
+
 enum { SENTENCE_SIZE = 256 };
 
 bool wsc_stream_can_wait(const wsc_stream *stream) {

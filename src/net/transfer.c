@@ -9,6 +9,8 @@
 
 #include "core/conn.h"
 
+#include "core/hidden.h"
+
 /* Of one read, whatever a long message has room for: a kernel may hold several megabytes, and to
  * copy them at one go would hold up a frame. */
 enum { READ_MAX = 1024 * 1024 };

@@ -16,6 +16,8 @@
 
 #include "core/conn.h"
 
+#include "core/hidden.h"
+
 /* A wait so short that no deadline suffers by it, whatever the time is: the clock need not be read.
  */
 #define SHORT_WAIT_US (WSC_READ_WAIT_MS * UINT64_C(1000))

@@ -4,6 +4,8 @@
 
 #include "net/posix/poll.h"
 
+#include "core/hidden.h"
+
 void wsc_client_free(wsc_client *client) {
   (void)client;
 }

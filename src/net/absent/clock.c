@@ -3,6 +3,8 @@
 
 #include <windows.h>
 
+#include "core/hidden.h"
+
 uint64_t wsc_clock_now_us(void) {
   LARGE_INTEGER ticks, per_second;
   QueryPerformanceCounter(&ticks); /* neither fails since Windows XP */

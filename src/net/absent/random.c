@@ -81,6 +81,8 @@ static bool system_sha1(const void *data, size_t size, uint8_t digest[20]) {
 
 #endif
 
+#include "core/hidden.h"
+
 static void *resize_block(void *user, void *block, size_t size) {
   (void)user;
   if (size != 0) return realloc(block, size);

@@ -5,6 +5,8 @@
 
 #include <stdio.h>
 
+#include "core/hidden.h"
+
 wsc_tls_cache *wsc_tls_cache_new(const wsc_platform *platform) {
   (void)platform;
   return NULL;

@@ -12,6 +12,8 @@
 #include <string.h>
 #include <sys/un.h>
 
+#include "core/hidden.h"
+
 static bool parse_ipv4(wsc_address *address, const char *text, uint16_t port) {
   struct sockaddr_in in = {.sin_family = AF_INET, .sin_port = htons(port)};
   if (inet_pton(AF_INET, text, &in.sin_addr) != 1) return false;

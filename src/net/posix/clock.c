@@ -8,6 +8,8 @@
 
 #include <time.h>
 
+#include "core/hidden.h"
+
 uint64_t wsc_clock_now_us(void) {
   struct timespec now;
   if (clock_gettime(CLOCK_MONOTONIC, &now) != 0) return 0; /* POSIX: cannot happen */

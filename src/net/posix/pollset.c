@@ -22,6 +22,8 @@
 #include <sys/time.h>
 #endif
 
+#include "core/hidden.h"
+
 struct wsc_pollset {
   const wsc_platform *platform;
   wsc_pollset *hub;  /* borrowed; NULL: the instance is owned */

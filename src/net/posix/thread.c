@@ -15,6 +15,8 @@
 #include <sys/eventfd.h>
 #endif
 
+#include "core/hidden.h"
+
 /* NSS modules keep buffers of tens of kilobytes on the stack. */
 #define THREAD_STACK_SIZE ((size_t)512 * 1024)
 

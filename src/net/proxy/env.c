@@ -5,6 +5,8 @@
 
 #include <stdlib.h>
 
+#include "core/hidden.h"
+
 static const char *first_variable(const char *const *names) {
   for (; *names; names++) {
     const char *value = getenv(*names);

@@ -6,6 +6,8 @@
 #include <assert.h>
 #include <string.h>
 
+#include "core/hidden.h"
+
 /* One read of an answer; what is read beyond it belongs to the target. */
 #define TUNNEL_READ_SIZE 1024
 

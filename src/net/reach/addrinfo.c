@@ -8,6 +8,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "core/hidden.h"
+
 static int ask_system(const char *host, uint16_t port, int family, int flags,
                       struct addrinfo **list) {
   struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = flags | AI_NUMERICSERV};

@@ -7,6 +7,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "core/hidden.h"
+
 /* Attempts at a time.  When one more is due the oldest is given up: it had two seconds by then. */
 #define ATTEMPTS_MAX WSC_WATCH_MAX
 

@@ -7,6 +7,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "core/hidden.h"
+
 static const wsc_resolve_entry *find_entry(const wsc_client_config *config, const char *host) {
   for (size_t i = 0; i < config->resolve_count; i++)
     if (wsc_http_equal_nocase(host, strlen(host), config->resolve[i].host))

@@ -29,6 +29,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "core/hidden.h"
+
 /* A program talks to a few hosts, and one lookup serves all clients of a host: with eight, names
  * that a dead server keeps for half a minute each leave room for others.  It is also what a program
  * pays at worst, 4 MiB of stacks, however many names it asks for. */

@@ -6,6 +6,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "core/hidden.h"
+
 /* ---------------------------------------------------------------- making */
 
 static bool copy_options(wsc_setup *setup, const wsc_client_config *config,

@@ -4,6 +4,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "core/hidden.h"
+
 static bool is_always_needed(const wsc_setup *setup) {
   (void)setup;
   return true;

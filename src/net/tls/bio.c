@@ -10,6 +10,8 @@
 
 #include <openssl/bio.h>
 
+#include "core/hidden.h"
+
 /* A peer may make OpenSSL answer (KeyUpdate) without ever reading: above this it has to wait. */
 #define TLS_OUTPUT_MAX 65536
 

@@ -15,6 +15,8 @@
 #include <openssl/evp.h>
 #include <openssl/ssl.h>
 
+#include "core/hidden.h"
+
 /* ---------------------------------------------------------------- fingerprint */
 
 /* The terminating NUL keeps neighbours apart, the byte in front NULL from "". */

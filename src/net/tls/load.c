@@ -12,6 +12,8 @@
 #include <openssl/pem.h>
 #include <openssl/ssl.h>
 
+#include "core/hidden.h"
+
 bool wsc_tls_uses_system(const wsc_tls_config *config) {
   return !config->ca && !config->ca_file && !config->ca_path;
 }

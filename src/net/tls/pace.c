@@ -9,6 +9,8 @@
 #include <openssl/ssl.h>
 #include <openssl/x509.h>
 
+#include "core/hidden.h"
+
 /* Each piece ends once in a handshake.  True: here, now. */
 static bool ends_here(wsc_tls_stream *tls, unsigned piece) {
   if (tls->pieces & piece) return false;

@@ -5,6 +5,8 @@
 
 #include <openssl/ssl.h>
 
+#include "core/hidden.h"
+
 /* A server gives two tickets by default; one client has one connection to an origin at a time.
  * More of one origin would only push the others out. */
 enum { SESSIONS_PER_KEY = 2 };

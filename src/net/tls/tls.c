@@ -10,6 +10,8 @@
 #include <openssl/ssl.h>
 #include <openssl/x509v3.h>
 
+#include "core/hidden.h"
+
 /* Records without application data that one read goes through before it gives the turn back. */
 enum { TLS_SILENT_RECORDS_MAX = 32 };
 

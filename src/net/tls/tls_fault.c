@@ -7,6 +7,8 @@
 #include <openssl/err.h>
 #include <openssl/ssl.h>
 
+#include "core/hidden.h"
+
 /* Takes OpenSSL's error queue out: what TLS itself has to say of the failure goes before what the
  * libraries under it say; 0: nothing. */
 static unsigned long take_error(void) {

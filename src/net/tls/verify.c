@@ -17,6 +17,8 @@
 #include <openssl/ssl.h>
 #include <openssl/x509v3.h>
 
+#include "core/hidden.h"
+
 enum { NAMES_SHOWN = 4, REFUSAL_SIZE = 256 }; /* of a sentence: names, bytes */
 
 /* ---------------------------------------------------------------- pieces of a text */
