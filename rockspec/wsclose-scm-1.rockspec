@@ -2,7 +2,9 @@ rockspec_format = "3.0"
 package = "wsclose"
 version = "scm-1"
 
-source = { url = "git+https://github.com/wsclose/wsclose.git" }
+local repository = "https://github.com/wsclose/wsclose" -- written by `make address`
+
+source = { url = "git+" .. repository .. ".git" }
 
 description = {
   summary = "A WebSocket client that always knows why a connection closed and what to do next",
@@ -11,7 +13,13 @@ A WebSocket client in C for Lua 5.1 to 5.5 and LuaJIT: RFC 6455, permessage-defl
 Nothing blocks but what says it blocks.  Every connection ends in one on_close with a code, a reason
 and its cause; 1001 reconnects by itself, 1010 names the extension that the server lacks.]],
   license = "MIT",
+  homepage = repository,
+  issues_url = repository .. "/issues",
+  maintainer = "The wsclose maintainers",
+  labels = { "websocket", "network", "async", "tls" },
 }
+
+supported_platforms = { "linux", "macosx", "bsd" }
 
 dependencies = { "lua >= 5.1, < 5.6" }
 
@@ -148,13 +156,20 @@ build = {
       defines = { "_GNU_SOURCE" },
       incdirs = { "src", "$(OPENSSL_INCDIR)", "$(ZLIB_INCDIR)" },
       libdirs = { "$(OPENSSL_LIBDIR)", "$(ZLIB_LIBDIR)" },
-      libraries = { "ssl", "crypto", "z", "pthread" },
+      libraries = { "ssl", "crypto", "z" },
     },
   },
+  install = { bin = { wsclose = "bin/wsclose" } },
+  copy_directories = { "docs", "examples" },
   platforms = {
+    -- macOS has threads in its libSystem
+    macosx = { modules = { ["wsclose.core"] = { libraries = { "ssl", "crypto", "z" } } } },
+    bsd = { modules = { ["wsclose.core"] = { libraries = { "ssl", "crypto", "z", "pthread" } } } },
     -- glibc before 2.34 keeps dlopen in a library of its own
     linux = {
       modules = { ["wsclose.core"] = { libraries = { "ssl", "crypto", "z", "pthread", "dl" } } },
     },
   },
 }
+
+test = { type = "command", script = "scripts/test_rock.lua" }
