@@ -1,7 +1,7 @@
 # wsclose.  `make help` lists what can be made; GNU make.
 #
 #   LUA=lua5.1|lua5.2|lua5.3|lua5.4|lua5.5|luajit   the Lua to build for
-#   CC, CFLAGS, LDFLAGS, PREFIX, DESTDIR     as everywhere
+#   CC, CFLAGS, LDFLAGS, AR, PREFIX, LIBDIR, INCLUDEDIR, DESTDIR     as everywhere
 #   LUA_INCDIR, OPENSSL_DIR, ZLIB_DIR        where a library is kept in no usual place
 #   WITH_TLS=0                               without OpenSSL, in build/no-tls
 #   WSC_CPU=portable|sse2|ssse3|avx2         no vector instructions above it, in build/cpu-sse2 and so on
@@ -98,6 +98,8 @@ $(BUILD)/command: FORCE
 
 # ---------------------------------------------------------------- install
 
+# Written by `make address`.
+REPOSITORY := $(shell sed -n 's/^local repository = "\([^"]*\)".*/\1/p' rockspec/wsclose-scm-1.rockspec)
 VERSION   := $(shell sed -n 's/^.define WSC_VERSION "\(.*\)"/\1/p' src/wsclose.h)
 version   := $(if $(filter luajit,$(LUA)),5.1,$(LUA:lua%=%))
 share_dir  = $(DESTDIR)$(PREFIX)/share/lua/$(version)
@@ -112,9 +114,14 @@ package.path = "$(PREFIX)/share/lua/$(version)/?.lua;$(PREFIX)/share/lua/$(versi
 package.cpath = "$(PREFIX)/lib/lua/$(version)/?.so;" .. package.cpath
 endef
 
-.PHONY: install uninstall man
-install: export WSCLOSE_COMMAND = $(command)
-install: $(MODULE) man
+include packaging/library.mk
+
+# install-lua is all that a Lua program needs, install-c all that a program in C does; besides these
+# install puts what a program in C with Lua inside links.
+.PHONY: install install-lua uninstall man
+install: install-lua install-c install-embedded
+install-lua: export WSCLOSE_COMMAND = $(command)
+install-lua: $(MODULE) man
 	@set -e; for file in $(lua:lua/%=%); do \
 	  $(INSTALL) -d "$(share_dir)/$$(dirname $$file)"; \
 	  $(INSTALL) -m 644 "lua/$$file" "$(share_dir)/$$file"; \
@@ -127,7 +134,7 @@ install: $(MODULE) man
 	$(INSTALL) -m 644 $(BUILD)/wsclose.1 "$(man_dir)/wsclose.1"
 	@echo "wsclose is in $(share_dir) and $(lib_dir)"
 
-uninstall:
+uninstall: uninstall-c
 	cd "$(share_dir)" && rm -f $(lua:lua/%=%)
 	rm -f "$(lib_dir)/wsclose/core.so" "$(bin_dir)/wsclose" "$(man_dir)/wsclose.1"
 	rmdir "$(share_dir)/wsclose/testing" "$(share_dir)/wsclose/cli" "$(share_dir)/wsclose" "$(lib_dir)/wsclose"
@@ -277,8 +284,7 @@ $(BUILD)/bench/micro: $(wildcard bench/micro/*.[ch] spec/c/path*.[ch]) \
                      $(common_objects) $(BUILD)/ldflags
 	@mkdir -p $(@D)
 	@echo "  LINK  $@"
-	$(Q)$(compile) -D_GNU_SOURCE @$(BUILD)/cflags -o $@ $(filter %.c %.o,$^) \
-	  $$(sed 's/-shared//; s/-Wl,-z,nodelete//; s/-bundle -undefined dynamic_lookup//' $(BUILD)/ldflags)
+	$(Q)$(compile) -D_GNU_SOURCE @$(BUILD)/cflags -o $@ $(filter %.c %.o,$^) $$($(program_flags))
 
 # ---------------------------------------------------------------- count its instructions
 
@@ -329,6 +335,7 @@ clean:
 help:
 	@echo "make              build $(MODULE)"
 	@echo "make install      into DESTDIR and PREFIX ($(PREFIX)); make uninstall takes it away"
+	@echo "make install-lua  only what Lua needs; make install-c: only the C library, without Lua"
 	@echo "make man          the manual page of the command line, in $(BUILD)/wsclose.1"
 	@echo "make demo         connect, echo, 1001 and reconnection, 1010, against a server started here"
 	@echo "make echo         an echo server on PORT (9001); make env, for eval, where the module is"

@@ -7,6 +7,8 @@ local version = _VERSION:match "%d%.%d"
 -- The suite itself runs under make: nothing of that run may reach this one.
 local environment = "unset MAKEFLAGS MFLAGS MAKEOVERRIDES MAKELEVEL SANITIZE BUILD CFLAGS LUA_BIN; "
 
+local unpack_list = table.unpack or unpack
+
 local function shell(command)
   local pipe = assert(io.popen("(" .. environment .. command .. ") 2>&1; echo $?"))
   local output = pipe:read "*a"
@@ -42,9 +44,26 @@ describe("make install", function()
     run("rm -rf " .. root)
   end)
 
-  it("puts the Lua files, one C module, the command and its page under PREFIX", function()
+  local of_c = {
+    "include/wsclose.h", "lib/cmake/wsclose/wsclose-config-version.cmake",
+    "lib/cmake/wsclose/wsclose-config.cmake", "lib/libwsclose.a", "lib/libwsclose.so",
+    "lib/libwsclose.so.0", "lib/pkgconfig/wsclose.pc",
+  }
+
+  -- What a library or module shows to others, sorted.
+  local function exported(path)
+    local names = {}
+    for name in run(("nm -D --defined-only '%s/%s'"):format(prefix, path)):gmatch "%x+ %u (%S+)" do
+      names[#names + 1] = name
+    end
+    table.sort(names)
+    return names
+  end
+
+  it("puts the Lua files, the C module and library, the command and its page there", function()
     local expected = {
       "bin/wsclose", "lib/lua/" .. version .. "/wsclose/core.so", "share/man/man1/wsclose.1",
+      "lib/libwsclose-" .. lua .. ".a", "lib/pkgconfig/wsclose-" .. lua .. ".pc", unpack_list(of_c),
     }
     for _, file in ipairs(sources.list("lua", "%.lua$")) do
       expected[#expected + 1] = "share/lua/" .. version .. "/" .. file
@@ -75,13 +94,32 @@ describe("make install", function()
   end)
 
   it("gives a module that exports the way in and nothing more", function()
-    local module = ("%s/lib/lua/%s/wsclose/core.so"):format(prefix, version)
-    local symbols = run(("nm -D --defined-only '%s'"):format(module))
-    local names = {}
-    for name in symbols:gmatch "%x+ [TDBRVW] (%S+)" do
-      names[#names + 1] = name
+    assert.same({ "luaopen_wsclose_core" }, exported("lib/lua/" .. version .. "/wsclose/core.so"))
+  end)
+
+  it("gives a C library that exports what wsclose.h declares and nothing more", function()
+    local declared, seen = {}, {}
+    local header = sources.read(prefix .. "/include/wsclose.h"):gsub("/%*.-%*/", "")
+    for name in header:gmatch "%f[%w_](wsc_[%w_]+)%(" do
+      if not seen[name] then declared[#declared + 1] = name end
+      seen[name] = true
     end
-    assert.same({ "luaopen_wsclose_core" }, names)
+    table.sort(declared)
+    assert.same(declared, exported "lib/libwsclose.so.0")
+  end)
+
+  it("says to pkg-config what version it is and where it will be", function()
+    local file = sources.read(prefix .. "/lib/pkgconfig/wsclose.pc")
+    assert.matches("\nVersion: " .. require("wsclose.core").version .. "\n", file, 1, true)
+    assert.matches("^prefix=/opt/a b\nlibdir=${prefix}/lib\n", file)
+    assert.not_matches("@", file .. sources.read(prefix .. "/" .. of_c[3]), 1, true)
+  end)
+
+  it("puts the C library alone where there is no Lua", function()
+    run(("make install-c LUA_BIN=false DESTDIR='%s' PREFIX=/c"):format(root))
+    assert.same(of_c, sources.list(root .. "/c", ""))
+    run(("make uninstall-c DESTDIR='%s' PREFIX=/c"):format(root))
+    assert.same({}, sources.list(root .. "/c", ""))
   end)
 
   it("is undone by make uninstall", function()
