@@ -60,7 +60,8 @@ static inline void wsc_buf_truncate(wsc_buf *buf, size_t size) {
 uint8_t *wsc_buf_take(wsc_buf *buf, size_t size, const uint8_t **data);
 
 /* The platform's spare block, which has WSC_SPARE_SIZE bytes, by turns: a message of 64 KiB, its
- * frame's head and a NUL have room in it. */
+ * frame's head and a NUL have room in it.  glibc would give one anew at no cost; musl maps and
+ * unmaps it, which takes 8 us for each read. */
 #define WSC_SPARE_SIZE ((64u << 10) + 64)
 void wsc_spare_join(const wsc_platform *platform);
 void wsc_spare_leave(const wsc_platform *platform); /* the last one out gives the block back */

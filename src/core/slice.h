@@ -26,11 +26,12 @@ static inline bool wsc_slice_holds(wsc_slice slice, char c) {
 
 /* Takes what stands before the first of `stops`, or everything. */
 static inline wsc_slice wsc_slice_take_until(wsc_slice *rest, const char *stops) {
-  wsc_slice taken = {rest->data, 0};
-  while (rest->size > 0 && !memchr(stops, *rest->data, strlen(stops))) {
-    wsc_slice_drop(rest, 1);
-    taken.size++;
+  wsc_slice taken = *rest;
+  for (; *stops; stops++) {
+    const char *found = taken.size > 0 ? memchr(taken.data, *stops, taken.size) : NULL;
+    if (found) taken.size = (size_t)(found - taken.data);
   }
+  wsc_slice_drop(rest, taken.size);
   return taken;
 }
 
