@@ -2,6 +2,7 @@
 
 local client = require "wsclose.client"
 local core = require "wsclose.core"
+local documents = require "support.documents"
 local options = require "wsclose.options"
 local process = require "support.process"
 local sources = require "support.sources"
@@ -11,42 +12,18 @@ local PATIENCE = 10
 local BUILD = os.getenv "WSCLOSE_BUILD" or "build"
 local ECHO = "127.0.0.1:9001" -- what the documents call the echo server
 
-local documents = { "README.md", "CONTRIBUTING.md", "SECURITY.md" }
+local paths = { "README.md", "CONTRIBUTING.md", "SECURITY.md" }
 for _, name in ipairs(sources.list("docs", "%.md$")) do
-  documents[#documents + 1] = "docs/" .. name
+  paths[#paths + 1] = "docs/" .. name
 end
 
 local api = sources.read "docs/api.md"
 
 -- ---------------------------------------------------------------- reading Markdown
 
-local function each_line(text)
-  return (text:gsub("\n?$", "\n")):gmatch "(.-)\n"
-end
-
--- Fenced blocks: { language, text, line, run }; run is what the comment before the fence says.
-local function blocks_of(text)
-  local blocks, open, run, number = {}, nil, nil, 0
-  for line in each_line(text) do
-    number = number + 1
-    if open and line:find "^```" then
-      open.text = table.concat(open, "\n")
-      blocks[#blocks + 1], open, run = open, nil, nil
-    elseif open then
-      open[#open + 1] = line
-    elseif line:find "^```" then
-      open = { language = line:match "^```(%w*)", line = number, run = run }
-    else
-      run = line:match "^<!%-%- (run[: %w]*) %-%->$"
-    end
-  end
-  assert(not open, "a fence is not closed")
-  return blocks
-end
-
 local function each_block(language, visit)
-  for _, document in ipairs(documents) do
-    for _, block in ipairs(blocks_of(sources.read(document))) do
+  for _, document in ipairs(paths) do
+    for _, block in ipairs(documents.blocks(sources.read(document))) do
       if block.language == language then visit(document, block) end
     end
   end
@@ -153,7 +130,7 @@ local function fields_of(path, class)
   local text = sources.read(path)
   local _, first = text:find("%-%-%-@class " .. class:gsub("%p", "%%%0") .. "%f[%s][^\n]*\n")
   local names = {}
-  for line in each_line(text:sub(assert(first, class) + 1)) do
+  for line in documents.each_line(text:sub(assert(first, class) + 1)) do
     local name = line:match "^%-%-%-@field ([%a_][%w_]*)"
     if not name then break end
     names[#names + 1] = name
@@ -259,19 +236,10 @@ end)
 
 -- ---------------------------------------------------------------- blocks of code
 
-local function compile(document, block, text, env)
-  local chunk = ("=%s, line %d"):format(document, block.line)
-  local load_text = rawget(_G, "loadstring") or load
-  local f, fault = load_text(text, chunk, "t", env)
-  assert(f, fault)
-  if env and setfenv then setfenv(f, env) end
-  return f
-end
-
 describe("a block of Lua", function()
   each_block("lua", function(document, block)
     it(("in %s, line %d, compiles"):format(document, block.line), function()
-      compile(document, block, block.text)
+      documents.compile(document, block)
     end)
   end)
 end)
@@ -294,20 +262,8 @@ local function start_echo_server()
   return server, (server:expect "ws://(127%.0%.0%.1:%d+)/")
 end
 
-local function one_blank(text)
-  return (text:gsub("%s+", " "):gsub("^ ", ""):gsub(" $", ""))
-end
-
--- The texts behind "-->" are among what is printed, in this order.
-local function assert_printed(text, printed)
-  local at = 1
-  for told in text:gmatch "%-%->([^\n]*)" do
-    local expected = one_blank(told)
-    while printed[at] and printed[at] ~= expected do at = at + 1 end
-    assert(printed[at], ("not printed: %s\nprinted were:\n%s"):format(
-      expected, table.concat(printed, "\n")))
-    at = at + 1
-  end
+local function may_run(block)
+  return block.mark == "run" or block.mark == "run: ws"
 end
 
 describe("a block that may be run", function()
@@ -321,24 +277,18 @@ describe("a block that may be run", function()
 
   local function run(document, block)
     local text = block.text:gsub(ECHO, address)
-    local printed = {}
-    local env = setmetatable({ wsclose = wsclose }, { __index = _G })
-    function env.print(...)
-      local words = {}
-      for i = 1, select("#", ...) do words[i] = tostring((select(i, ...))) end
-      printed[#printed + 1] = one_blank(table.concat(words, " "))
-    end
-    if block.run == "run: ws" then env.ws = assert(wsclose.connect("ws://" .. address .. "/")) end
-    compile(document, block, text, env)()
+    local env, printed = documents.environment { wsclose = wsclose }
+    if block.mark == "run: ws" then env.ws = assert(wsclose.connect("ws://" .. address .. "/")) end
+    documents.compile(document, block, text, env)()
     if env.ws then
       env.ws:close()
       assert(env.ws:run(PATIENCE), "it does not close")
     end
-    assert_printed(text, printed)
+    documents.assert_printed(text, printed)
   end
 
   each_block("lua", function(document, block)
-    if not block.run then return end
+    if not may_run(block) then return end
     it(("in %s, line %d, prints what it says"):format(document, block.line), function()
       run(document, block)
     end)
@@ -346,7 +296,7 @@ describe("a block that may be run", function()
 
   it("is to be found", function()
     local count = 0
-    each_block("lua", function(_, block) count = count + (block.run and 1 or 0) end)
+    each_block("lua", function(_, block) count = count + (may_run(block) and 1 or 0) end)
     assert.is_true(count >= 10)
   end)
 
@@ -382,7 +332,7 @@ describe("a block that may be run", function()
 
   it("in C compiles without a warning and prints what docs/c-api.md says", function()
     local program, count = nil, 0
-    for _, block in ipairs(blocks_of(sources.read "docs/c-api.md")) do
+    for _, block in ipairs(documents.blocks(sources.read "docs/c-api.md")) do
       if block.language == "c" then program = block.text end
       if block.language == "" and program then
         assert.equal(block.text .. "\n", output_of_c(program))
@@ -399,7 +349,7 @@ end)
 -- The anchors that GitHub makes of headings, and those written out.
 local function anchors_of(text)
   local anchors = {}
-  for line in each_line(without_blocks(text)) do
+  for line in documents.each_line(without_blocks(text)) do
     local heading = line:match "^#+ (.*)$"
     if heading then
       anchors[heading:lower():gsub("[%p]", function(sign)
@@ -422,7 +372,7 @@ local function joined(folder, path)
 end
 
 describe("a link", function()
-  for _, document in ipairs(documents) do
+  for _, document in ipairs(paths) do
     it("in " .. document .. " leads to a file that is there, and to a heading in it", function()
       local text, broken = sources.read(document), {}
       for target in without_blocks(text):gmatch "%]%(([^)%s]+)%)" do
