@@ -107,21 +107,31 @@ lib_dir    = $(DESTDIR)$(PREFIX)/lib/lua/$(version)
 bin_dir    = $(DESTDIR)$(PREFIX)/bin
 man_dir    = $(DESTDIR)$(PREFIX)/share/man/man1
 
+lua_path   = $(PREFIX)/share/lua/$(version)/?.lua;$(PREFIX)/share/lua/$(version)/?/init.lua
+lua_cpath  = $(PREFIX)/lib/lua/$(version)/?.so
+
 # The command finds its modules under PREFIX, whatever the interpreter searches by itself.
 define command
 #!/usr/bin/env $(LUA_BIN)
-package.path = "$(PREFIX)/share/lua/$(version)/?.lua;$(PREFIX)/share/lua/$(version)/?/init.lua;" .. package.path
-package.cpath = "$(PREFIX)/lib/lua/$(version)/?.so;" .. package.cpath
+package.path = "$(lua_path);" .. package.path
+package.cpath = "$(lua_cpath);" .. package.cpath
 endef
 
 include packaging/library.mk
 
 # install-lua is all that a Lua program needs, install-c all that a program in C does; besides these
 # install puts what a program in C with Lua inside links.
-.PHONY: install install-lua uninstall man
-install: install-lua install-c install-embedded
-install-lua: export WSCLOSE_COMMAND = $(command)
-install-lua: $(MODULE) man
+.PHONY: install install-lua put-lua uninstall man
+install: install-c install-embedded
+install install-lua: put-lua
+	@echo "wsclose is in $(share_dir) and $(lib_dir)"
+	@case ";$$($(LUA_BIN) -e 'io.write(package.path)');" in *";$(lua_path);"*) ;; *) \
+	  echo "$(LUA) does not search $(PREFIX) by itself; for a shell or its profile:"; \
+	  echo '  export LUA_PATH="$(lua_path);;"'; \
+	  echo '  export LUA_CPATH="$(lua_cpath);;"' ;; \
+	esac
+put-lua: export WSCLOSE_COMMAND = $(command)
+put-lua: $(MODULE) man
 	@set -e; for file in $(lua:lua/%=%); do \
 	  $(INSTALL) -d "$(share_dir)/$$(dirname $$file)"; \
 	  $(INSTALL) -m 644 "lua/$$file" "$(share_dir)/$$file"; \
@@ -132,7 +142,6 @@ install-lua: $(MODULE) man
 	@{ echo "$$WSCLOSE_COMMAND"; tail -n +2 bin/wsclose; } > "$(bin_dir)/wsclose"
 	@chmod 755 "$(bin_dir)/wsclose"
 	$(INSTALL) -m 644 $(BUILD)/wsclose.1 "$(man_dir)/wsclose.1"
-	@echo "wsclose is in $(share_dir) and $(lib_dir)"
 
 uninstall: uninstall-c
 	cd "$(share_dir)" && rm -f $(lua:lua/%=%)

@@ -1,4 +1,4 @@
--- docs/cookbook.md and docs/migrate.md: each program is run as it stands there.
+-- docs/cookbook.md, docs/migrate.md and the README: programs are run as they stand there.
 --
 -- A block behind `<!-- play: NAME -->` is played against the script of that name, in the world of
 -- wsclose.testing: no socket, no waiting.
@@ -9,7 +9,7 @@ local process = require "support.process"
 local sources = require "support.sources"
 local testing = require "wsclose.testing"
 
-local PAGES = { "docs/cookbook.md", "docs/migrate.md" }
+local PAGES = { "docs/cookbook.md", "docs/migrate.md", "README.md" }
 local FEED = "wss://feed.example/v1"
 
 -- ---------------------------------------------------------------- scripts
@@ -31,6 +31,18 @@ function scripts.subscribe()
     assert.matches('peer: 1001 GOING_AWAY "restart" .*; next attempt in 2.5 s$', printed[2])
     assert.equal("BTC 2", printed[3])
     assert.matches('1000 NORMAL "the end"', printed[4], 1, true)
+  end
+end
+
+function scripts.readme()
+  local server = testing.server "ws://127.0.0.1:9001/"
+  server:accept():expect("subscribe BTC"):send("BTC 1"):close(1001, "the server goes away")
+  server:accept():expect("subscribe BTC"):send("BTC 2"):close(1000)
+  return function(printed)
+    server:assert_done()
+    assert.same({ "text BTC 1", "text BTC 2" }, { printed[1], printed[4] })
+    assert.matches("next attempt in 2.5 s", printed[3], 1, true)
+    assert.matches("^1000", printed[#printed])
   end
 end
 
@@ -99,8 +111,9 @@ end
 local by_name = {}
 for _, page in ipairs(PAGES) do
   for _, block in ipairs(documents.blocks(sources.read(page))) do
+    local name = (block.mark or ""):match "^play: (.+)$"
     block.page = page
-    by_name[(block.mark or ""):match "^play: (.+)$" or page] = block
+    if name or page ~= "README.md" then by_name[name or page] = block end
   end
 end
 

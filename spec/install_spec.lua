@@ -36,8 +36,10 @@ describe("make install", function()
   local prefix = root .. "/opt/a b"
   local arguments = ("LUA=%s DESTDIR='%s' PREFIX='/opt/a b'"):format(lua, root)
 
+  local said
+
   lazy_setup(function()
-    run("make install " .. arguments)
+    said = run("make install " .. arguments)
   end)
 
   lazy_teardown(function()
@@ -75,6 +77,17 @@ describe("make install", function()
   it("gives a module that a fresh interpreter loads from there", function()
     local code = [[print(require "wsclose".codes[1001], package.loaded["wsclose.core"] ~= nil)]]
     assert.are_equal("GOING_AWAY\ttrue\n", interpreter_says(prefix, code))
+  end)
+
+  it("says which two lines of a shell make Lua search PREFIX, where it does not", function()
+    local lines = said:match "does not search /opt/a b by itself; [^\n]*\n(.*)\n$"
+    assert.matches("^  export LUA_PATH=[^\n]+\n  export LUA_CPATH=[^\n]+$", lines)
+    local there = lines:gsub("/opt/a b", function() return prefix end) -- as if DESTDIR were not
+    local interpreter = run("scripts/find interpreter " .. lua):match "%S+"
+    local code = [[print(require "wsclose".codes[1001])]]
+    assert.equal("GOING_AWAY\n", run(("%s\n%s -e '%s'"):format(there, interpreter, code)))
+    local set = lines:gsub("\n", ";") .. "; "
+    assert.is_nil(run(set .. "make install-lua " .. arguments):find("does not search", 1, true))
   end)
 
   it("gives a command that finds the modules under PREFIX by itself", function()

@@ -15,6 +15,8 @@ local URL = os.getenv "WSCLOSE_FEED" or "ws://127.0.0.1:9001/"
 local SAY = os.getenv "WSCLOSE_SAY" or "hello"
 local FRAMES = tonumber(os.getenv "WSCLOSE_FRAMES" or "")
 
+io.stdout:setvbuf "line" -- for who reads it through a pipe
+
 local ws
 local lines = {}
 local frames, longest, longest_state = 0, 0, "idle"
