@@ -582,7 +582,22 @@ function Client:state()
   return state == "closed" and "closing" or state -- its end has not been told yet
 end
 
---- What is known of the connection.
+local Info = {}
+
+-- `wss://feed.example/v1 is open: 192.0.2.7, port 443, TLSv1.3, feed.v2, permessage-deflate`
+function Info:__tostring()
+  local parts = {}
+  local function add(format, value) parts[#parts + 1] = value and format:format(value) end
+  add("%s", self.address)
+  add("port %d", self.family ~= 0 and self.port or nil) -- 0: a unix socket
+  add("%s", (self.tls or {}).version)
+  add("%s", self.protocol)
+  for _, extension in ipairs(self.extensions or {}) do add("%s", extension.name) end
+  local known = #parts > 0 and ": " .. table.concat(parts, ", ") or ""
+  return ("%s is %s%s"):format(self.url, self.state, known)
+end
+
+--- What is known of the connection; tostring makes a line of it.
 ---@return wsclose.Info
 function Client:info()
   local handle = self._handle
@@ -591,7 +606,7 @@ function Client:info()
   info.url, info.state = close_info.shown_url(url or self.url), self:state()
   info.attempt = number
   for name, value in pairs(handle:peer()) do info[name] = value end
-  return info
+  return setmetatable(info, Info)
 end
 
 --- Counters of this connection, or of the last one: bytes, frames and messages each way, payload

@@ -56,6 +56,11 @@ end
 describe("a new client", function()
   after_each(scripted.close_all)
 
+  it("says in one line what it knows of itself", function()
+    local ws = wsclose.new "wss://me:secret@feed.example/v1?token=secret"
+    assert.equal("wss://feed.example/v1?token=... is idle", tostring(ws:info()))
+  end)
+
   it("touches no network until its first update", function()
     local ws, server = start(upgraded())
     assert.equal("idle", ws:state())
@@ -116,6 +121,8 @@ describe("on_open", function()
     assert.equal("websocket", info.headers.upgrade)
     assert.equal(1, info.attempt)
     assert.is_nil(info.tls)
+    local line = "%s is open: 127.0.0.1, port %d, b, x-y"
+    assert.equal(line:format(info.url, server.port), tostring(info))
   end)
 end)
 
