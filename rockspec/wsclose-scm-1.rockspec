@@ -53,6 +53,7 @@ build = {
     ["wsclose.retry_random"] = "lua/wsclose/retry_random.lua",
     ["wsclose.retry_verdict"] = "lua/wsclose/retry_verdict.lua",
     ["wsclose.shared"] = "lua/wsclose/shared.lua",
+    ["wsclose.timers"] = "lua/wsclose/timers.lua",
     ["wsclose.writer"] = "lua/wsclose/writer.lua",
     ["wsclose.copas"] = "lua/wsclose/copas.lua",
     ["wsclose.cqueues"] = "lua/wsclose/cqueues.lua",

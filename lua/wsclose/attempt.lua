@@ -26,14 +26,16 @@ local now = attempt.now
 function attempt.notify(self)
   local notice = self._notices
   while notice do
-    self._notices = notice.next or false
+    self._notices = notice.next
     notice.tell(self, notice.info)
     notice = self._notices
   end
+  if self._state == "closed" then self._timers = nil end
 end
 
 --- Lists something to tell: `notice.tell(self, notice.info)`.
 function attempt.add_notice(self, notice)
+  self._quiet = false
   self._handle:wake()
   local last = self._notices
   if not last then
@@ -124,7 +126,7 @@ end
 local function connect(self, url, headers, protocols, config)
   local busy = self.close_code == 1013
   -- from inside of it the program's random_bytes and clock may call update
-  self._state = "opening"
+  self._state, self._quiet = "opening", false
   local done, ok, sentence, name =
     pcall(self._handle.start, self._handle, config, url, headers, protocols, busy)
   if not done then

@@ -12,6 +12,7 @@ local close_info = require "wsclose.close_info"
 local options = require "wsclose.options"
 local outbox = require "wsclose.outbox"
 local shared = require "wsclose.shared"
+local timers = require "wsclose.timers"
 local writer = require "wsclose.writer"
 
 local core_client = core.client_methods
@@ -87,13 +88,15 @@ local INBOX_MESSAGE = 64
 ---@field package _handle wsclose.Handle
 ---@field package _settings wsclose.Settings
 ---@field package _due number when the next one does, while waiting
----@field package _notices table|false what is still to be told, a linked list
+---@field package _quiet boolean running, without notices and timers: see advance
+---@field package _notices? table what is still to be told, a linked list
+---@field package _timers? wsclose.Timer[] see timers.lua
 ---@field package _inbox table|false messages kept for receive
 local Client = {}
 Client.__index = Client
 Client.__name = "wsclose.Client"
 
-local client = { Client = Client }
+local client = { Client = Client, now = core.now }
 
 -- ---------------------------------------------------------------- events
 
@@ -254,7 +257,14 @@ end
 -- waited, or nil: there is no connection.
 local function advance(self, seconds)
   if self._notices then notify(self) end
-  if self._state == "running" then return seconds end
+  if self._timers then
+    timers.fire(self)
+    seconds = timers.left(self, seconds)
+  end
+  if self._state == "running" then
+    self._quiet = not self._notices and not self._timers
+    return seconds
+  end
   advance_to_attempt(self, seconds)
   return self._state == "running" and 0 or nil
 end
@@ -277,8 +287,10 @@ end
 function Client:update(seconds)
   if seconds and seconds ~= FOREVER then check_seconds(seconds) end
   seconds = seconds or 0
-  if self._notices or self._state ~= "running" then seconds = advance(self, seconds) end
+  if not self._quiet then seconds = advance(self, seconds) end
   if seconds then dispatch(self, seconds) end
+  if self._quiet then return true end
+  if self._timers then timers.fire(self, true) end
   if self._state == "closed" and not self._notices then
     return false, self.close_code, self.close_reason
   end
@@ -327,7 +339,7 @@ function Client:receive(seconds)
       data, kind = from_inbox(self)
       if data then return data, kind end
     end
-    if self._notices or self._state ~= "running" then patience = advance(self, patience) end
+    if not self._quiet then patience = advance(self, patience) end
     if patience then
       data, kind, a, b, c = self._handle:receive(patience)
       if data then return data, kind end
@@ -436,7 +448,7 @@ local function stop(self)
     undelivered = info.undelivered + lost,
   }, "retry_in")
   self.close_code, self.close_reason = info.code, info.reason
-  self._state = "closed"
+  self._state, self._timers = "closed", nil
   self._handle:wake()
 end
 
@@ -553,14 +565,15 @@ end
 --- Seconds until update has work though the descriptor is not ready.
 ---@return number? seconds 0: at once; nil: no deadline
 function Client:timeout()
-  local state = self._state
+  local state, moment = self._state, nil
   if self._notices or state == "idle" then return 0 end
-  if state == "closed" then return nil end
-  if state == "waiting" then return math.max(0, self._due - now(self)) end
-  if state ~= "running" then return nil end
-  local deadline = self._handle:deadline()
-  return deadline and math.max(0, deadline - now(self))
+  if state == "waiting" then moment = self._due end
+  if state == "running" then moment = self._handle:deadline() end
+  if self._timers then moment = timers.sooner(self, moment) end
+  return moment and math.max(0, moment - now(self))
 end
+
+Client.after, Client.every = timers.after, timers.every
 
 -- ---------------------------------------------------------------- looking on
 
@@ -674,7 +687,7 @@ function client.new(url, settings, headers, handle)
   -- some clients have is left out: with more than eight fields a table takes twice the memory.
   local self = {
     url = url, headers = headers,
-    _handle = handle, _settings = false, _state = "idle", _notices = false, _inbox = false,
+    _handle = handle, _settings = false, _state = "idle", _quiet = false, _inbox = false,
   }
   for event, callback in pairs(settings.callbacks) do self[event] = callback end
   settings.callbacks = nil

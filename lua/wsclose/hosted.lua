@@ -27,7 +27,9 @@ local hosted = {}
 ---@field any_client? boolean needs no descriptor: clients of wsclose.testing will do
 
 -- After these there is work, or another deadline; sends leave by themselves.
-local MOVING = { "close", "reconnect", "kick", "pause", "resume", "ping", "leave" }
+local MOVING = {
+  "close", "reconnect", "kick", "pause", "resume", "ping", "leave", "after", "every",
+}
 
 local function due_in(self, seconds)
   if seconds == nil then return FOREVER end

@@ -58,6 +58,12 @@ function wsclose.connect(url, given)
   return client.opened(ws)
 end
 
+--- The time on the clock of clients that were not given the option clock: it never goes back.
+---@return number seconds
+function wsclose.now()
+  return client.now()
+end
+
 wsclose.group = many.group
 wsclose.update = many.update
 wsclose.run = many.run

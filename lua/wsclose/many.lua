@@ -7,6 +7,7 @@
 
 local core = require "wsclose.core"
 local client = require "wsclose.client"
+local timers = require "wsclose.timers"
 
 local Client = client.Client
 
@@ -118,11 +119,12 @@ local function is_closed(ws) return ws._state == "closed" and not ws._notices en
 -- After an update: is there work that the core does not know of, and when?
 local function set_alarm(self, slot, ws)
   local state, at = ws._state, nil
+  if not self._clocked[slot] then at = timers.sooner(ws) end
   set_closed(self, slot, is_closed(ws))
   if ws._notices or state == "idle" then
     at = 0
   elseif state == "waiting" and not self._clocked[slot] then
-    at = ws._due
+    at = timers.sooner(ws, ws._due)
   elseif state == "starting" then
     at = self._host.now() + LOOK
   end
@@ -132,10 +134,10 @@ end
 -- Whatever the update does, raise or yield included, a client with more than its connection's work
 -- is looked at again.
 local function update_one(self, slot, ws)
-  local rare = ws._notices or ws._state ~= "running"
+  local rare = not ws._quiet
   if rare then self._loop:alarm(ws._handle, 0) end
   ws:update()
-  if rare or ws._notices or ws._state ~= "running" then
+  if rare or not ws._quiet then
     if self._slots[ws] == slot then set_alarm(self, slot, ws) end
   end
 end

@@ -43,7 +43,7 @@ local function script_policy(policy)
   if not policy.options.random then policy.random = function() return world.draw() end end
 end
 
-local real_new = client.new
+local real_new, real_now = client.new, client.now
 
 local function new(url, settings, headers)
   settings.clock = world.now
@@ -57,7 +57,7 @@ end
 
 --- Forgets servers and clients, sets the clock to 0, and lets new clients be real again.
 function testing.reset()
-  client.new = real_new
+  client.new, client.now = real_new, real_now
   world.reset()
 end
 
@@ -93,7 +93,7 @@ function testing.server(url, script)
   elseif world.server_of(url) then
     error(("url: there is a server for %s already"):format(url), 2)
   end
-  client.new = new
+  client.new, client.now = new, world.now
   local made = server.new(url, script)
   world.add_server(made, url)
   return made
