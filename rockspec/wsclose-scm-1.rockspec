@@ -42,6 +42,7 @@ build = {
     ["wsclose.openresty_tls"] = "lua/wsclose/openresty_tls.lua",
     ["wsclose.option_extensions"] = "lua/wsclose/option_extensions.lua",
     ["wsclose.option_tls"] = "lua/wsclose/option_tls.lua",
+    ["wsclose.option_words"] = "lua/wsclose/option_words.lua",
     ["wsclose.many"] = "lua/wsclose/many.lua",
     ["wsclose.options"] = "lua/wsclose/options.lua",
     ["wsclose.outbox"] = "lua/wsclose/outbox.lua",

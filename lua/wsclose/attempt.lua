@@ -101,7 +101,8 @@ end
 
 --- An attempt that ended without the core's help.
 function attempt.ended_early(self, name, message, by)
-  local fault = name and { name = name, message = message, phase = "dns" }
+  local fault = name
+    and { name = name, message = message, phase = name == "url" and "url" or "dns" }
   attempt.ended(self, close_info.new { error = fault, by = by })
 end
 
@@ -111,7 +112,10 @@ end
 local function read_attempt(self, changed)
   local url, headers, protocols = changed.url or self.url, changed.headers or self.headers, nil
   local sentence
-  if type(url) ~= "string" then error("before_connect: expected a string as url", 0) end
+  if type(url) ~= "string" then
+    local where = changed ~= self and changed.url and "before_connect" or "the client"
+    error(("%s: expected a string as url, got %s"):format(where, type(url)), 0)
+  end
   if headers then
     headers, sentence = options.read_headers(headers)
     if not headers then error(sentence, 0) end
@@ -136,6 +140,7 @@ local function connect(self, url, headers, protocols, config)
   if ok then
     self._state = "running"
   else
+    if name == "url" then sentence = select(2, options.check_url(url)) or sentence end
     attempt.ended_early(self, name, sentence, "client")
   end
 end

@@ -7,6 +7,7 @@ local checks = {}
 
 --- What a value is, for sentences.
 function checks.described(value)
+  if value ~= value then return "NaN" end
   if type(value) == "number" or type(value) == "boolean" then return tostring(value) end
   return type(value)
 end
@@ -37,26 +38,40 @@ local function distance(a, b)
   return row[#b]
 end
 
---- The known name that is the most like `name`.
+--- The known name that is the most like `name`, if one is: a third of its letters may differ.
 ---@param known table<string, any>
----@return string
+---@return string?
 function checks.nearest(name, known)
-  local best, least
+  local best, least = nil, math.max(1, math.floor((#name + 1) / 3))
   for candidate in pairs(known) do
     local changes = distance(name:lower(), candidate)
-    if not least or changes < least or changes == least and candidate < best then
+    if changes < least or changes == least and (not best or candidate < best) then
       best, least = candidate, changes
     end
   end
   return best
 end
 
-function checks.fail_unknown(prefix, name, known)
+-- More are not told in one sentence.
+local LISTED = 8
+
+local function all_of(prefix, known)
+  local names = checks.sorted_keys(known)
+  if #names > LISTED then return "" end
+  for i, name in ipairs(names) do names[i] = ("'%s%s'"):format(prefix, name) end
+  return "; expected " .. table.concat(names, ", "):gsub(", ([^,]*)$", " or %1")
+end
+
+--- `meaning`: what a word of another client's means, as a whole path.
+function checks.fail_unknown(prefix, name, known, meaning)
   if type(name) ~= "string" then
     error(("option %s%s: expected a name, got %s"):format(prefix, tostring(name), type(name)), 0)
   end
-  error(("unknown option '%s%s'; did you mean '%s%s'?"):format(
-    prefix, name, prefix, checks.nearest(name, known)), 0)
+  local meant = meaning and meaning(name, prefix)
+  local nearest = not meant and checks.nearest(name, known)
+  meant = meant or nearest and prefix .. nearest
+  error(("unknown option '%s%s'%s"):format(
+    prefix, name, meant and ("; did you mean '%s'?"):format(meant) or all_of(prefix, known)), 0)
 end
 
 -- ---------------------------------------------------------------- kinds of values
@@ -120,14 +135,15 @@ function checks.list_of_lines(path, value)
   return lines
 end
 
---- A table of named fields; `fields` has a check for each name.
-function checks.group(fields)
+--- A table of named fields; `fields` has a check for each name, `meaning` knows other words for
+-- them.
+function checks.group(fields, meaning)
   return function(path, value)
     if type(value) ~= "table" then checks.fail(path, "a table", value) end
     local checked, prefix = {}, path == "" and "" or path .. "."
     for name, field in pairs(value) do
       local check = fields[name]
-      if not check then checks.fail_unknown(prefix, name, fields) end
+      if not check then checks.fail_unknown(prefix, name, fields, meaning) end
       checked[name] = check(prefix .. name, field)
     end
     return checked

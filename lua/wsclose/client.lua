@@ -8,6 +8,7 @@
 
 local core = require "wsclose.core"
 local attempt = require "wsclose.attempt"
+local checks = require "wsclose.checks"
 local close_info = require "wsclose.close_info"
 local options = require "wsclose.options"
 local outbox = require "wsclose.outbox"
@@ -97,6 +98,25 @@ Client.__index = Client
 Client.__name = "wsclose.Client"
 
 local client = { Client = Client, now = core.now }
+
+-- Callbacks that are set for the first time, and what else a client has only sometimes, come here;
+-- what it has already does not, so that nothing is slower.
+function Client:__newindex(name, value)
+  options.check_field(name, value)
+  rawset(self, name, value)
+end
+
+--- Raises where a method was called without its colon.
+---@param self any
+---@param level? integer as error's; default: the caller of the method that calls this
+---@return wsclose.Handle
+function client.handle_of(self, level)
+  local handle = type(self) == "table" and self._handle
+  if handle then return handle end
+  error(("expected a wsclose object, got %s (call its methods with a colon)"):format(
+    self == nil and "no value" or type(self)), level or 3)
+end
+local handle_of = client.handle_of
 
 -- ---------------------------------------------------------------- events
 
@@ -273,11 +293,14 @@ local function is_closed(self)
   return self._state == "closed" and not self._notices
 end
 
--- Raises at the caller of the method that calls this.
-local function check_seconds(seconds)
+--- Raises at the caller of the method that calls this.
+---@param seconds any
+---@param level? integer as error's
+function client.check_seconds(seconds, level)
   if type(seconds) == "number" and seconds == seconds then return end
-  error("expected seconds, got " .. type(seconds), 3)
+  error("expected seconds, got " .. checks.described(seconds), level or 3)
 end
+local check_seconds = client.check_seconds
 
 --- Does the work that is ready, waiting for some at most `seconds`; calls callbacks.
 ---@param seconds? number default 0: never waits
@@ -285,8 +308,12 @@ end
 ---@return integer? code once closed for good
 ---@return string? reason
 function Client:update(seconds)
-  if seconds and seconds ~= FOREVER then check_seconds(seconds) end
-  seconds = seconds or 0
+  if not seconds then
+    handle_of(self)
+    seconds = 0
+  elseif seconds ~= FOREVER then
+    check_seconds(seconds)
+  end
   if not self._quiet then seconds = advance(self, seconds) end
   if seconds then dispatch(self, seconds) end
   if self._quiet then return true end
@@ -303,6 +330,7 @@ end
 ---@return string reason or "timeout"
 ---@return wsclose.CloseInfo? info
 function Client:run(seconds)
+  handle_of(self)
   local give_up_at
   if seconds then
     check_seconds(seconds)
@@ -330,6 +358,8 @@ function Client:receive(seconds)
   if seconds then
     check_seconds(seconds)
     give_up_at = now(self) + seconds
+  elseif not self then
+    handle_of(self)
   end
   self._pulls = true
   local patience = seconds or FOREVER
@@ -365,6 +395,7 @@ end
 --- Iterates over messages until the client is closed for good.
 ---@return fun(): string?, string? iterator data and kind
 function Client:messages()
+  handle_of(self)
   return function()
     local data, kind = self:receive()
     if data then return data, kind end
@@ -374,6 +405,7 @@ end
 --- Waits until open, or closed for good.
 ---@return boolean open
 function Client:wait_open()
+  handle_of(self)
   repeat
     local patience = advance(self, FOREVER)
     if patience and dispatch(self, patience, "open") and self:state() == "open" then
@@ -418,7 +450,7 @@ Client.send = core_client.send
 ---@param kind? "text"|"binary"|1|2
 ---@return wsclose.Writer
 function Client:send_fragments(kind)
-  local handle = self._handle
+  local handle = handle_of(self)
   local number = handle:attempt()
   local function is_stale() return handle:attempt() ~= number end
   local made = writer.new(handle.send_fragment, handle, kind, is_stale)
@@ -431,7 +463,7 @@ end
 ---@return string? sentence
 ---@return string? name
 function Client:ping(data)
-  local ok, sentence, name = self._handle:ping(data)
+  local ok, sentence, name = handle_of(self):ping(data)
   return ok, sentence, name
 end
 
@@ -458,7 +490,7 @@ end
 ---@param reason? string at most 123 bytes of UTF-8, else it raises
 ---@return true
 function Client:close(code, reason)
-  self._handle:close(code, reason)
+  handle_of(self):close(code, reason)
   self._stopping, self._reconnecting = true, nil
   if self._state == "idle" or self._state == "waiting" then
     stop(self)
@@ -478,7 +510,7 @@ end
 ---@return string? sentence
 ---@return string? name
 function Client:reconnect(code, reason)
-  self._handle:close(code, reason)
+  handle_of(self):close(code, reason)
   if self._left then
     return nil, "the client has left for good; make another one", "state"
   elseif self._state == "running" then
@@ -494,6 +526,7 @@ end
 --- The network is back: a client that waits for its next attempt makes it now.
 ---@return boolean kicked was it waiting?
 function Client:kick()
+  handle_of(self)
   if self._state ~= "waiting" then return false end
   self._due = now(self)
   self._handle:wake()
@@ -517,7 +550,7 @@ end
 -- left; from inside of a call of the client, once that is over.  What collecting an open client
 -- does, and `local ws <close>`.
 function Client:leave()
-  local handle = self._handle
+  local handle = handle_of(self)
   self._stopping, self._reconnecting, self._paused, self._full = true, nil, nil, nil
   self._left = true
   if self._state == "running" or self._state == "opening" then
@@ -537,12 +570,14 @@ Client.__close = Client.leave
 --- Stops reading, so that the server has to wait; messages already here wait too.  It lasts until
 -- resume, close or reconnect.
 function Client:pause()
+  handle_of(self)
   self._paused = true
   if self._state == "running" and self._handle:state() ~= "connecting" then set_hold(self) end
 end
 
 --- Goes on reading.
 function Client:resume()
+  handle_of(self)
   self._paused, self._full = nil, nil
   if self._state == "running" then set_hold(self) end
 end
@@ -553,7 +588,7 @@ end
 -- where the system has none.
 ---@return integer?
 function Client:pollfd()
-  return self._handle:pollfd()
+  return handle_of(self):pollfd()
 end
 
 --- What the descriptor is to be polled for.
@@ -565,6 +600,7 @@ end
 --- Seconds until update has work though the descriptor is not ready.
 ---@return number? seconds 0: at once; nil: no deadline
 function Client:timeout()
+  handle_of(self)
   local state, moment = self._state, nil
   if self._notices or state == "idle" then return 0 end
   if state == "waiting" then moment = self._due end
@@ -580,7 +616,7 @@ Client.after, Client.every = timers.after, timers.every
 --- Bytes that wait: in the outbox, and for the network to take them.
 ---@return integer
 function Client:buffered()
-  local bytes = self._handle:buffered()
+  local bytes = handle_of(self):buffered()
   return self._outbox and bytes + self._outbox.bytes or bytes
 end
 
@@ -588,6 +624,7 @@ end
 -- attempt, "closed" for good.
 ---@return "idle"|"connecting"|"open"|"closing"|"waiting"|"closed"
 function Client:state()
+  if not self then handle_of(self) end
   local state = self._state
   if state == "starting" or state == "opening" then return "connecting" end
   if state ~= "running" then return state end
@@ -613,7 +650,7 @@ end
 --- What is known of the connection; tostring makes a line of it.
 ---@return wsclose.Info
 function Client:info()
-  local handle = self._handle
+  local handle = handle_of(self)
   local info = handle:info()
   local number, _, url = handle:attempt()
   info.url, info.state = close_info.shown_url(url or self.url), self:state()
@@ -626,7 +663,7 @@ end
 -- before and wire after compression, rtt in seconds, attempts, messages that nobody took.
 ---@return table<string, number>
 function Client:stats()
-  local stats = self._handle:stats()
+  local stats = handle_of(self):stats()
   stats.attempts, stats.messages_dropped = self._handle:attempt(), self._dropped or 0
   return stats
 end

@@ -12,7 +12,7 @@ local close_info = {}
 ---@class wsclose.CloseError
 ---@field name string "timeout", "dns", "refused", … as in docs
 ---@field message string a sentence
----@field phase string "dns", "tcp", "proxy", "tls", "handshake", "open" or "close"
+---@field phase string "url", "dns", "tcp", "proxy", "tls", "handshake", "open" or "close"
 ---@field certificate? boolean the fault is the certificate's, or the host name's in it
 ---@field status? integer of HTTP, where a proxy refused
 

@@ -9,9 +9,9 @@
 --
 -- copas 1.x knows no timers: who runs copas.loop(seconds) instead keeps deadlines to within that.
 
-local copas = require "copas"
 local core = require "wsclose.core"
 local hosted = require "wsclose.hosted"
+local copas = hosted.need("wsclose.copas", "copas", "programs on copas")
 
 local FOREVER = math.huge
 

@@ -9,9 +9,9 @@
 -- A client is pollable: cqueues.poll(ws, …) waits for it and other things.  Other coroutines may
 -- send and close meanwhile.
 
-local condition = require "cqueues.condition"
-local cqueues = require "cqueues"
 local hosted = require "wsclose.hosted"
+local cqueues = hosted.need("wsclose.cqueues", "cqueues", "programs on cqueues")
+local condition = require "cqueues.condition"
 
 -- What wakes those who wait for a client when another coroutine moved its deadline.
 local moved = setmetatable({}, { __mode = "k" })

@@ -26,14 +26,29 @@ local hosted = {}
 ---@field adopt? fun(ws: wsclose.Client) a new client
 ---@field any_client? boolean needs no descriptor: clients of wsclose.testing will do
 
+--- The host's own module; where there is none, an error says where the adapter belongs.
+---@param adapter string "wsclose.copas"
+---@param name string of the module
+---@param where string
+---@return table
+function hosted.need(adapter, name, where)
+  local ok, module = pcall(require, name)
+  if ok then return module end
+  local missing = ("module '%s' not found"):format(name)
+  if not tostring(module):find(missing, 1, true) then error(module, 0) end
+  error(("%s is for %s: there is no module %s here; without it take require \"wsclose\""):format(
+    adapter, where, name), 0)
+end
+
 -- After these there is work, or another deadline; sends leave by themselves.
 local MOVING = {
   "close", "reconnect", "kick", "pause", "resume", "ping", "leave", "after", "every",
 }
 
 local function due_in(self, seconds)
+  client.handle_of(self, 4)
   if seconds == nil then return FOREVER end
-  if type(seconds) ~= "number" then error("expected seconds, got " .. type(seconds), 3) end
+  client.check_seconds(seconds, 4)
   return now(self) + seconds
 end
 
@@ -87,6 +102,7 @@ local function all_methods(host)
   for _, name in ipairs(MOVING) do
     local plain = Client[name]
     methods[name] = function(self, ...)
+      client.handle_of(self)
       local ok, sentence, fault = plain(self, ...)
       host.wake(self)
       return ok, sentence, fault

@@ -13,8 +13,8 @@
 -- still open when it exits say 1001.
 
 local vim = vim -- luacheck: globals vim
-local uv = vim and (vim.uv or vim.loop) or require "luv"
 local hosted = require "wsclose.hosted"
+local uv = vim and (vim.uv or vim.loop) or hosted.need("wsclose.luv", "luv", "libuv's loop")
 
 -- What a loop has for a client: where it is watched, and the coroutines that wait for it.
 ---@class wsclose.luv.Seat

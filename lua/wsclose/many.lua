@@ -246,11 +246,7 @@ end
 
 local function raise(level, format, ...) error(format:format(...), level + 1) end
 
-local function check_seconds(seconds)
-  if type(seconds) ~= "number" or seconds ~= seconds then
-    raise(3, "expected seconds, got %s", type(seconds))
-  end
-end
+local check_seconds = client.check_seconds
 
 local function check_clients(list, count, level)
   for i = 1, count do
@@ -405,6 +401,7 @@ function many.run(...)
     given[count], count = nil, count - 1
     check_seconds(seconds)
   end
+  if count == 0 then raise(2, "expected clients to run, got none") end
   if getmetatable(given[1]) == Group then return run_rounds(given[1], seconds) end
   local group = new_group(false)
   for _, ws in ipairs(list_of(2, unpack(given, 1, count))) do add(group, ws) end

@@ -11,6 +11,10 @@
 -- docs/hosts/openresty.md.
 
 local ngx = ngx -- luacheck: globals ngx
+if type(ngx) ~= "table" or not ngx.socket then
+  error("wsclose.openresty is for nginx with ngx_lua (OpenResty), which this is not; elsewhere "
+    .. 'take require "wsclose"', 0)
+end
 
 local carried = require "wsclose.carried"
 local client = require "wsclose.client"
@@ -260,6 +264,7 @@ end
 -- Two light threads cannot read from one cosocket; one may, also from within its callbacks.
 local function exclusively(work)
   return function(ws, ...)
+    client.handle_of(ws)
     local before = ws._taker
     if is_others(before) then return nil, "another light thread is in receive or run", "busy" end
     ws._taker = coroutine.running()

@@ -1,6 +1,7 @@
 --- The option tls.
 
 local checks = require "wsclose.checks"
+local meaning = require "wsclose.option_words"
 
 local fail, fail_with, boolean = checks.fail, checks.fail_with, checks.boolean
 local whole, text, line = checks.whole, checks.text, checks.line
@@ -71,7 +72,7 @@ local function session_cache(path, value)
   return whole(0)(path, value)
 end
 
-local tls = group {
+local tls = group({
   verify = boolean,
   ca_file = line,
   ca_path = line,
@@ -87,6 +88,6 @@ local tls = group {
   alpn = alpn,
   keylog_file = line,
   session_cache = session_cache,
-}
+}, meaning)
 
 return { read = tls }

@@ -4,7 +4,9 @@
 
 local core = require "wsclose.core"
 local checks = require "wsclose.checks"
+local close_info = require "wsclose.close_info"
 local extensions = require("wsclose.option_extensions").read
+local meaning = require "wsclose.option_words"
 local retry = require "wsclose.retry"
 local shared = require "wsclose.shared"
 local tls = require("wsclose.option_tls").read
@@ -141,7 +143,7 @@ end
 
 -- ---------------------------------------------------------------- the rest
 
-local keepalive_group = group { interval = seconds, timeout = seconds }
+local keepalive_group = group({ interval = seconds, timeout = seconds }, meaning)
 
 local function keepalive(path, value)
   if value == true then return nil end
@@ -205,15 +207,15 @@ local CONFIG = {
   protocols = protocols,
   require_protocol = boolean,
   extensions = extensions,
-  timeouts = group {
+  timeouts = group({
     connect = seconds, dns = seconds, tls = seconds, handshake = seconds, drain = seconds,
     close = seconds, linger = seconds,
-  },
+  }, meaning),
   keepalive = keepalive,
-  limits = group {
+  limits = group({
     message = whole(1), frame = whole(1), fragments = whole(1), header = whole(1),
     send_queue = whole(1),
-  },
+  }, meaning),
   tls = tls,
   proxy = proxy,
   bind = line,
@@ -277,7 +279,7 @@ end
 -- All but the callbacks.
 local read_settings = shared.reader(function(given)
   for name in pairs(given) do
-    if not KNOWN[name] then fail_unknown("", name, KNOWN) end
+    if not KNOWN[name] then fail_unknown("", name, KNOWN, meaning) end
   end
   local config = {}
   local settings = { config = config }
@@ -363,6 +365,19 @@ function options.read_protocols(given)
   return nil, list
 end
 
+-- "http://feed.example/v1", "feed.example/v1" and the like: what was meant by them.
+local function without_scheme(url)
+  local shown = close_info.shown_url(url):gsub("^[^/?#]*@", "")
+    :gsub("^([Ww][Ss][Ss]?:/?)[^/?#]*@", "%1")
+  local scheme, rest = shown:match "^(%a[%w+.-]*)://(.*)$"
+  rest = rest or shown:match "^[Ww][Ss][Ss]?:/*(.*)$" or shown:gsub("^/*", "")
+  local secure = (scheme or shown):lower():find "^https" or shown:find "^[Ww][Ss][Ss]:"
+  local meant = (secure and "wss://" or "ws://") .. rest
+  local said = ('the URL "%s" does not begin with ws:// or wss:// (nor ws+unix://, wss+unix://)')
+    :format(shown)
+  return core.check_url(meant) and ('%s; did you mean "%s"?'):format(said, meant) or said
+end
+
 --- Is this a WebSocket URL?
 ---@param url any
 ---@return boolean? ok
@@ -372,7 +387,29 @@ function options.check_url(url)
   local ok, sentence = false, "the URL holds a NUL byte"
   if not url:find("\0", 1, true) then ok, sentence = core.check_url(url) end
   if ok then return true end
+  if sentence:find("does not begin with", 1, true) then sentence = without_scheme(url) end
   return nil, sentence, "url"
+end
+
+-- ---------------------------------------------------------------- fields of a client
+
+--- Raises at who assigns a callback that is none.  Other fields are the program's own affair, but
+-- for functions by names that are callbacks elsewhere.
+function options.check_field(name, value)
+  if value == nil or type(name) ~= "string" then return end
+  local is_callback = CALLBACKS[name]
+  if not is_callback and not name:find "^on" then return end
+  local callable_value = checks.is_callable(value)
+  if is_callback and callable_value then return end
+  if is_callback then
+    error(("ws.%s: expected a function, got %s"):format(name, checks.described(value)), 3)
+  end
+  local joined = "on_" .. name:sub(3):lower()
+  local meant = meaning(name, "on_") or CALLBACKS[joined] and joined
+  if not (name:find "^on_" or meant and callable_value) then return end
+  meant = meant or checks.nearest(name, CALLBACKS)
+  error(("ws.%s: there is no such callback%s"):format(
+    name, meant and ("; did you mean '%s'?"):format(meant) or ""), 3)
 end
 
 return options

@@ -191,7 +191,6 @@ each_way(function(wsclose, core)
       assert.is_false(wsclose.update(LONG))
       assert.is_false(wsclose.update(LONG, {}))
       assert.is_false(wsclose.group():update(LONG))
-      wsclose.run()
       wsclose.run {}
       wsclose.group():run()
     end)

@@ -35,7 +35,10 @@ describe("an unknown option", function()
       { keepalive = { intervall = 1 } },
       "unknown option 'keepalive.intervall'; did you mean 'keepalive.interval'?",
     },
-    { { outbox = { size = 1 } }, "unknown option 'outbox.size'; did you mean 'outbox.bytes'?" },
+    {
+      { outbox = { size = 1 } },
+      "unknown option 'outbox.size'; expected 'outbox.bytes' or 'outbox.ttl'",
+    },
     {
       { extensions = { ["permessage-deflate"] = { require_ = {} } } },
       "unknown option 'extensions.permessage-deflate.require_'; "

@@ -42,10 +42,16 @@ static unsigned check_send_flags(lua_State *L, const wsc_lua_box *box, int index
   if (!lua_istable(L, index))
     raise_argument(L, box, "expected a table such as {compress=false}, got %s",
                    luaL_typename(L, index));
-  lua_getfield(L, index, "compress"); /* may call a metamethod */
-  bool plain = lua_isboolean(L, -1) && !lua_toboolean(L, -1);
-  lua_pop(L, 1);
-  return plain ? WSC_SEND_UNCOMPRESSED : 0;
+  unsigned flags = 0;
+  for (lua_pushnil(L); lua_next(L, index); lua_pop(L, 1)) {
+    const char *name = lua_type(L, -2) == LUA_TSTRING ? lua_tostring(L, -2) : luaL_typename(L, -2);
+    bool known = strcmp(name, "compress") == 0;
+    if (!known || !lua_isboolean(L, -1))
+      raise_argument(L, box, "send takes {compress=true} or {compress=false}, got %s",
+                     known ? luaL_typename(L, -1) : name);
+    if (!lua_toboolean(L, -1)) flags = WSC_SEND_UNCOMPRESSED;
+  }
+  return flags;
 }
 
 /* ---------------------------------------------------------------- outcomes */
@@ -327,11 +333,7 @@ static int conn_progress(lua_State *L) {
 
 static int protocol_inside(lua_State *L) {
   const wsc_lua_box *box = lua_touserdata(L, 1);
-  const char *protocol = wsc_conn_protocol(box->conn);
-  if (protocol)
-    lua_pushstring(L, protocol);
-  else
-    lua_pushnil(L);
+  lua_pushstring(L, wsc_conn_protocol(box->conn)); /* NULL: nil */
   return 1;
 }
 

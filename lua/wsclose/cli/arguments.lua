@@ -70,8 +70,9 @@ local function unknown(name, command, names)
   for known in pairs(names) do
     if #known > 2 then long[known] = true end
   end
-  local nearest = #name > 2 and "did you mean " .. checks.nearest(name, long) .. "?"
-  fail("unknown option %s; %s", name, nearest or "wsclose --help tells which there are")
+  local nearest = #name > 2 and checks.nearest(name, long)
+  fail("unknown option %s; %s", name,
+    nearest and "did you mean " .. nearest .. "?" or "wsclose --help tells which there are")
 end
 
 local function read_option(read, names, words, at)
