@@ -5,6 +5,7 @@
 
 local command = require "support.command"
 local documents = require "support.documents"
+local json = require "dkjson"
 local process = require "support.process"
 local sources = require "support.sources"
 local testing = require "wsclose.testing"
@@ -43,6 +44,181 @@ function scripts.readme()
     assert.same({ "text BTC 1", "text BTC 2" }, { printed[1], printed[4] })
     assert.matches("next attempt in 2.5 s", printed[3], 1, true)
     assert.matches("^1000", printed[#printed])
+  end
+end
+
+function scripts.heartbeat()
+  local server = testing.server(FEED)
+  server:accept():expect("ping"):send("pong"):send("one"):expect("ping"):send "pong"
+  server:expect "ping" -- and no answer
+  server:expect_close(4000, "no answer to the heartbeat")
+  server:accept():expect("ping"):send("pong"):close(1000, "the end")
+  return function(printed)
+    server:assert_done()
+    assert.equal("one", printed[1])
+    assert.matches('4000 PRIVATE "no answer to the heartbeat" after 120 s', printed[2])
+    assert.equal(150, testing.clock():now())
+  end
+end
+
+-- Messages as tables.
+local function say(server, message) server:send(json.encode(message)) end
+local function hear(server) return (json.decode((server:expect()))) end
+
+function scripts.rpc()
+  testing.server("wss://rpc.example/", function(server)
+    server:accept()
+    local sum, sleep = hear(server), hear(server)
+    assert.same({ jsonrpc = "2.0", id = 1, method = "add", params = { 1, 2 } }, sum)
+    assert.equal("sleep", sleep.method)
+    local add = hear(server)
+    say(server, { method = "hello" })
+    say(server, { id = add.id, result = 42 })
+    say(server, { id = sum.id, result = 3 })
+    server:wait(6)
+    say(server, { id = sleep.id, result = "too late" })
+    server:close(1001, "restart")
+  end)
+  return function(printed)
+    assert.same({
+      "told hello", "add 42 nil", "sum 3", "sleep no answer within 5 s",
+    }, printed)
+  end
+end
+
+function scripts.token(env)
+  local fetched = 0
+  function env.fetch_token()
+    fetched = fetched + 1
+    if fetched == 3 then return nil, "the token server is away" end
+    return "token " .. fetched, 3600
+  end
+  local asked = {}
+  testing.server("wss://api.example/v1", function(server)
+    for i = 1, 4 do
+      asked[i] = server:request().headers.authorization
+      if i == 1 then
+        server:refuse(401)
+      else
+        server:accept()
+        if i == 2 then server:close(4001, "your token has run out") end
+        if i == 3 then server:expect_close(1000, "a new token") end
+      end
+    end
+    server:close(1000, "the end")
+  end)
+  return function()
+    assert.same({ "Bearer token 1", "Bearer token 2", "Bearer token 4", "Bearer token 5" }, asked)
+    local renewed = testing.clock():now() - 3540
+    assert.is_true(renewed > 0 and renewed < 60, "it was renewed a minute before it ran out")
+  end
+end
+
+function scripts.two()
+  local prices = testing.server "wss://prices.example/"
+  prices:accept():expect("subscribe BTC"):send("120"):wait(15):close(1001, "restart")
+  prices:accept():expect("subscribe BTC"):send("90"):wait(10):close(1000)
+  local orders = testing.server "wss://orders.example/"
+  orders:accept():expect("buy at 90"):send("bought"):close(1000)
+  return function(printed)
+    prices:assert_done()
+    orders:assert_done()
+    assert.same({ "bought" }, printed)
+  end
+end
+
+function scripts.market()
+  testing.server("wss://market.example/", function(server)
+    local function subscribed(number)
+      server:accept()
+      assert.equal("prices", hear(server).channel)
+      say(server, { snapshot = { BTC = 1, ETH = 2 }, number = number })
+      say(server, { name = "BTC", price = 3, number = number + 1 })
+    end
+    subscribed(7)
+    say(server, { name = "BTC", price = 4, number = 10 })
+    say(server, { name = "BTC", price = 5, number = 11 })
+    server:expect_close(4000, "a gap in the feed")
+    subscribed(20)
+    server:close(1000, "restart")
+    subscribed(30)
+    server:expect_close(4000, "the feed is silent")
+    server:fail "certificate"
+  end)
+  return function(printed)
+    assert.equal("BTC 3", printed[1])
+    assert.matches('4000 PRIVATE "a gap in the feed"', printed[2], 1, true)
+    assert.equal("BTC 3", printed[3])
+    assert.matches('1000 NORMAL "restart" .*; next attempt', printed[4])
+    assert.equal("BTC 3", printed[5])
+    assert.matches('4000 PRIVATE "the feed is silent" after 1%d', printed[6])
+    assert.matches("1015 TLS_HANDSHAKE", printed[7], 1, true)
+    assert.is_nil(printed[8])
+  end
+end
+
+-- At the second address a session goes on.
+function scripts.gateway(env)
+  local asked = {}
+  local function greeted(server)
+    server:accept()
+    say(server, { op = 10, d = { heartbeat_interval = 40000 } })
+    asked[#asked + 1] = hear(server)
+  end
+  testing.server("wss://gateway.example", function(server)
+    greeted(server)
+    say(server, { op = 0, s = 1, t = "READY", d = {
+      session_id = "abc", resume_gateway_url = "wss://resume.example",
+    } })
+    say(server, { op = 0, s = 2, t = "MESSAGE_CREATE", d = { content = "hello" } })
+    for _ = 1, 3 do
+      assert.same({ op = 1, d = 2 }, hear(server))
+      say(server, { op = 11 })
+    end
+    assert.equal(1, hear(server).op)
+    server:expect_close(4000, "no answer to the heartbeat")
+    greeted(server) -- the session was over
+    say(server, { op = 9, d = false })
+    server:expect_close(4000, "invalid session")
+    greeted(server)
+    server:close(4004, "Authentication failed.")
+  end)
+  testing.server("wss://resume.example", function(server)
+    greeted(server)
+    say(server, { op = 7 })
+    server:expect_close(4000, "asked to")
+    greeted(server)
+    server:close(4009, "Session timed out.")
+  end)
+  function env.math.random() return 0.25 end
+  return function(printed)
+    local told = {}
+    for i, message in ipairs(asked) do told[i] = message.op .. " " .. tostring(message.d.seq) end
+    assert.same({ "2 nil", "6 2", "6 2", "2 nil", "2 nil" }, told)
+    assert.equal("abc", asked[3].d.session_id)
+    assert.equal("hello", printed[1])
+    assert.matches('"no answer to the heartbeat" after 170 s', printed[2], 1, true)
+    assert.matches("4004 PRIVATE .* is not retried", printed[#printed - 1])
+    assert.matches("^4004 Authentication failed.", printed[#printed])
+  end
+end
+
+-- Ten minutes of sleep while open, and ten while it waits for the next attempt.
+function scripts.suspend(env)
+  local server = testing.server(FEED)
+  server:accept():expect_close(1001, "the machine slept")
+  server:accept():wait(42):close(1013, "busy")
+  server:accept():send("one"):close(1000)
+  function env.os.time()
+    local now = testing.clock():now()
+    return math.floor(now) + (now > 21 and 600 or 0) + (now > 66 and 600 or 0)
+  end
+  return function(printed)
+    server:assert_done()
+    assert.matches('1001 GOING_AWAY "the machine slept" after 25 s', printed[1], 1, true)
+    assert.matches('1013 TRY_AGAIN_LATER "busy" .*; next attempt in 20 s', printed[2])
+    assert.equal("one", printed[3])
+    assert.equal(70, testing.clock():now())
   end
 end
 
@@ -119,7 +295,10 @@ end
 
 local function play(name)
   local block = assert(by_name[name], "no document has it")
-  local env, printed = documents.environment { require = without_sockets }
+  local env, printed = documents.environment {
+    require = without_sockets, math = setmetatable({}, { __index = math }),
+    os = setmetatable({}, { __index = os }),
+  }
   local check = scripts[name](env)
   documents.compile(block.page, block, nil, env)()
   documents.assert_printed(block.text, printed)
