@@ -222,6 +222,12 @@ function scripts.suspend(env)
   end
 end
 
+function scripts.mistakes()
+  local server = testing.server(FEED)
+  server:accept():expect_close(1000)
+  return function() server:assert_done() end
+end
+
 scripts["end"] = function(env)
   local server = testing.server(FEED)
   server:accept():send("one"):expect_close(1001, "the program ends")
