@@ -1,4 +1,5 @@
--- docs/cookbook.md, docs/migrate.md and the README: programs are run as they stand there.
+-- Programs of the documents, run as they stand there: all of docs/cookbook.md and docs/migrate.md,
+-- and others that are marked.
 --
 -- A block behind `<!-- play: NAME -->` is played against the script of that name, in the world of
 -- wsclose.testing: no socket, no waiting.
@@ -10,7 +11,10 @@ local process = require "support.process"
 local sources = require "support.sources"
 local testing = require "wsclose.testing"
 
-local PAGES = { "docs/cookbook.md", "docs/migrate.md", "README.md" }
+local PAGES = {
+  "docs/cookbook.md", "docs/migrate.md", "README.md", "docs/hosts/openresty.md", "docs/hosts/love.md",
+}
+local ALL = { ["docs/cookbook.md"] = true, ["docs/migrate.md"] = true } -- of these each block
 local FEED = "wss://feed.example/v1"
 
 -- ---------------------------------------------------------------- scripts
@@ -263,6 +267,31 @@ scripts["lua-resty-websocket"] = function(env)
   end
 end
 
+function scripts.openresty(env)
+  local server = testing.server(FEED)
+  server:accept():expect("hello"):send("one"):close(1001, "restart")
+  server:accept():expect("hello"):send("two"):close(1000)
+  env.ngx = { say = env.print }
+  return function(printed) assert.same({ "text one", "text two" }, printed) end
+end
+
+function scripts.love(env)
+  local server = testing.server "wss://play.example/room"
+  server:accept():expect("join"):send("one"):close(1001, "restart")
+  server:accept():expect("join"):send("two"):close(1000)
+  env.love = {}
+  env.world = { apply = function(_, data) env.print(data) end }
+  env.hud = { say = function(_, text) env.print(text) end }
+  return function(printed)
+    for _ = 1, 600 do
+      env.love.update()
+      testing.clock():advance(1 / 60)
+    end
+    assert.same({ "one", "two" }, { printed[1], printed[3] })
+    assert.matches("1001 GOING_AWAY", printed[2], 1, true)
+  end
+end
+
 function scripts.pollnet(env)
   local server = testing.server "wss://chat.example/"
   server:accept():expect("JOIN #channel"):send("PING"):expect("PONG"):send("hello"):drop()
@@ -283,11 +312,10 @@ end
 
 -- ---------------------------------------------------------------- playing
 
-local GIVEN = { ["wsclose.openresty"] = "wsclose" }
-
 local function without_sockets(name)
   if name == "socket" or name:find "^socket%." then error("it takes LuaSocket", 2) end
-  return require(GIVEN[name] or name)
+  if name == "wsclose.love" then return testing.host(name) end
+  return require(name == "wsclose.openresty" and "wsclose" or name)
 end
 
 local by_name = {}
@@ -295,7 +323,7 @@ for _, page in ipairs(PAGES) do
   for _, block in ipairs(documents.blocks(sources.read(page))) do
     local name = (block.mark or ""):match "^play: (.+)$"
     block.page = page
-    if name or page ~= "README.md" then by_name[name or page] = block end
+    if name or ALL[page] then by_name[name or page] = block end
   end
 end
 
