@@ -12,7 +12,8 @@ local sources = require "support.sources"
 local testing = require "wsclose.testing"
 
 local PAGES = {
-  "docs/cookbook.md", "docs/migrate.md", "README.md", "docs/hosts/openresty.md", "docs/hosts/love.md",
+  "docs/cookbook.md", "docs/migrate.md", "README.md", "docs/hosts/openresty.md",
+  "docs/hosts/love.md",
 }
 local ALL = { ["docs/cookbook.md"] = true, ["docs/migrate.md"] = true } -- of these each block
 local FEED = "wss://feed.example/v1"
