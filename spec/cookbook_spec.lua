@@ -142,7 +142,7 @@ function scripts.market()
     end
     subscribed(7)
     say(server, { name = "BTC", price = 4, number = 10 })
-    say(server, { name = "BTC", price = 5, number = 11 })
+    say(server, { name = "BTC", price = 5, number = 9 })
     server:expect_close(4000, "a gap in the feed")
     subscribed(20)
     server:close(1000, "restart")
@@ -170,22 +170,31 @@ function scripts.gateway(env)
     say(server, { op = 10, d = { heartbeat_interval = 40000 } })
     asked[#asked + 1] = hear(server)
   end
-  testing.server("wss://gateway.example", function(server)
-    greeted(server)
+  local function ready(server, id)
     say(server, { op = 0, s = 1, t = "READY", d = {
-      session_id = "abc", resume_gateway_url = "wss://resume.example",
+      session_id = id, resume_gateway_url = "wss://resume.example",
     } })
-    say(server, { op = 0, s = 2, t = "MESSAGE_CREATE", d = { content = "hello" } })
-    for _ = 1, 3 do
-      assert.same({ op = 1, d = 2 }, hear(server))
+  end
+  local function beats(server, count)
+    local began = testing.clock():now()
+    for i = 1, count do
+      assert.equal(1, hear(server).op)
+      assert.equal(i * 40 - 30, testing.clock():now() - began)
       say(server, { op = 11 })
     end
-    assert.equal(1, hear(server).op)
-    server:expect_close(4000, "no answer to the heartbeat")
-    greeted(server) -- the session was over
-    say(server, { op = 9, d = false })
-    server:expect_close(4000, "invalid session")
+  end
+  testing.server("wss://gateway.example", function(server)
     greeted(server)
+    ready(server, "abc")
+    say(server, { op = 0, s = 2, t = "MESSAGE_CREATE", d = { content = "hello" } })
+    beats(server, 3)
+    assert.same({ op = 1, d = 2 }, hear(server))
+    server:expect_close(4000, "no answer to the heartbeat")
+    greeted(server)
+    ready(server, "def")
+    server:drop()
+    greeted(server)
+    beats(server, 3)
     server:close(4004, "Authentication failed.")
   end)
   testing.server("wss://resume.example", function(server)
@@ -193,14 +202,21 @@ function scripts.gateway(env)
     say(server, { op = 7 })
     server:expect_close(4000, "asked to")
     greeted(server)
+    say(server, { op = 9, d = false })
+    server:expect_close(4000, "invalid session")
+    greeted(server)
     server:close(4009, "Session timed out.")
   end)
   function env.math.random() return 0.25 end
   return function(printed)
     local told = {}
-    for i, message in ipairs(asked) do told[i] = message.op .. " " .. tostring(message.d.seq) end
-    assert.same({ "2 nil", "6 2", "6 2", "2 nil", "2 nil" }, told)
-    assert.equal("abc", asked[3].d.session_id)
+    for i, message in ipairs(asked) do
+      local d = message.d
+      told[i] = ("%d %s %s"):format(message.op, tostring(d.session_id), tostring(d.seq))
+    end
+    assert.same({
+      "2 nil nil", "6 abc 2", "6 abc 2", "2 nil nil", "6 def 1", "2 nil nil",
+    }, told)
     assert.equal("hello", printed[1])
     assert.matches('"no answer to the heartbeat" after 170 s', printed[2], 1, true)
     assert.matches("4004 PRIVATE .* is not retried", printed[#printed - 1])
