@@ -215,6 +215,26 @@ describe("docs/api.md", function()
   end)
 end)
 
+-- What lua-language-server completes and checks.
+describe("the annotations", function()
+  local OPTIONS = "lua/wsclose/options.lua"
+
+  for class, wrap in pairs {
+    Options = function(fields) return fields end, Timeouts = in_group "timeouts",
+    Keepalive = in_group "keepalive", Limits = in_group "limits", Outbox = in_group "outbox",
+    Tls = in_group "tls",
+  } do
+    it("have every option in wsclose." .. class, function()
+      local annotated, missing = {}, {}
+      for _, name in ipairs(fields_of(OPTIONS, "wsclose." .. class)) do annotated[name] = true end
+      for _, name in ipairs(accepted(wrap)) do
+        if not annotated[name] then missing[#missing + 1] = name end
+      end
+      assert.same({}, missing)
+    end)
+  end
+end)
+
 describe("docs/extensions.md", function()
   it("has every option of permessage-deflate", function()
     local names = accepted(function(fields)

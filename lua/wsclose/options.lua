@@ -94,6 +94,7 @@ local options = {}
 ---@field clock? fun(): number monotonic seconds, for every deadline
 ---@field random_bytes? fun(n: integer): string n unpredictable bytes
 ---@field trace? boolean give frames to on_frame, though it is not among the options
+---@field role? "client"|"server" of wsclose.protocol (client)
 ---@field on_open? fun(ws: wsclose.Client, info: wsclose.Info)
 ---@field on_message? fun(ws: wsclose.Client, data: string, kind: "text"|"binary")
 ---@field on_close? fun(ws: wsclose.Client, code: integer, reason: string, info: wsclose.CloseInfo)
