@@ -23,8 +23,8 @@ local api = sources.read "docs/api.md"
 
 local function each_block(language, visit)
   for _, document in ipairs(paths) do
-    for _, block in ipairs(documents.blocks(sources.read(document))) do
-      if block.language == language then visit(document, block) end
+    for _, block in ipairs(documents.blocks(sources.read(document), language)) do
+      visit(document, block)
     end
   end
 end

@@ -18,14 +18,16 @@ end
 
 --- The fenced blocks.
 ---@param text string
+---@param language? string only those
 ---@return support.Block[]
-function documents.blocks(text)
+function documents.blocks(text, language)
   local blocks, open, mark, number = {}, nil, nil, 0
   for line in documents.each_line(text) do
     number = number + 1
     if open and line:find "^```" then
       open.text = table.concat(open, "\n")
-      blocks[#blocks + 1], open, mark = open, nil, nil
+      if not language or open.language == language then blocks[#blocks + 1] = open end
+      open, mark = nil, nil
     elseif open then
       open[#open + 1] = line
     elseif line:find "^```" then

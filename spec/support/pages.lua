@@ -4,6 +4,7 @@
 --     local page = pages.start("cqueues", { "lua5.4", "{}" }, { lua = "lua5.4" })
 --     page:comes_back "^text\thello$"
 
+local documents = require "support.documents"
 local hosts = require "support.hosts"
 local process = require "support.process"
 local sources = require "support.sources"
@@ -20,13 +21,6 @@ local FOR = "for data, kind in ws:messages%(%) do print%(kind, data%) end"
 ---@field program support.Process
 local Page = {}
 Page.__index = Page
-
-local function blocks_of(name)
-  local blocks = {}
-  local text = sources.read(("docs/hosts/%s.md"):format(name))
-  for block in text:gmatch "\n```lua\n(.-)\n```" do blocks[#blocks + 1] = block end
-  return blocks
-end
 
 local function write(text)
   local path = os.tmpname()
@@ -52,14 +46,14 @@ end
 ---@return pages.Page
 function pages.start(name, command, options)
   local server = process.start { "/usr/bin/python3", "spec/support/peers/websockets_server.py" }
-  local blocks = blocks_of(name)
+  local blocks = documents.blocks(sources.read(("docs/hosts/%s.md"):format(name)), "lua")
   local function replaced(text, pattern, by)
     local result, count = text:gsub(pattern, function() return by end)
     assert(count > 0, ("docs/hosts/%s.md has no %s"):format(name, pattern))
     return result
   end
-  local text = blocks[options.block or 1]
-  if options.puc_5_1 then text = replaced(text, FOR, blocks[2]) end
+  local text = blocks[options.block or 1].text
+  if options.puc_5_1 then text = replaced(text, FOR, blocks[2].text) end
   if options.without then text = replaced(text, options.without, "") end
   local url = ("ws://127.0.0.1:%d/?id=page"):format(server.port)
   if not options.finds then text = replaced(text, "wss://feed%.example/v1", url) end

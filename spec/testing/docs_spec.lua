@@ -1,15 +1,13 @@
 -- docs/testing.md: every block of Lua runs and proves what it says, and every verb is there.
 
+local documents = require "support.documents"
 local sources = require "support.sources"
 local testing = require "wsclose.testing"
 local wsclose = require "wsclose"
 
-local page = sources.read "docs/testing.md"
+local PAGE, BOT = "docs/testing.md", "examples/testing/bot_spec.lua"
 
-local function load_in(env, text, name)
-  if setfenv then return setfenv(assert(loadstring(text, name)), env) end
-  return assert(load(text, name, "t", env))
-end
+local page = sources.read(PAGE)
 
 -- Runs what stands in `it` at once, and counts it.
 local function environment()
@@ -36,19 +34,19 @@ describe("docs/testing.md", function()
     testing.reset()
   end)
 
-  local number = 0
-  for text in page:gmatch "\n```lua\n(.-)\n```" do
-    number = number + 1
+  local examples = documents.blocks(page, "lua")
+  for number, block in ipairs(examples) do
+    local text = block.text
     local title = text:match '  it%("(.-)"' or text:match 'it%("(.-)"' or text:match "^[^\n]+"
     it(("runs example %d: %s"):format(number, title), function()
       local env, count = environment()
-      load_in(env, text, "=docs/testing.md, example " .. number)()
+      documents.compile(PAGE, block, nil, env)()
       if text:find 'it%("' then assert.equal(1, count()) end
     end)
   end
 
   it("has examples", function()
-    assert.is_true(number >= 10)
+    assert.is_true(#examples >= 10)
   end)
 
   it("has every verb, and what a test may ask a server", function()
@@ -71,11 +69,10 @@ describe("docs/testing.md", function()
   end)
 end)
 
-describe("examples/testing/bot_spec.lua", function()
-  local text = sources.read "examples/testing/bot_spec.lua"
+describe(BOT, function()
   local env = setmetatable({
     describe = describe, it = it, before_each = before_each, after_each = after_each,
     assert = assert,
   }, { __index = _G })
-  load_in(env, text, "@examples/testing/bot_spec.lua")()
+  documents.compile(BOT, { line = 1, text = sources.read(BOT) }, nil, env)()
 end)
