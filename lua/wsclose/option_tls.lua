@@ -61,6 +61,12 @@ local function tls_version(path, value)
   return version
 end
 
+-- In OpenSSL no name, and one that begins with a dot, would match more hosts than one.
+local function server_name(path, value)
+  if not line(path, value):find "^[^.]" then fail_with(path, "expected a host's name") end
+  return value
+end
+
 local function alpn(path, value)
   if value == false then return "" end
   return line(path, value)
@@ -80,7 +86,7 @@ local tls = group({
   cert = text,
   key = text,
   password = text,
-  server_name = line,
+  server_name = server_name,
   ciphers = line,
   groups = line,
   min_version = tls_version,

@@ -84,6 +84,10 @@ describe("a wrong value", function()
     { { role = "both" }, "option 'role': expected \"client\" or \"server\", got string" },
     { { resolve = { a = 1 } }, "option 'resolve.a': expected a list of strings, got 1" },
     { { clock = 1 }, "option 'clock': expected a function, got 1" },
+    { { tls = { server_name = "" } }, "option 'tls.server_name': expected a host's name" },
+    { { tls = { server_name = "." } }, "option 'tls.server_name': expected a host's name" },
+    { { tls = { server_name = ".b.c" } }, "option 'tls.server_name': expected a host's name" },
+    { { tls = { server_name = 1 } }, "option 'tls.server_name': expected a string, got 1" },
     { { tls = { verify = 0 } }, "option 'tls.verify': expected true or false, got 0" },
     {
       { tls = { min_version = 1.1 } },

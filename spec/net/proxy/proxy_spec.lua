@@ -113,6 +113,24 @@ describe("a connection", function()
     assert.matches("^pin mismatch", came.info.error.message)
   end)
 
+  for version, sentence in pairs {
+    tls1_2 = 'the peer sent the TLS alert "handshake failure" (40): '
+      .. "no cipher in common, or it wants a client certificate",
+    tls1_3 = "the connection to the proxy broke: "
+      .. 'the peer sent the TLS alert "certificate required" (116): '
+      .. "it wants a client certificate, tls.cert",
+  } do
+    it("shows the client's certificate to no proxy, whoever asks: " .. version, function()
+      local curious = way.s_server(made.good, "-Verify", "1", "-CAfile", made.ca,
+        "-verify_return_error", "-" .. version)
+      local tls = {
+        ca_file = made.ca, cert = made.client_plain.cert, key = made.client_plain.key,
+      }
+      assert_refused(through("https://localhost:" .. curious.port, secure_url(), { tls = tls }),
+        sentence, "tls")
+    end)
+  end
+
   it("does not go through a proxy whose certificate is for somebody else", function()
     local stunnel = way.stunnel(made.folder, made.wrong_host, open_proxy.port)
     local proxy = "https://localhost:" .. stunnel.port

@@ -18,6 +18,7 @@ setup(function()
   nginx = way.nginx(made.folder, backend.port, {
     tls13 = { cert = made.good.cert, key = made.good.key, also = "ssl_protocols TLSv1.3;" },
     tls12 = { cert = made.good.cert, key = made.good.key, also = "ssl_protocols TLSv1.2;" },
+    expired = made.expired,
     ids = {
       cert = made.good.cert,
       key = made.good.key,
@@ -561,6 +562,30 @@ describe("a session", function()
       r:wait_close(2)
     end)
   end
+
+  it("is not one of the same server for which another name was checked", function()
+    local r = way.client(url(nginx.ports.tls13), { tls = with_ca() })
+    r:wait_open()
+    echo(r, "first")
+    r.ws._settings.config.tls.server_name = "localhost"
+    r.ws:reconnect()
+    assert.is_false(r:wait_open(2).tls.resumed)
+    echo(r, "second")
+    r.ws:reconnect()
+    assert.is_true(r:wait_open(3).tls.resumed)
+    r.ws:close()
+    r:wait_close(3)
+  end)
+
+  it("is not one whose certificate has expired, for a full handshake has to refuse that", function()
+    local r = way.client(url(nginx.ports.expired), { tls = { verify = false } })
+    r:wait_open()
+    echo(r, "first")
+    r.ws:reconnect()
+    assert.is_false(r:wait_open(2).tls.resumed)
+    r.ws:close()
+    r:wait_close(2)
+  end)
 
   it("is another client's neither", function()
     for _ = 1, 2 do

@@ -3,6 +3,7 @@
 -- server is reached.
 
 local certificates = require "support.certificates"
+local mime = require "mime"
 local peers = require "support.peers"
 local process = require "support.process"
 local way = require "support.way"
@@ -182,6 +183,16 @@ describe("a certificate", function()
     assert_opens("good", nil, { ca_file = made.ca, pin = { made:pin "ip", made:pin "good" } })
   end)
 
+  it("is refused by a pin that differs in any one byte", function()
+    local bytes, pins = mime.unb64(made:pin "good"), {}
+    for i = 1, 32 do
+      local other = string.char((bytes:byte(i) + 1) % 256)
+      pins[i] = mime.b64(bytes:sub(1, i - 1) .. other .. bytes:sub(i + 1))
+    end
+    local sentence = "pin mismatch: the certificate's key is sha256//" .. made:pin "good"
+    assert_refused("good", nil, { ca_file = made.ca, pin = pins }, sentence)
+  end)
+
   it("is held against the pins though nothing else is checked", function()
     local sentence = "pin mismatch: the certificate's key is sha256//" .. made:pin "self_signed"
     assert_refused("self_signed", nil, { verify = false, pin = made:pin "good" }, sentence)
@@ -192,6 +203,16 @@ describe("a certificate", function()
     assert_refused("expired", nil, { ca_file = made.ca, pin = made:pin "expired" },
       "certificate has expired (notAfter 2024-01-01 00:00:00 UTC)")
   end)
+
+  for _, name in ipairs { "", ".", ".example" } do
+    it(("is not compared with %q, which would match many: C may give it"):format(name), function()
+      local r = client("good", nil, { ca_file = made.ca })
+      r.ws._settings.config.tls.server_name = name
+      assert.matches("^no host name that a certificate could be checked for",
+        r:wait_close().info.error.message)
+      assert.equal(0, #r.opens)
+    end)
+  end
 
   it("that is faulty is what connect answers with", function()
     local ws, sentence, name, info = wsclose.connect(
