@@ -349,6 +349,7 @@ function Handle:sleep(seconds)
 end
 
 function Handle:wake()
+  self.until_time = 0 -- a turn that waits may not know of it
   self.host.wake(self)
 end
 

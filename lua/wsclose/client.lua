@@ -276,13 +276,13 @@ end
 -- What there is to do but for the connection's own work.  Gives the seconds that may still be
 -- waited, or nil: there is no connection.
 local function advance(self, seconds)
-  if self._notices then notify(self) end
   if self._timers then
     timers.fire(self)
     seconds = timers.left(self, seconds)
   end
+  if self._notices then notify(self) end
   if self._state == "running" then
-    self._quiet = not self._notices and not self._timers
+    self._quiet = not self._timers
     return seconds
   end
   advance_to_attempt(self, seconds)
@@ -407,7 +407,8 @@ end
 function Client:wait_open()
   handle_of(self)
   repeat
-    local patience = advance(self, FOREVER)
+    local patience = FOREVER
+    if not self._quiet then patience = advance(self, FOREVER) end
     if patience and dispatch(self, patience, "open") and self:state() == "open" then
       return true
     end

@@ -26,5 +26,9 @@ for _, lua in ipairs { "lua5.1", "lua5.2" } do
     it("wakes who waits for the next attempt when another thread closes", function()
       start("wake").program:expect "^STOPPED closed$"
     end)
+
+    it("calls timers, whoever set them", function()
+      start("timers"):timers()
+    end)
   end)
 end

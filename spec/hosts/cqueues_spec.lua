@@ -27,6 +27,10 @@ for _, lua in ipairs { "lua5.1", "lua5.4" } do
       start("wake").program:expect "^STOPPED closed$"
     end)
 
+    it("calls timers, whoever set them", function()
+      start("timers"):timers()
+    end)
+
     it("is not needed where a client is polled as it is", function()
       local host = start "pollable"
       host.program:expect "^ECHO hello$"

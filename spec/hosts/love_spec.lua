@@ -29,6 +29,10 @@ describe("wsclose.love", function()
     start("wake").program:expect "^STOPPED closed$"
   end)
 
+  it("calls timers, whoever set them, also those of a client that nobody waits for", function()
+    start("timers"):timers(true)
+  end)
+
   it("spreads a burst over frames, and loses nothing to an error in a callback", function()
     local host = start "budget"
     assert.equal("MOST 7 ERRORS 1 OTHER true", host.program:expect "^MOST.*")

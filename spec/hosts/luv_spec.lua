@@ -41,6 +41,10 @@ for _, way in ipairs {
     it("wakes who waits for the next attempt when another coroutine closes", function()
       start("wake").program:expect "^STOPPED closed$"
     end)
+
+    it("calls timers, whoever set them, also those of a client that nobody waits for", function()
+      start("timers"):timers(true)
+    end)
   end)
 end
 

@@ -50,6 +50,7 @@ describe("wsclose.openresty in nginx", function()
     { "tells an HTTP answer that is no WebSocket's", "http", "http 1006 200" },
     { "raises for options that it cannot honour", "options",
       "option 'tls.ca_file': nginx decides it, by the directive lua_ssl_trusted_certificate" },
+    { "calls timers, whichever light thread set them", "timers", "own other 3 1000 closed" },
     { "keeps what is sent in its outbox, over a reconnection", "outbox",
       "before meanwhile, 2 attempts" },
     { "follows redirects", "redirect", "there target?id=..." },

@@ -13,4 +13,9 @@ describe("a select of the program's own by pollfd, events and timeout", function
     host.program:tell "end"
     host:went_away()
   end)
+
+  it("calls timers", function()
+    local command = { "WSCLOSE_CASE=timers", "lua5.4", "spec/support/hosts/poll.lua" }
+    hosts.start("lua5.4", command).program:expect "^ALONE 3 1000$"
+  end)
 end)

@@ -101,6 +101,17 @@ function Host:straight()
   self.program:expect "^CONNECT nil refused$"
 end
 
+--- The lines of `timers` in hosts/program.lua, and of `timer_alone`, which come in any order.
+---@param alone? boolean
+function Host:timers(alone)
+  local expected = { "TIMERS own other 3 1000", "STOPPED closed", alone and "ALONE 3 1000" }
+  local told = {}
+  for i = 1, #expected do told[i] = self.program:expect "^%u+ .*[%d%l]$" end
+  table.sort(expected)
+  table.sort(told)
+  assert(table.concat(told, "\n") == table.concat(expected, "\n"), table.concat(told, "\n"))
+end
+
 --- The client that stayed open said 1001.
 function Host:went_away()
   self.server:expect "^last CLOSED 1001"

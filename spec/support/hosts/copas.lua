@@ -24,6 +24,10 @@ function cases.wake()
   copas.addthread(function() program.wake(wsclose, copas.addthread) end)
 end
 
+function cases.timers()
+  copas.addthread(function() program.timers(wsclose, copas.addthread) end)
+end
+
 local stdin = { getfd = function() return 0 end, settimeout = print, close = print, looked = false }
 function stdin:receive()
   if self.looked then return "ready" end

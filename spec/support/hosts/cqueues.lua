@@ -28,6 +28,10 @@ function cases.wake()
   spawn(function() program.wake(wsclose, spawn) end)
 end
 
+function cases.timers()
+  spawn(function() program.timers(wsclose, spawn) end)
+end
+
 -- The client itself is pollable, without the file for cqueues.
 function cases.pollable()
   local ws = assert(require("wsclose").new(program.url .. "?id=pollable", program.options {

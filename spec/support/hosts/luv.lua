@@ -33,6 +33,11 @@ function cases.wake()
   coroutine.wrap(program.wake)(wsclose, spawn)
 end
 
+function cases.timers()
+  coroutine.wrap(program.timers)(wsclose, spawn)
+  program.timer_alone(wsclose.new)
+end
+
 function cases.many()
   local count, opened, echoed, closed = 500, 0, 0, 0
   local clients = {}

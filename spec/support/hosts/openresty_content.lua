@@ -140,6 +140,32 @@ function cases.stop()
   return ("%s after %d attempt"):format(ws:state(), ws:stats().attempts)
 end
 
+-- Set by the light thread that waits, and by another.
+function cases.timers()
+  local ws, count = connect "timers", 0
+  ws:after(0.01, function() ws:send "own" end)
+  local own = ws:receive()
+  ngx.thread.spawn(function()
+    ngx.sleep(0.001)
+    ws:after(0.01, function() ws:send "other" end)
+  end)
+  local other = ws:receive()
+  ws:every(0.01, function()
+    count = count + 1
+    ngx.sleep(0.001)
+    if count == 3 then ws:close(1000, "done") end
+  end)
+  local code = ws:run()
+  local patient = assert(wsclose.new("ws://127.0.0.1:1/", {
+    retry = { initial = 600, max = 600, jitter = "none" },
+  }))
+  local runner = ngx.thread.spawn(function() return patient:run() end)
+  while patient:state() ~= "waiting" do ngx.sleep(0.001) end
+  patient:after(0.01, patient.close)
+  ngx.thread.wait(runner)
+  return ("%s %s %d %d %s"):format(own, other, count, code, patient:state())
+end
+
 -- ---------------------------------------------------------------- what the client can anywhere
 
 local function echo(ws, text)

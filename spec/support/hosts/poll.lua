@@ -27,7 +27,7 @@ local function wait()
   return socket.select(objects, nil, seconds < math.huge and seconds or nil)
 end
 
-scenario(new, program.say)
+if program.case == "timers" then program.timer_alone(new) else scenario(new, program.say) end
 repeat
   local ready = wait()
   for object, ws in pairs(watched) do

@@ -54,4 +54,47 @@ function program.wake(wsclose, spawn)
   program.say("STOPPED " .. ws:state())
 end
 
+--- Timers, set by the coroutine that then waits and by another: while it waits for a message, for
+-- the end, for the next attempt.
+---@param wsclose table
+---@param spawn fun(f: fun()) as for wake
+function program.timers(wsclose, spawn)
+  local ws = assert(wsclose.connect(program.url .. "?id=timers", program.options {}))
+  ws:after(0.01, function(ws) ws:send "own" end)
+  local own, count = ws:receive(), 0
+  spawn(function() ws:after(0.01, function(ws) ws:send "other" end) end)
+  local other = ws:receive()
+  ws:every(0.01, function(ws)
+    count = count + 1
+    if count == 3 then ws:close(1000, "done") end
+  end)
+  local code = ws:run()
+  program.say(("TIMERS %s %s %d %d"):format(own, other, count, code))
+  local patient = assert(wsclose.new("ws://127.0.0.1:1/", {
+    retry = { initial = 600, max = 600, jitter = "none" },
+    on_retry = function(ws)
+      spawn(function() ws:after(0.01, function(ws) ws:close() end) end)
+    end,
+  }))
+  patient:run()
+  program.say("STOPPED " .. patient:state())
+end
+
+--- Timers of a client that no coroutine waits for.
+---@param new fun(url: string, options: table): wsclose.Client the host drives it
+function program.timer_alone(new)
+  local beats = 0
+  local ws = assert(new(program.url .. "?id=alone", program.options {
+    on_close = function(_, code) program.say(("ALONE %d %d"):format(beats, code)) end,
+  }))
+  ws:every(0.01, function(ws)
+    beats = beats + 1
+    if ws:state() ~= "open" then
+      beats = 0
+    elseif beats >= 3 then
+      ws:close(1000)
+    end
+  end)
+end
+
 return program

@@ -31,6 +31,11 @@ function cases.wake()
   coroutine.wrap(program.wake)(wsclose, spawn)
 end
 
+function cases.timers()
+  coroutine.wrap(program.timers)(wsclose, spawn)
+  program.timer_alone(wsclose.new)
+end
+
 function cases.defaults()
   local function budget_of(more)
     local budget = wsclose.new(URL, more)._settings.budget
