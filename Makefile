@@ -98,8 +98,8 @@ $(BUILD)/command: FORCE
 
 # ---------------------------------------------------------------- install
 
-# Written by `make address`.
-REPOSITORY := $(shell sed -n 's/^local repository = "\([^"]*\)".*/\1/p' rockspec/wsclose-scm-1.rockspec)
+scm_rockspec := rockspec/wsclose-scm-1.rockspec
+REPOSITORY   ?= $(shell sed -n 's/^local repository = "\([^"]*\)".*/\1/p' $(scm_rockspec))
 VERSION   := $(shell sed -n 's/^.define WSC_VERSION "\(.*\)"/\1/p' src/wsclose.h)
 version   := $(if $(filter luajit,$(LUA)),5.1,$(LUA:lua%=%))
 share_dir  = $(DESTDIR)$(PREFIX)/share/lua/$(version)
@@ -325,6 +325,24 @@ portability-%:
 	@scripts/setup portability
 	@scripts/portability $*
 
+# ---------------------------------------------------------------- release it
+
+# CONTRIBUTING.md has the order.  REPOSITORY=https://… for another address than the rockspec's.
+.PHONY: dist release-check address
+dist: export REPOSITORY := $(REPOSITORY)
+dist:
+	@LUA_BIN="$(LUA_BIN)" scripts/dist
+release-check:
+	@scripts/setup test $(LUA)
+	@LUA=$(LUA) scripts/release-check $(VERSION)
+
+# Writes the repository's address where it has to stand.
+address:
+	@sed -i.old 's|^local repository = "[^"]*"|local repository = "$(REPOSITORY)"|' $(scm_rockspec)
+	@sed -i.old -e 's|^Homepage: .*|Homepage: $(REPOSITORY)|' -e 's|^Source: http.*|Source: $(REPOSITORY)|' \
+	  packaging/debian/control packaging/debian/copyright
+	@rm -f $(scm_rockspec).old packaging/debian/*.old
+
 # ---------------------------------------------------------------- look it over
 
 .PHONY: lint fuzz
@@ -365,6 +383,8 @@ help:
 	@echo "make herd         20,000 clients come back: retry policies simulated, into docs/retry.md; CLIENTS"
 	@echo "make bench        time beside other clients, into docs/performance.md; BENCH=--help"
 	@echo "make amalgamation all of it as dist/wsclose.c and dist/wsclose.h"
+	@echo "make dist         the release's files into dist; make release-check VERSION= proves them"
+	@echo "make address      writes REPOSITORY where the repository's address stands"
 	@echo "make portability  the builds of docs/portability.md; make portability-NAME runs one"
 	@echo "make clean        forget everything built"
 	@echo "Variables: LUA CC CFLAGS LDFLAGS PREFIX DESTDIR LUA_INCDIR OPENSSL_DIR ZLIB_DIR WITH_TLS WSC_CPU SANITIZE V"

@@ -28,7 +28,7 @@ extern "C" {
 #pragma GCC visibility push(default)
 #endif
 
-#define WSC_VERSION "0.1.0"
+#define WSC_VERSION "0.2.0"
 
 /* A time that never comes: "no deadline". */
 #define WSC_NEVER UINT64_MAX
