@@ -126,7 +126,7 @@ static void take_frame(const wsc_frame_info *frame, fuzz_log *log) {
   fuzz_log_line(log, "frame out %d fin %d rsv1 %d masked %d opcode %d size %llu", frame->outgoing,
                 frame->fin, frame->rsv1, frame->masked, frame->opcode,
                 (unsigned long long)frame->size);
-  if (frame->payload) fuzz_log_bytes(log, "payload", frame->payload, (size_t)frame->size);
+  if (frame->payload) fuzz_log_bytes(log, "payload", frame->payload, frame->payload_size);
 }
 
 void fuzz_take(wsc_conn *conn, const wsc_event *event, fuzz_log *log) {

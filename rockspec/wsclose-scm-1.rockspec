@@ -43,6 +43,7 @@ build = {
     ["wsclose.option_extensions"] = "lua/wsclose/option_extensions.lua",
     ["wsclose.option_tls"] = "lua/wsclose/option_tls.lua",
     ["wsclose.option_words"] = "lua/wsclose/option_words.lua",
+    ["wsclose.log"] = "lua/wsclose/log.lua",
     ["wsclose.many"] = "lua/wsclose/many.lua",
     ["wsclose.options"] = "lua/wsclose/options.lua",
     ["wsclose.outbox"] = "lua/wsclose/outbox.lua",

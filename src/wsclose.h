@@ -204,7 +204,8 @@ typedef struct wsc_config {
   uint32_t linger_ms;
   uint32_t ping_interval_ms;
   uint32_t ping_timeout_ms;
-  bool trace; /* give WSC_EVENT_FRAME for each frame, both ways */
+  bool trace;          /* give WSC_EVENT_FRAME for each frame, both ways */
+  bool trace_payloads; /* and the first WSC_TRACE_PAYLOAD_MAX bytes that it carries on the wire */
 } wsc_config;
 
 /* Fills in the defaults of the contract: timeouts 5/30/5/2 s, keepalive 20/20 s, limits 16 MiB / as
@@ -242,13 +243,17 @@ typedef enum wsc_event_type {
   WSC_EVENT_CLOSE  /* the last one; wsc_conn_close_info tells all */
 } wsc_event_type;
 
+#define WSC_TRACE_PAYLOAD_MAX 1024
+
 /* A frame as it went by. */
 typedef struct wsc_frame_info {
   bool outgoing;
   bool fin, rsv1, masked;
   uint8_t opcode;
   uint64_t size;          /* payload bytes on the wire */
-  const uint8_t *payload; /* unmasked, control frames only, else NULL; lent as wsc_event.data is */
+  const uint8_t *payload; /* unmasked; of data frames only with trace_payloads, else NULL; lent as
+                             wsc_event.data is */
+  size_t payload_size;    /* less than `size` where it was cut */
 } wsc_frame_info;
 
 typedef struct wsc_event {

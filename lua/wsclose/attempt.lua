@@ -5,6 +5,7 @@
 
 local core = require "wsclose.core"
 local close_info = require "wsclose.close_info"
+local log = require "wsclose.log"
 local options = require "wsclose.options"
 local redirect = require "wsclose.redirect"
 local retry = require "wsclose.retry"
@@ -85,6 +86,7 @@ function attempt.ended(self, info)
   info.url, info.attempt, info.duration = close_info.shown_url(url), number, time - began
   local box = self._outbox
   if box then info.undelivered = box:ended(self._handle, info.undelivered, time) end
+  if self._settings.log then attempt.add_notice(self, { tell = log.ended, info = info }) end
   local notice = { tell = tell_close, info = info }
   attempt.add_notice(self, notice)
   local delay, refused, raised = decide(self, info, frames_in or 0)
@@ -173,6 +175,7 @@ function attempt.follow(self, info)
   if not redirect.is_same_origin(from, to) then
     route.headers, route.config = redirect.headers(route.headers), redirect.config(route.config)
   end
+  if self._settings.log then attempt.add_notice(self, { tell = log.followed, info = to }) end
   connect(self, to, route.headers, route.protocols, route.config)
   return true
 end
@@ -198,7 +201,13 @@ end
 --- Begins the next attempt.  An error leaves the state at "starting": see resume.
 function attempt.begin(self)
   self._state = "starting"
-  self._handle:begin(now(self), self.url)
+  local handle = self._handle
+  handle:begin(now(self), self.url)
+  if self._settings.log then
+    attempt.add_notice(self, {
+      tell = log.begun, info = { number = handle:attempt(), url = self.url },
+    })
+  end
   if self._asking then self._asking = nil end
   if self.before_connect then
     ask_program(self)

@@ -10,6 +10,7 @@ local core = require "wsclose.core"
 local attempt = require "wsclose.attempt"
 local checks = require "wsclose.checks"
 local close_info = require "wsclose.close_info"
+local log = require "wsclose.log"
 local options = require "wsclose.options"
 local outbox = require "wsclose.outbox"
 local shared = require "wsclose.shared"
@@ -184,6 +185,7 @@ local function opened(self)
   if self._paused then set_hold(self) end
   local policy = self._settings.retry
   if policy then policy:opened() end
+  if self._settings.log then add_notice(self, { tell = log.opened }) end
   if self.on_open then add_notice(self, { tell = tell_open }) end
   if self._outbox then
     self._outbox:open()
@@ -207,6 +209,7 @@ local RARE = {
     if on_pong then on_pong(self, data, rtt) end
   end,
   frame = function(self, direction, frame)
+    if self._settings.log then log.frame(self, direction, frame) end
     local on_frame = self.on_frame
     if on_frame then on_frame(self, direction, frame) end
   end,

@@ -6,6 +6,7 @@ local core = require "wsclose.core"
 local checks = require "wsclose.checks"
 local close_info = require "wsclose.close_info"
 local extensions = require("wsclose.option_extensions").read
+local log = require "wsclose.log"
 local meaning = require "wsclose.option_words"
 local retry = require "wsclose.retry"
 local shared = require "wsclose.shared"
@@ -93,7 +94,8 @@ local options = {}
 ---@field nodelay? boolean (true)
 ---@field clock? fun(): number monotonic seconds, for every deadline
 ---@field random_bytes? fun(n: integer): string n unpredictable bytes
----@field trace? boolean give frames to on_frame, though it is not among the options
+---@field trace? boolean|"payload" give frames to on_frame, though it is not among the options
+---@field log? "error"|"info"|"debug"|"frames"|wsclose.LogFunction|false one line an event
 ---@field role? "client"|"server" of wsclose.protocol (client)
 ---@field on_open? fun(ws: wsclose.Client, info: wsclose.Info)
 ---@field on_message? fun(ws: wsclose.Client, data: string, kind: "text"|"binary")
@@ -197,6 +199,14 @@ local function role(path, value)
   return value
 end
 
+local function trace(path, value, config)
+  if value == "payload" then config.trace_payloads = true end
+  if value ~= "payload" and type(value) ~= "boolean" then
+    fail(path, 'true, false or "payload"', value)
+  end
+  return value ~= false
+end
+
 local function policy(path, value, _, clock)
   if not value then return nil end
   local ok, made = pcall(retry.new, value, { clock = clock or core.now }, path)
@@ -223,7 +233,7 @@ local CONFIG = {
   resolve = resolve,
   family = family,
   nodelay = boolean,
-  trace = boolean,
+  trace = trace,
 }
 
 -- What Lua deals with.
@@ -235,6 +245,7 @@ local SETTINGS = {
   max_messages = whole(1),
   max_time = seconds,
   clock = callable,
+  log = log.read,
   random_bytes = callable,
   role = role,
 }
@@ -262,6 +273,7 @@ end
 ---@field budget? {messages?: integer, time?: number} of one update
 ---@field clock? fun(): number
 ---@field random_bytes? fun(n: integer): string
+---@field log? wsclose.Log
 
 local function default_extensions(server)
   return extensions("extensions", { ["permessage-deflate"] = {} }, { server = server })
@@ -294,7 +306,8 @@ local read_settings = shared.reader(function(given)
       settings[name] = SETTINGS[name](name, value, config, clock)
     end
   end
-  if given.on_frame ~= nil then config.trace = true end
+  if given.log == nil then settings.log = log.environment end
+  if given.on_frame ~= nil or log.wants_frames(settings.log) then config.trace = true end
   if settings.max_messages or settings.max_time then
     settings.budget = { messages = settings.max_messages, time = settings.max_time }
   end
@@ -323,7 +336,8 @@ end
 ---@return wsclose.Settings? settings
 ---@return string? sentence what is wrong with them
 function options.read(given)
-  if given == nil then return { config = CLIENT_CONFIG, callbacks = {} } end
+  if given == nil and not log.environment then return { config = CLIENT_CONFIG, callbacks = {} } end
+  if given == nil then given = {} end
   local ok, settings = pcall(read, given)
   if ok then return settings end
   return nil, settings

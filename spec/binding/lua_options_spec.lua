@@ -26,7 +26,7 @@ local DEFAULTS = {
   message = 16777216, frame = 0, fragments = 262144, header = 16384, send_queue = 16777216,
   handshake_ms = 5000, close_ms = 5000, linger_ms = 2000, connect_ms = 10000, dns_ms = 5000,
   tls_ms = 5000, ping_interval_ms = 20000, ping_timeout_ms = 20000,
-  trace = false,
+  trace = false, trace_payloads = false,
   family = 0, nodelay = true, resolve = {},
   tls = { verify = true, min_version = 0, session_cache = 8, pins = "" },
 }
@@ -50,6 +50,10 @@ describe("what the core gets", function()
     { { require_protocol = false }, { require_protocol = false } },
     { { trace = true }, { trace = true } },
     { { on_frame = print }, { trace = true } },
+    { { trace = "payload" }, { trace = true, trace_payloads = true } },
+    { { trace = "payload", on_frame = print }, { trace = true, trace_payloads = true } },
+    { { log = "frames" }, { trace = true } },
+    { { log = "debug" }, {} },
     { { extensions = {} }, off },
     {
       {

@@ -84,6 +84,7 @@ static void set_conn(lua_State *L, const wsc_config *config) {
   set_number(L, "ping_interval_ms", config->ping_interval_ms);
   set_number(L, "ping_timeout_ms", config->ping_timeout_ms);
   set_flag(L, "trace", config->trace);
+  set_flag(L, "trace_payloads", config->trace_payloads);
 }
 
 static void set_tls(lua_State *L, const wsc_tls_config *tls) {

@@ -95,7 +95,7 @@ local function make_stream(seed)
     bytes = bytes,
     required = random(1, 8) == 1,
     close_at = random(1, 10) == 1 and random(1, 4) or nil, -- the program closes after that event
-    trace = random(1, 6) == 1,
+    trace = ({ true, "payload" })[random(1, 12)],
   }
 end
 
@@ -103,7 +103,7 @@ local function start(stream)
   return talk.new {
     extensions = { ["permessage-deflate"] = { required = stream.required } },
     limits = { message = 400, frame = 300, fragments = 4, header = 600 },
-    on_frame = stream.trace and function() end or nil,
+    trace = stream.trace,
   }
 end
 

@@ -1,5 +1,6 @@
 local talk = require "support.talk"
 local wire = require "support.wire"
+local wsclose = require "wsclose"
 
 local function names(events)
   local list = {}
@@ -982,5 +983,46 @@ describe("the trace", function()
     assert.same({ "text", 3, true }, { events[1][3].name, events[1][3].size, events[1][3].masked })
     local frame = events[2][3]
     assert.same({ "ping", "in", false }, { frame.name, frame.payload, frame.masked })
+  end)
+
+  -- What it carried on the wire, however it comes.
+  it("holds the first KiB of data frames where that is wanted", function()
+    local t = talk.open { trace = "payload" }
+    local long = ("0123456789abcdef"):rep(100)
+    t.p:send "out"
+    t.p:send(long, "binary")
+    t:input { opcode = "text", payload = "in", fin = false }
+    local bytes = wire.frame { opcode = "continuation", payload = long }
+    for i = 1, #bytes do t:input(bytes:sub(i, i)) end
+    local seen = {}
+    for _, event in ipairs(t:drain()) do
+      local frame = event[3]
+      seen[#seen + 1] = event[1] == "frame" and { event[2], frame.name, frame.payload, frame.size }
+        or event
+    end
+    assert.same({
+      { "out", "text", "out", 3 },
+      { "out", "binary", long:sub(1, 1024), 1600 },
+      { "in", "text", "in", 2 },
+      { "in", "continuation", long:sub(1, 1024), 1600 },
+      { "message", "in" .. long, "text" },
+    }, seen)
+  end)
+
+  it("unmasks what a client sent, and holds no payload of data unless that is wanted", function()
+    for _, case in ipairs { { "payload", "hello" }, { true, nil } } do
+      local server = wsclose.protocol(nil, { role = "server", trace = case[1] })
+      local client = wsclose.protocol("ws://feed.example/", {})
+      server:input(client:output())
+      assert.equal("open", (server:next()))
+      client:input(server:output())
+      client:next()
+      client:send "hello"
+      server:input(client:output())
+      local event, direction, frame = server:next()
+      assert.same({ "frame", "in", "text" }, { event, direction, frame.name })
+      assert.equal(case[2], frame.payload)
+      assert.same({ "message", "hello", "text" }, { server:next() })
+    end
   end)
 end)

@@ -35,6 +35,14 @@ describe("wsclose.openresty in nginx", function()
     host.server:expect "^duplex CLOSED 1000 done"
   end)
 
+  it("logs to nginx's error log, or to a function", function()
+    local host = start()
+    assert.equal("debug info info\n", server:body "/run?case=log")
+    for _ = 1, 2 do
+      host.program:expect "%[error%].*wsclose: connection to ws://127%.0%.0%.1:1/ failed: 1006"
+    end
+  end)
+
   for _, case in ipairs {
     { "sends and receives", "light", "ok" },
     { "refuses a second light thread in receive", "busy",

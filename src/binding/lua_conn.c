@@ -239,11 +239,11 @@ static void push_payload(lua_State *L, wsc_lua_box *box, wsc_event *event) {
 }
 #endif
 
-/* A control frame's payload is copied: the table comes before it. */
+/* The payload is copied: the table comes before it. */
 static int push_frame(lua_State *L, const wsc_event *event) {
   wsc_frame_info frame = event->frame;
-  uint8_t payload[125];
-  if (frame.payload) frame.payload = memcpy(payload, frame.payload, (size_t)frame.size);
+  uint8_t payload[WSC_TRACE_PAYLOAD_MAX];
+  if (frame.payload) frame.payload = memcpy(payload, frame.payload, frame.payload_size);
   lua_pushliteral(L, "frame");
   lua_pushstring(L, frame.outgoing ? "out" : "in");
   wsc_lua_push_frame(L, &frame);

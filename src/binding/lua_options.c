@@ -245,6 +245,7 @@ void wsc_lua_read_conn_config(lua_State *L, int index, wsc_config *config) {
   static const option_field fields[] = {
       {"server", read_bool, offsetof(wsc_config, server)},
       {"trace", read_bool, offsetof(wsc_config, trace)},
+      {"trace_payloads", read_bool, offsetof(wsc_config, trace_payloads)},
       {"require_protocol", read_bool, offsetof(wsc_config, require_protocol)},
       {"url", read_string, offsetof(wsc_config, url)},
       {"headers", read_headers, 0},

@@ -193,5 +193,5 @@ void wsc_lua_push_frame(lua_State *L, const wsc_frame_info *frame) {
   set_bool(L, "rsv1", frame->rsv1);
   set_bool(L, "masked", frame->masked);
   set_integer(L, "size", frame->size);
-  if (frame->payload) set_bytes(L, "payload", frame->payload, (size_t)frame->size);
+  if (frame->payload) set_bytes(L, "payload", frame->payload, frame->payload_size);
 }

@@ -4,6 +4,8 @@
 #include <assert.h>
 #include <string.h>
 
+#include "mask.h"
+
 #include "hidden.h"
 
 void wsc_config_init(wsc_config *config, const wsc_platform *platform) {
@@ -64,10 +66,12 @@ static void init_conn(wsc_conn *conn, const wsc_config *config) {
   wsc_message_init(&conn->message, conn->platform);
 }
 
-static bool make_trace(wsc_conn *conn) {
+static bool make_trace(wsc_conn *conn, bool payloads) {
   conn->trace = wsc_alloc(conn->platform, 1, sizeof *conn->trace);
-  if (conn->trace) wsc_buf_init(&conn->trace->records, conn->platform);
-  return conn->trace != NULL;
+  if (!conn->trace) return false;
+  wsc_buf_init(&conn->trace->records, conn->platform);
+  conn->trace->payloads = payloads;
+  return true;
 }
 
 static void free_trace(wsc_conn *conn) {
@@ -80,7 +84,7 @@ wsc_conn *wsc_conn_new_to(const wsc_config *config, const wsc_uri *uri) {
   if (!conn) return NULL;
   init_conn(conn, config);
   wsc_spare_join(conn->platform);
-  if (!config->trace || make_trace(conn))
+  if (!config->trace || make_trace(conn, config->trace_payloads))
     conn->handshake = wsc_handshake_new(config, uri, &conn->queue.buf);
   if (!conn->handshake) {
     wsc_conn_free(conn);
@@ -188,21 +192,29 @@ void wsc_conn_queue_late_pong(wsc_conn *conn) {
     drop_late_pong(conn);
 }
 
+size_t wsc_conn_traced_size(const wsc_conn *conn, const wsc_frame *frame) {
+  if (!wsc_opcode_is_control(frame->opcode) && !conn->trace->payloads) return 0;
+  return frame->size < WSC_TRACE_PAYLOAD_MAX ? (size_t)frame->size : WSC_TRACE_PAYLOAD_MAX;
+}
+
 /* Tracing is for looking on: without memory a record is left out and the connection goes on. */
 void wsc_conn_trace(wsc_conn *conn, bool outgoing, const wsc_frame *frame, const void *payload) {
   if (!conn->trace) return;
-  bool control = wsc_opcode_is_control(frame->opcode);
+  size_t kept = wsc_conn_traced_size(conn, frame);
   wsc_frame_info info = {.outgoing = outgoing,
                          .fin = frame->fin,
                          .rsv1 = (frame->rsv & 4) != 0,
                          .masked = outgoing != conn->server,
                          .opcode = frame->opcode,
-                         .size = frame->size};
-  size_t kept = control ? (size_t)frame->size : 0;
+                         .size = frame->size,
+                         .payload_size = kept};
   uint8_t *room = wsc_buf_reserve(&conn->trace->records, sizeof info + kept, NULL);
   if (!room) return;
   memcpy(room, &info, sizeof info);
-  if (kept) memcpy(room + sizeof info, payload, kept);
+  if (!outgoing && frame->masked)
+    wsc_mask_copy(room + sizeof info, payload, kept, frame->key, 0);
+  else if (kept)
+    memcpy(room + sizeof info, payload, kept);
   wsc_buf_commit(&conn->trace->records, sizeof info + kept);
 }
 

@@ -58,6 +58,7 @@ typedef enum wsc_sending {
 typedef struct wsc_trace {
   wsc_buf records; /* wsc_frame_info and payload, one after the other */
   size_t lent;
+  bool payloads; /* of data frames too */
 } wsc_trace;
 
 /* The answer to the latest ping, where there was no place for it in the queue. */
@@ -177,6 +178,7 @@ static inline bool wsc_conn_has_events(const wsc_conn *conn) {
 /* conn.c */
 int wsc_conn_queue_frame(wsc_conn *conn, const wsc_frame *frame, const void *payload);
 void wsc_conn_trace(wsc_conn *conn, bool outgoing, const wsc_frame *frame, const void *payload);
+size_t wsc_conn_traced_size(const wsc_conn *conn, const wsc_frame *frame); /* of its payload */
 
 /* Queues the pong to a ping.  False: no memory for it. */
 bool wsc_conn_answer_ping(wsc_conn *conn, const uint8_t *payload, size_t size);

@@ -230,8 +230,10 @@ static wsc_input_step read_frame(wsc_conn *conn, wsc_event *event) {
   }
   if (wsc_opcode_is_control(conn->frame.opcode)) return read_control(conn, event);
   if (conn->frame_part == WSC_PART_TRACE) {
+    if (wsc_buf_size(&conn->input) < wsc_conn_traced_size(conn, &conn->frame))
+      return WSC_INPUT_MORE;
     conn->frame_part = WSC_PART_PAYLOAD;
-    wsc_conn_trace(conn, false, &conn->frame, NULL);
+    wsc_conn_trace(conn, false, &conn->frame, wsc_buf_data(&conn->input));
     return WSC_INPUT_AGAIN;
   }
   if (conn->reading == WSC_READ_FOR_CLOSE) return skip_frame(conn);
@@ -260,7 +262,7 @@ static bool next_trace(wsc_conn *conn, wsc_event *event) {
   if (!conn->trace || wsc_buf_size(&conn->trace->records) == 0) return false;
   const uint8_t *record = wsc_buf_data(&conn->trace->records);
   memcpy(&event->frame, record, sizeof event->frame);
-  size_t kept = wsc_opcode_is_control(event->frame.opcode) ? (size_t)event->frame.size : 0;
+  size_t kept = event->frame.payload_size;
   event->frame.payload = kept ? record + sizeof event->frame : NULL;
   conn->trace->lent = sizeof event->frame + kept;
   event->type = WSC_EVENT_FRAME;

@@ -2,6 +2,7 @@
 -- reached them.
 
 local certificates = require "support.certificates"
+local command = require "support.command"
 local network = require "support.network"
 local peers = require "support.peers"
 local process = require "support.process"
@@ -618,5 +619,77 @@ describe("what TLS agrees on", function()
       assert.matches("\n" .. label .. " %x+ %x+\n", text)
     end
     assert.equal("rw-------", require("lfs").attributes(file, "permissions"))
+  end)
+
+  describe("as SSLKEYLOGFILE says,", function()
+    local file, lua
+
+    before_each(function()
+      file, lua = made.folder .. "/env_keys", made.folder .. "/lua"
+    end)
+    after_each(function()
+      os.remove(file)
+      os.remove(lua)
+    end)
+
+    -- A program with this in its environment connects, and ends in order.
+    local function connects(environment, tls, interpreter)
+      local words = command.words({}, { "-e", ([[
+        local wsclose = require "wsclose"
+        local ws = assert(wsclose.connect("wss://127.0.0.1:%d/", { proxy = false,
+          tls = { ca_file = %q, server_name = "feed.example", %s } }))
+        ws:close()
+        print(ws:run())
+      ]]):format(nginx.ports.plain, made.ca, tls or "") })
+      words[#words] = nil -- bin/wsclose
+      local at = #words - 2
+      words[at] = interpreter or words[at]
+      local result = command.shell("SSLKEYLOGFILE=" .. environment .. " " .. command.quoted(words))
+      assert.matches("^1000\t", result.out, result.err)
+      assert.equal("", result.err)
+    end
+
+    it("is written there, behind what stands there, in lines of NSS's format", function()
+      copy("/dev/null", file)
+      connects(file)
+      local first = read(file)
+      connects(file)
+      local both, lines = read(file), 0
+      assert.equal(first, both:sub(1, #first))
+      assert.is_true(#both > #first)
+      for line in both:gmatch "[^\n]+" do
+        assert.matches("^[%u%d_]+ " .. ("%x"):rep(64) .. " %x+$", line)
+        lines = lines + 1
+      end
+      assert.is_true(lines >= 8)
+    end)
+
+    it("makes the file for nobody else to read", function()
+      connects(file)
+      assert.equal("rw-------", require("lfs").attributes(file, "permissions"))
+    end)
+
+    it("gives way to the option", function()
+      connects(file, ("keylog_file = %q"):format(file .. "_option"))
+      assert.is_nil(require("lfs").attributes(file))
+      assert.is_true(os.remove(file .. "_option"))
+    end)
+
+    it("does no harm where it is empty, cannot be opened or is a pipe nobody reads", function()
+      os.execute("mkfifo " .. file)
+      for _, environment in ipairs { "''", made.folder, made.folder .. "/none/keys", file } do
+        connects(environment)
+      end
+    end)
+
+    -- Its group is not that of who runs it: root, or a member of a second group.
+    it("is not heeded by a program that runs for somebody else", function()
+      local words = command.words {}
+      os.execute(([[cp $(command -v %s) %s
+        chgrp 65534 %s 2>/dev/null || chgrp $(id -G | sed 's/.* //') %s
+        chmod g+s %s]]):format(words[#words - 1], lua, lua, lua, lua))
+      connects(file, nil, lua)
+      assert.is_nil(require("lfs").attributes(file))
+    end)
   end)
 end)

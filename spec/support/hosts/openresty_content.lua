@@ -109,6 +109,16 @@ function cases.name()
   return ("%s %d %s"):format(name, info.code, tostring(info.opened))
 end
 
+-- To nginx's error log, and to a function.
+function cases.log()
+  failure("ws://127.0.0.1:1/", { log = "error" })
+  failure("ws://127.0.0.1:1/", { log = "info" })
+  local lines = {}
+  local ws = connect("log", { log = function(level) lines[#lines + 1] = level end })
+  finish(ws)
+  return table.concat(lines, " ")
+end
+
 function cases.refused()
   local name, info = failure("ws://127.0.0.1:1/")
   return ("%s %d %s"):format(name, info.code, info.error.phase)
@@ -387,7 +397,7 @@ local VALUES = {
   protocols = { "a" }, require_protocol = false, headers = { A = "b" }, extensions = {},
   retry = true, timeouts = {}, keepalive = false, limits = {}, tls = {}, outbox = true,
   proxy = "http://127.0.0.1:3128", max_messages = 1, max_time = 1, redirects = 1,
-  bind = "127.0.0.1", resolve = {}, family = 4, nodelay = false, trace = true,
+  bind = "127.0.0.1", resolve = {}, family = 4, nodelay = false, trace = true, log = "error",
   clock = function() return 0 end, random_bytes = nothing, role = "server",
   ["tls.cert"] = "c.pem", ["tls.key"] = "k.pem", ["tls.verify"] = false,
   ["tls.pin"] = ("0"):rep(64),

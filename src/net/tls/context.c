@@ -1,5 +1,8 @@
 /* A wsc_tls_config becomes an SSL_CTX, which clients share over a cache; and what each keeps for
  * TLS beside it: see tls.h and tls_private.h. */
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE /* secure_getenv under -std=c11 */
+#endif
 #include "tls_private.h"
 
 #include <assert.h>
@@ -52,6 +55,18 @@ static bool hash_authorities(EVP_MD_CTX *md, const wsc_tls_config *config) {
   return hash_file(md, config->ca_file) && hash_file(md, config->ca_path);
 }
 
+/* The environment's has no say where who runs the program is not who it runs for. */
+static const char *keylog_path(const wsc_tls_config *config) {
+#ifdef __linux__
+  const char *path = secure_getenv("SSLKEYLOGFILE");
+#else
+  bool own = getuid() == geteuid() && getgid() == getegid();
+  const char *path = own ? getenv("SSLKEYLOGFILE") : NULL;
+#endif
+  if (config->keylog_file) return config->keylog_file;
+  return path && *path ? path : NULL;
+}
+
 static bool hash_config(EVP_MD_CTX *md, const wsc_tls_config *config) {
   return EVP_DigestInit_ex(md, EVP_sha256(), NULL) == 1 && hash_authorities(md, config) &&
          hash_file(md, config->cert) && hash_file(md, config->key) &&
@@ -59,7 +74,7 @@ static bool hash_config(EVP_MD_CTX *md, const wsc_tls_config *config) {
          hash_text(md, config->groups) && hash_number(md, (uint64_t)config->min_version) &&
          hash_number(md, config->pin_count) &&
          EVP_DigestUpdate(md, config->pins, config->pin_count * 32) == 1 &&
-         hash_text(md, config->alpn) && hash_text(md, config->keylog_file);
+         hash_text(md, config->alpn) && hash_text(md, keylog_path(config));
 }
 
 bool wsc_tls_take_fingerprint(const wsc_tls_config *config, uint8_t fingerprint[32]) {
@@ -221,10 +236,14 @@ static void write_keylog(const SSL *ssl, const char *line) {
   (void)written;
 }
 
+/* What the environment asks for and cannot be had is nobody's fault here.  A pipe that nobody reads
+ * is not waited for. */
 static bool set_keylog(wsc_tls_base *base, const wsc_tls_config *config, char *fault, size_t size) {
-  if (!config->keylog_file) return true;
-  base->keylog_fd =
-      open(config->keylog_file, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, S_IRUSR | S_IWUSR);
+  const char *path = keylog_path(config);
+  if (!path) return true;
+  base->keylog_fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NONBLOCK | O_NOCTTY,
+                         S_IRUSR | S_IWUSR);
+  if (base->keylog_fd < 0 && !config->keylog_file) return true;
   if (base->keylog_fd < 0) {
     snprintf(fault, size, "tls.keylog_file: %s: %s", config->keylog_file, strerror(errno));
     return false;
