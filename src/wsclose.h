@@ -311,6 +311,7 @@ typedef struct wsc_agreed_extension {
 typedef struct wsc_conn_stats {
   uint64_t bytes_in, bytes_out, frames_in, frames_out, messages_in, messages_out;
   uint64_t messages_started;        /* of messages_out: those of which a byte was written */
+  uint64_t messages_written;        /* of messages_out: those of which no frame is partly written */
   uint64_t payload_in, payload_out; /* bytes of messages as the program sees them */
   uint64_t wire_in, wire_out; /* the same messages' frame payloads: what compression left of them */
   uint64_t pings_in, pongs_in;
@@ -518,6 +519,9 @@ void wsc_client_flush(wsc_client *client);
 /* WSC_EVENT_DRAIN is to be given once what waits now has left.  So it is without this call where a
  * send was refused with WSC_ERR_BUSY, and where more than 64 KiB wait. */
 void wsc_client_watch_drain(wsc_client *client);
+
+/* It is given already when no more than `size` bytes wait (0). */
+void wsc_client_drain_at(wsc_client *client, size_t size);
 
 /* Stops or resumes reading. */
 void wsc_client_pause(wsc_client *client, bool paused);

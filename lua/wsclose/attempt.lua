@@ -21,6 +21,17 @@ function attempt.now(self)
 end
 local now = attempt.now
 
+--- Raises where a method was called without its colon.
+---@param self any
+---@param level? integer as error's; default: the caller of the method that calls this
+---@return wsclose.Handle
+function attempt.handle_of(self, level)
+  local handle = type(self) == "table" and self._handle
+  if handle then return handle end
+  error(("expected a wsclose object, got %s (call its methods with a colon)"):format(
+    self == nil and "no value" or type(self)), level or 3)
+end
+
 -- ---------------------------------------------------------------- telling
 
 --- Tells what there is to tell.
@@ -84,17 +95,16 @@ function attempt.ended(self, info)
   self.close_code, self.close_reason, self.close_info = info.code, info.reason, info
   local number, began, url = self._handle:attempt()
   info.url, info.attempt, info.duration = close_info.shown_url(url), number, time - began
+  if self._settings.log then attempt.add_notice(self, { tell = log.ended, info = info }) end
+  attempt.add_notice(self, { tell = tell_close, info = info })
   local box = self._outbox
   if box then info.undelivered = box:ended(self._handle, info.undelivered, time) end
-  if self._settings.log then attempt.add_notice(self, { tell = log.ended, info = info }) end
-  local notice = { tell = tell_close, info = info }
-  attempt.add_notice(self, notice)
   local delay, refused, raised = decide(self, info, frames_in or 0)
   info.retry_in, info.retry_refused = delay, not delay and refused or nil
   self._reconnecting = nil
   if delay then
     self._state, self._due = "waiting", time + delay
-    notice.next = { tell = tell_retry, info = info }
+    attempt.add_notice(self, { tell = tell_retry, info = info })
   elseif box then
     info.undelivered = info.undelivered + box:clear()
   end

@@ -64,6 +64,7 @@ local BLANK = { url = "ws://blank.invalid/", extensions = {} }
 ---@field given integer messages that the turn has given
 ---@field messages_max? integer for a turn
 ---@field time_max? number for a turn, in seconds
+---@field drained_size integer "drain" comes when no more bytes wait
 local Handle = {}
 Handle.__index = Handle
 Handle.__name = "wsclose.Carried"
@@ -82,7 +83,7 @@ function carried.new(host, random_bytes, clock)
   if not p then return nil, sentence, name end
   return setmetatable({
     host = host, now = clock or host.now, random_bytes = random_bytes, p = p, begun = false,
-    attempts = 0, stage = "over", given = 0, until_time = 0,
+    attempts = 0, stage = "over", given = 0, until_time = 0, drained_size = 0,
   }, Handle)
 end
 
@@ -185,6 +186,10 @@ local function step(self)
   end
 end
 
+local function is_drained(self)
+  return self.watched and self.p:state() == "open" and self.p:buffered() <= self.drained_size
+end
+
 --- When there is work: 0 at once, nil: no deadline.
 ---@return number?
 function Handle:deadline()
@@ -194,8 +199,7 @@ function Handle:deadline()
   local connecting = (self.dialling or self.stream) and self.p:state() == "connecting"
   local moment = connecting and self.connect_at or FOREVER
   if self.stream then
-    local waiting = self.p:buffered()
-    if waiting > 0 and self.stream:can_write() or self.watched and waiting == 0 then return 0 end
+    if self.p:buffered() > 0 and self.stream:can_write() or is_drained(self) then return 0 end
     if not held then
       if self.stream:has_input() then return 0 end
       moment = math.min(moment, self.due or FOREVER)
@@ -239,10 +243,6 @@ function Handle:start(config, url, headers, protocols)
 end
 
 -- ---------------------------------------------------------------- the turn
-
-local function is_drained(self)
-  return self.watched and self.p:buffered() == 0
-end
 
 local function next_event(self)
   if self:is_held() then return end
@@ -330,6 +330,10 @@ end
 
 function Handle:limit(messages, seconds)
   self.messages_max, self.time_max = messages, seconds
+end
+
+function Handle:drain_at(size)
+  self.drained_size = size
 end
 
 function Handle:pause(paused)

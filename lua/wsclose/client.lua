@@ -1,5 +1,6 @@
---- The client: callbacks, receive and reconnection.  All callbacks are called from here, and from
--- attempt.lua where they are about an attempt; the core is asked for events and calls nothing back.
+--- The client: callbacks, receive and reconnection.  All callbacks are called from here, and where
+-- they are about an attempt or the outbox from attempt.lua and outbox.lua; the core is asked for
+-- events and calls nothing back.
 --
 -- Two rules hold throughout.  State is changed before a callback is called: it may raise, yield,
 -- send, close, drop the last reference or call update again, and the next call goes on where this
@@ -19,6 +20,7 @@ local writer = require "wsclose.writer"
 
 local core_client = core.client_methods
 local now, notify, add_notice = attempt.now, attempt.notify, attempt.add_notice
+local handle_of = attempt.handle_of
 
 local FOREVER = math.huge
 
@@ -85,6 +87,7 @@ local INBOX_MESSAGE = 64
 ---@field on_ping? fun(ws: wsclose.Client, data: string)
 ---@field on_pong? fun(ws: wsclose.Client, data: string, rtt?: number)
 ---@field on_drain? fun(ws: wsclose.Client)
+---@field on_undelivered? fun(ws: wsclose.Client, data: string, kind: "text"|"binary", why: string)
 ---@field on_frame? fun(ws: wsclose.Client, direction: "in"|"out", frame: wsclose.Frame)
 ---@field package _state "idle"|"starting"|"opening"|"running"|"waiting"|"closed"
 ---@field package _handle wsclose.Handle
@@ -98,7 +101,7 @@ local Client = {}
 Client.__index = Client
 Client.__name = "wsclose.Client"
 
-local client = { Client = Client, now = core.now }
+local client = { Client = Client, now = core.now, handle_of = handle_of }
 
 -- Callbacks that are set for the first time, and what else a client has only sometimes, come here;
 -- what it has already does not, so that nothing is slower.
@@ -106,18 +109,6 @@ function Client:__newindex(name, value)
   options.check_field(name, value)
   rawset(self, name, value)
 end
-
---- Raises where a method was called without its colon.
----@param self any
----@param level? integer as error's; default: the caller of the method that calls this
----@return wsclose.Handle
-function client.handle_of(self, level)
-  local handle = type(self) == "table" and self._handle
-  if handle then return handle end
-  error(("expected a wsclose object, got %s (call its methods with a colon)"):format(
-    self == nil and "no value" or type(self)), level or 3)
-end
-local handle_of = client.handle_of
 
 -- ---------------------------------------------------------------- events
 
@@ -166,20 +157,11 @@ local function from_inbox(self)
   return message[1], message[2]
 end
 
-local function drain_outbox(self)
-  local box = self._outbox
-  if box and self._state == "running" and self._handle:state() == "open" then
-    box:drain(self._handle, now(self))
-    self._handle:flush()
-  end
-end
-
 local function tell_open(self)
   local on_open = self.on_open
   if on_open then on_open(self, self:info()) end
 end
 
--- on_open may send what must come first, a login for instance; then comes what was kept meanwhile.
 local function opened(self)
   if self.close_info then self.close_code, self.close_reason, self.close_info = nil, nil, nil end
   if self._paused then set_hold(self) end
@@ -187,10 +169,7 @@ local function opened(self)
   if policy then policy:opened() end
   if self._settings.log then add_notice(self, { tell = log.opened }) end
   if self.on_open then add_notice(self, { tell = tell_open }) end
-  if self._outbox then
-    self._outbox:open()
-    add_notice(self, { tell = drain_outbox })
-  end
+  if self._outbox then outbox.opened(self) end
   notify(self)
 end
 
@@ -205,6 +184,7 @@ local RARE = {
     if on_ping then on_ping(self, data) end
   end,
   pong = function(self, data, rtt)
+    if self._outbox and outbox.pong(self, data) then return end
     local on_pong = self.on_pong
     if on_pong then on_pong(self, data, rtt) end
   end,
@@ -214,7 +194,7 @@ local RARE = {
     if on_frame then on_frame(self, direction, frame) end
   end,
   drain = function(self)
-    drain_outbox(self)
+    if self._outbox then return outbox.relieve(self, true) end
     local on_drain = self.on_drain
     if on_drain then on_drain(self) end
   end,
@@ -288,6 +268,7 @@ local function advance(self, seconds)
     self._quiet = not self._timers
     return seconds
   end
+  if self._outbox then outbox.wait(self) end
   advance_to_attempt(self, seconds)
   return self._state == "running" and 0 or nil
 end
@@ -421,27 +402,6 @@ end
 
 -- ---------------------------------------------------------------- sending
 
--- Will there be a connection that a message may wait for?
-local function may_keep(self)
-  local state = self._state
-  if state == "closed" or self._stopping then return false end
-  if state ~= "running" or self._handle:state() == "connecting" then return true end
-  return self._settings.retry ~= nil or self._reconnecting ~= nil
-end
-
-local function send_with_outbox(self, data, kind, send_options)
-  local box, handle = self._outbox, self._handle
-  local ok, sentence, name
-  if self._state == "running" and handle:state() == "open" then
-    ok, sentence, name = box:send(handle, data, kind, send_options, now(self))
-    return ok, sentence, name
-  end
-  ok, sentence, name = handle:send(data, kind, send_options) -- wrong arguments raise
-  if ok or name ~= "state" or not may_keep(self) then return ok, sentence, name end
-  ok, sentence, name = box:keep(data, kind, send_options, now(self))
-  return ok, sentence, name
-end
-
 --- Queues a message: ws:send(data, kind, options).  Outside of callbacks it leaves at once, as far
 -- as the network takes it.  data: string; kind: "text" (default), which must be UTF-8, "binary", 1
 -- or 2; options: {compress=false}: not compressed.  Gives true; or nil, a sentence and a name:
@@ -457,7 +417,8 @@ function Client:send_fragments(kind)
   local handle = handle_of(self)
   local number = handle:attempt()
   local function is_stale() return handle:attempt() ~= number end
-  local made = writer.new(handle.send_fragment, handle, kind, is_stale)
+  local send_fragment = self._outbox and outbox.fragments(self) or handle.send_fragment
+  local made = writer.new(send_fragment, handle, kind, is_stale)
   return made
 end
 
@@ -494,7 +455,9 @@ end
 ---@param reason? string at most 123 bytes of UTF-8, else it raises
 ---@return true
 function Client:close(code, reason)
-  handle_of(self):close(code, reason)
+  local handle = handle_of(self)
+  if self._outbox then self._outbox:finish(handle, now(self)) end
+  handle:close(code, reason)
   self._stopping, self._reconnecting = true, nil
   if self._state == "idle" or self._state == "waiting" then
     stop(self)
@@ -514,7 +477,9 @@ end
 ---@return string? sentence
 ---@return string? name
 function Client:reconnect(code, reason)
-  handle_of(self):close(code, reason)
+  local handle = handle_of(self)
+  if self._outbox then self._outbox:finish(handle, now(self)) end
+  handle:close(code, reason)
   if self._left then
     return nil, "the client has left for good; make another one", "state"
   elseif self._state == "running" then
@@ -621,7 +586,7 @@ Client.after, Client.every = timers.after, timers.every
 ---@return integer
 function Client:buffered()
   local bytes = handle_of(self):buffered()
-  return self._outbox and bytes + self._outbox.bytes or bytes
+  return self._outbox and bytes + self._outbox.kept.bytes or bytes
 end
 
 --- "idle" before the first update, then "connecting", "open", "closing", "waiting" for the next
@@ -669,6 +634,7 @@ end
 function Client:stats()
   local stats = handle_of(self):stats()
   stats.attempts, stats.messages_dropped = self._handle:attempt(), self._dropped or 0
+  stats.messages_undelivered = self._outbox and self._outbox.lost or 0
   return stats
 end
 
@@ -736,7 +702,7 @@ function client.new(url, settings, headers, handle)
   local budget = settings.budget
   if budget then handle:limit(budget.messages, budget.time) end
   if settings.outbox then
-    self._outbox, self.send = outbox.new(settings.outbox), send_with_outbox
+    outbox.attach(self, settings.outbox)
   elseif send then
     self.send = send -- the class has the core's, which the program's call reaches at once
   end

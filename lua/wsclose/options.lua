@@ -72,6 +72,10 @@ local options = {}
 ---@class wsclose.Outbox
 ---@field bytes? integer what may be kept at most, all together (1 MiB)
 ---@field ttl? number seconds after which a kept message is dropped (none)
+---@field full? "refuse"|"oldest" when bytes are kept: refuse, or drop the oldest ("refuse")
+---@field confirm? boolean report what left and the server did not confirm by a pong (false)
+---@field high? integer bytes: while so many wait, send gives true, "high" (none)
+---@field low? integer bytes: on_drain is called when no more than these wait; below high (0)
 
 ---@class wsclose.Options
 ---@field protocols? string[]|string subprotocols, most wanted first
@@ -105,6 +109,7 @@ local options = {}
 ---@field on_ping? fun(ws: wsclose.Client, data: string)
 ---@field on_pong? fun(ws: wsclose.Client, data: string, rtt?: number)
 ---@field on_drain? fun(ws: wsclose.Client)
+---@field on_undelivered? fun(ws: wsclose.Client, data: string, kind: "text"|"binary", why: string)
 ---@field on_frame? fun(ws: wsclose.Client, direction: "in"|"out", frame: wsclose.Frame)
 
 -- ---------------------------------------------------------------- headers and protocols
@@ -156,6 +161,13 @@ end
 
 local outbox_group = group {
   bytes = whole(1),
+  high = whole(1),
+  low = whole(0),
+  confirm = boolean,
+  full = function(path, value)
+    if value ~= "refuse" and value ~= "oldest" then fail(path, '"refuse" or "oldest"', value) end
+    return value
+  end,
   ttl = function(path, value)
     if type(value) ~= "number" or value ~= value or value <= 0 then
       fail(path, "seconds > 0", value)
@@ -166,7 +178,11 @@ local outbox_group = group {
 
 local function outbox(path, value)
   if value == false then return nil end
-  return value == true and {} or outbox_group(path, value)
+  local read = value == true and {} or outbox_group(path, value)
+  if read.low and not (read.high and read.low < read.high) then
+    fail(path .. ".low", "a number below outbox.high", read.low)
+  end
+  return read
 end
 
 local function proxy(path, value)
@@ -253,7 +269,7 @@ local SETTINGS = {
 local CALLBACKS = {}
 for _, name in ipairs {
   "on_open", "on_message", "on_close", "on_retry", "before_connect", "on_ping", "on_pong",
-  "on_drain", "on_frame",
+  "on_drain", "on_frame", "on_undelivered",
 } do
   CALLBACKS[name] = callable
 end

@@ -75,6 +75,18 @@ describe("a carried connection", function()
     assert.equal(1, drains)
   end)
 
+  it("tells no drain of what its connection took along", function()
+    local drains = 0
+    local ws, server = open { on_drain = function() drains = drains + 1 end }
+    server:hold()
+    testing.run()
+    assert(ws:send(("x"):rep(100000), "text", { compress = false }))
+    server:close(1000)
+    testing.run(ws, "closed")
+    ws:update()
+    assert.equal(0, drains)
+  end)
+
   it("tells a drain of much that a callback sent, though it left at once", function()
     local drains = 0
     local ws, server = open {

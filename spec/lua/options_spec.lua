@@ -35,10 +35,7 @@ describe("an unknown option", function()
       { keepalive = { intervall = 1 } },
       "unknown option 'keepalive.intervall'; did you mean 'keepalive.interval'?",
     },
-    {
-      { outbox = { size = 1 } },
-      "unknown option 'outbox.size'; expected 'outbox.bytes' or 'outbox.ttl'",
-    },
+    { { outbox = { byte = 1 } }, "unknown option 'outbox.byte'; did you mean 'outbox.bytes'?" },
     {
       { extensions = { ["permessage-deflate"] = { require_ = {} } } },
       "unknown option 'extensions.permessage-deflate.require_'; "
@@ -81,6 +78,12 @@ describe("a wrong value", function()
     { { headers = { "X: 1" } }, "option 'headers[1]': expected {name, value}, got string" },
     { { outbox = { bytes = 0 } }, "option 'outbox.bytes': expected a whole number >= 1, got 0" },
     { { outbox = { ttl = 0 } }, "option 'outbox.ttl': expected seconds > 0, got 0" },
+    { { outbox = { full = "new" } },
+      "option 'outbox.full': expected \"refuse\" or \"oldest\", got string" },
+    { { outbox = { confirm = 1 } }, "option 'outbox.confirm': expected true or false, got 1" },
+    { { outbox = { high = 5, low = 5 } },
+      "option 'outbox.low': expected a number below outbox.high, got 5" },
+    { { outbox = { low = 5 } }, "option 'outbox.low': expected a number below outbox.high, got 5" },
     { { role = "both" }, "option 'role': expected \"client\" or \"server\", got string" },
     { { resolve = { a = 1 } }, "option 'resolve.a': expected a list of strings, got 1" },
     { { clock = 1 }, "option 'clock': expected a function, got 1" },

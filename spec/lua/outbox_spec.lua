@@ -284,54 +284,85 @@ describe("the outbox's memory of what was given to a connection", function()
   local Handle = {}
   Handle.__index = Handle
 
-  function Handle:progress() return #self.taken, self.started, 0, self.wire end
+  function Handle:progress()
+    return #self.taken, self.started, 0, self.wire, self.written or self.started
+  end
 
   function Handle:send(data)
-    if self.busy then return nil, "full", "busy" end
+    if self.busy then return nil, "full", self.busy end
     self.taken[#self.taken + 1] = data
     self.wire = self.wire + self.shrunk * #data
     return true
   end
 
+  function Handle:ping(data)
+    if self.busy then return nil, "full", "busy" end
+    self.pings[#self.pings + 1] = data
+    return true
+  end
+
+  function Handle:buffered() return self.waiting or 0 end
+
+  function Handle:drain_at(bytes) self.drained_size = bytes end
+
   local function connection(shrunk)
-    return setmetatable({ taken = {}, started = 0, wire = 0, shrunk = shrunk or 1 }, Handle)
+    return setmetatable({ taken = {}, pings = {}, started = 0, wire = 0, shrunk = shrunk or 1 },
+      Handle)
+  end
+
+  -- An outbox whose reports stand in `reports` as "data why".
+  local function new(settings)
+    local reports = {}
+    local box = outbox.new(settings or {}, function(item, why)
+      reports[#reports + 1] = item.data .. " " .. why
+    end)
+    return box, reports
   end
 
   local function send_all(box, c, list)
     for _, data in ipairs(list) do assert.is_true(box:send(c, data, "text", nil, 0)) end
   end
 
+  local function drained(box, now)
+    local again = connection()
+    box:drain(again, now or 0)
+    return again.taken
+  end
+
   it("is of what was not started: neither of what was, nor of what is in flight", function()
     for started = 0, 4 do
-      local box, c = outbox.new {}, connection()
+      local box, reports = new()
+      local c = connection()
       send_all(box, c, { "a", "bb", "ccc", "dddd" })
-      c.started = started
+      c.started, c.written = started, math.max(0, started - 1)
       local not_started = ({ "abbcccdddd", "bbcccdddd", "cccdddd", "dddd", "" })[started + 1]
       -- the core counts what it did not write wholly, the message in flight too
       local in_flight = ({ 0, 1, 2, 3, 4 })[started + 1]
       assert.equal(in_flight, box:ended(c, #not_started + in_flight, 0))
-      local again = connection()
-      box:drain(again, 0)
-      assert.equal(not_started, table.concat(again.taken))
-      assert.equal(0, box.bytes)
+      assert.equal(not_started, table.concat(drained(box)))
+      assert.equal(0, box.kept.bytes)
+      local cut = ({ false, "a", "bb", "ccc", "dddd" })[started + 1]
+      assert.same(cut and { cut .. " cut" } or {}, reports)
+      assert.equal(#reports, box.lost)
     end
   end)
 
-  it("follows the queue as it moves, and forgets what has begun to leave", function()
-    local box, c = outbox.new {}, connection()
+  it("follows the queue as it moves, and forgets what has left", function()
+    local box, reports = new()
+    local c = connection()
     send_all(box, c, { "a", "b" })
     c.started = 2
     send_all(box, c, { "c", "d" })
     c.started = 3
     send_all(box, c, { "e" })
+    assert.equal(2, box.given.bytes) -- d and e
     assert.equal(0, box:ended(c, 2, 0))
-    local again = connection()
-    box:drain(again, 0)
-    assert.same({ "d", "e" }, again.taken)
+    assert.same({ "d", "e" }, drained(box))
+    assert.same({}, reports)
   end)
 
   it("keeps over several connections what never began to leave", function()
-    local box = outbox.new {}
+    local box = new()
     local c = connection()
     send_all(box, c, { "a", "b", "c" })
     for _ = 1, 3 do
@@ -342,51 +373,243 @@ describe("the outbox's memory of what was given to a connection", function()
     end
     c.started = 2
     box:ended(c, 1, 0)
-    c = connection()
-    box:drain(c, 0)
-    assert.same({ "c" }, c.taken)
+    assert.same({ "c" }, drained(box))
   end)
 
   it("takes off what the core counted for it, which may be less than its size", function()
-    local box, c = outbox.new {}, connection(0.25)
+    local box, c = new(), connection(0.25)
     send_all(box, c, { ("a"):rep(100), ("b"):rep(200), ("c"):rep(400) })
     c.started = 1
     assert.equal(25, box:ended(c, 175, 0))
-    assert.equal(600, box.bytes)
+    assert.equal(600, box.kept.bytes)
   end)
 
   it("keeps the first deadline of what is kept again", function()
-    local box, c = outbox.new { ttl = 10 }, connection()
+    local box, reports = new { ttl = 10 }
+    local c = connection()
     assert.is_true(box:send(c, "a", "text", nil, 0))
     assert.is_true(box:send(c, "b", "text", nil, 5))
-    box:ended(c, 2, 9)
-    assert.equal(2, box.bytes)
-    local again = connection()
-    box:drain(again, 12)
-    assert.same({ "b" }, again.taken)
+    assert.equal(1, box:ended(c, 2, 11)) -- a: undelivered
+    assert.equal(1, box.kept.bytes)
+    assert.same({}, drained(box, 15))
     assert.equal(1, box:take_dropped())
     assert.equal(0, box:take_dropped())
+    assert.same({ "a expired", "b expired" }, reports)
+  end)
+
+  it("has no room for all that comes back: the newest goes, or the oldest", function()
+    for full, kept in pairs { refuse = { "a", "b" }, oldest = { "b", "c" } } do
+      local box, reports = new { bytes = 2, full = full }
+      local c = connection()
+      send_all(box, c, { "a", "b", "c" })
+      assert.equal(1, box:ended(c, 3, 0))
+      assert.same({ (full == "oldest" and "a" or "c") .. " full" }, reports)
+      assert.same(kept, drained(box))
+    end
   end)
 
   it("counts what it dropped before, too, when it is cleared", function()
-    local box = outbox.new { ttl = 10 }
-    box:keep("abc", "text", nil, 0)
-    box:keep("de", "text", nil, 10)
+    local box, reports = new { ttl = 10 }
+    box:keep(nil, "abc", "text", nil, 0)
+    box:keep(nil, "de", "text", nil, 10)
     assert.equal(5, box:clear())
     assert.equal(0, box:clear())
-    assert.equal(0, box.bytes)
+    assert.equal(0, box.kept.bytes)
+    assert.same({ "abc expired", "de closed" }, reports)
   end)
 
   it("stops at a full queue and goes on in order", function()
-    local box, c = outbox.new {}, connection()
-    for _, data in ipairs { "a", "b", "c" } do assert.is_true(box:keep(data, "text", nil, 0)) end
-    c.busy = true
+    local box, c = new(), connection()
+    for _, data in ipairs { "a", "b", "c" } do
+      assert.is_true(box:keep(nil, data, "text", nil, 0))
+    end
+    c.busy = "busy"
     box:drain(c, 0)
     assert.same({}, c.taken)
-    c.busy = nil
     assert.is_true(box:send(c, "d", "text", nil, 0)) -- behind what is kept
-    assert.same({}, c.taken)
+    c.busy = nil
+    assert.is_true(box:send(c, "e", "text", nil, 0)) -- there is room again
+    assert.same({ "a", "b", "c", "d", "e" }, c.taken)
+  end)
+
+  it("gives up what never fits a connection's queue, and goes on behind it", function()
+    local box, reports = new()
+    local c = connection()
+    box:keep(nil, "large", "text", nil, 0)
+    box:keep(nil, "b", "text", nil, 0)
+    function c.send(self, data)
+      if data == "large" then return nil, "never", "too_big" end
+      return Handle.send(self, data)
+    end
     box:drain(c, 0)
-    assert.same({ "a", "b", "c", "d" }, c.taken)
+    assert.same({ "b" }, c.taken)
+    assert.same({ "large too_big" }, reports)
+  end)
+
+  describe("with confirm", function()
+    local function pong(box, c, number)
+      return box:pong(c, "wsclose outbox " .. number)
+    end
+
+    it("lasts until the pong behind it; what is not confirmed is reported, never kept", function()
+      local box, reports = new { confirm = true }
+      local c = connection()
+      send_all(box, c, { "a", "b", "c", "d", "e" })
+      assert.same({ "wsclose outbox 1" }, c.pings) -- one at a time
+      c.started, c.written = 4, 3
+      assert.is_true(pong(box, c, 1))
+      assert.same({ "wsclose outbox 1", "wsclose outbox 5" }, c.pings)
+      assert.equal(1, box:ended(c, 2, 0)) -- d, of which a part was written
+      assert.same({ "b unconfirmed", "c unconfirmed", "d cut" }, reports)
+      c = connection()
+      box:drain(c, 0)
+      assert.same({ "e" }, c.taken)
+      assert.same({ "wsclose outbox 1" }, c.pings)
+    end)
+
+    it("asks again where another pong came: servers may answer the latest ping alone", function()
+      local box, c = new { confirm = true }, connection()
+      send_all(box, c, { "a", "b" })
+      assert.is_false(box:pong(c, "the program's"))
+      assert.same({ "wsclose outbox 1", "wsclose outbox 2" }, c.pings)
+      c.started = 2
+      assert.is_true(pong(box, c, 2))
+      assert.equal(0, box:ended(c, 0, 0))
+      assert.equal(0, box.lost)
+      assert.is_false(new():pong(c, "wsclose outbox 2"))
+    end)
+
+    it("asks later where the queue has no room for a ping", function()
+      local box, c = new { confirm = true }, connection()
+      function c.ping() return nil, "full", "busy" end
+      send_all(box, c, { "a" })
+      c.ping = nil
+      box:drain(c, 0)
+      assert.same({ "wsclose outbox 1" }, c.pings)
+    end)
+
+    it("asks once more before a Close, behind all that was sent and kept", function()
+      local box, c = new { confirm = true }, connection()
+      box:keep(nil, "c", "text", nil, 0)
+      box:open(c)
+      send_all(box, c, { "a", "b" })
+      box:finish(c, 0)
+      assert.same({ "a", "b", "c" }, c.taken)
+      assert.same({ "wsclose outbox 1", "wsclose outbox 3" }, c.pings)
+    end)
+
+    it("lets no connection tell of a mark, which pongs do", function()
+      local box, c = new { confirm = true, high = 2, low = 1 }, connection()
+      assert.same({ true, "high" }, { box:send(c, "xx", "text", nil, 0) })
+      assert.equal(0, c.drained_size)
+    end)
+
+    it("drops nothing for the sake of what finds no room all the same", function()
+      local box, reports = new { confirm = true, bytes = 3, full = "oldest" }
+      local c = connection()
+      send_all(box, c, { "aa" })
+      c.busy = "busy"
+      assert.is_true(box:send(c, "b", "text", nil, 0))
+      assert.equal("busy", select(3, box:send(c, "cc", "text", nil, 0)))
+      assert.same({}, reports)
+      assert.is_true(box:send(c, "d", "text", nil, 0))
+      assert.same({ "b full" }, reports)
+    end)
+
+    it("holds outbox.bytes of what is not confirmed, and tells when it is", function()
+      local box, c = new { confirm = true, bytes = 3 }, connection()
+      send_all(box, c, { "aa", "b" })
+      c.started = 2
+      assert.equal("busy", select(3, box:send(c, "c", "text", nil, 0)))
+      assert.is_false(box:relieved(c, true))
+      pong(box, c, 1)
+      assert.is_true(box:send(c, "c", "text", nil, 0))
+      pong(box, c, 3)
+      assert.is_true(box:relieved(c, false))
+      assert.is_false(box:relieved(c, false)) -- once
+      send_all(box, c, { "larger" }) -- alone
+      assert.equal("larger", c.taken[4])
+    end)
+  end)
+
+  describe("marks", function()
+    it("say when much waits, here or for the network, and when little does again", function()
+      local box, c = new { high = 4, low = 2 }, connection()
+      assert.same({ true }, { box:keep(nil, "abc", "text", nil, 0) })
+      assert.same({ true, "high" }, { box:keep(nil, "d", "text", nil, 0) })
+      box:drain(c, 0)
+      c.waiting = 3
+      assert.is_false(box:relieved(c, true))
+      c.waiting = 2
+      assert.is_true(box:relieved(c, true))
+      c.waiting = 0
+      assert.is_false(box:relieved(c, true)) -- it was not high again
+      c.waiting = 4
+      assert.same({ true, "high" }, { box:send(c, "x", "text", nil, 0) })
+    end)
+
+    it("wait for all to leave after a refusal, lest what was refused find no room again", function()
+      local box, c = new { high = 4, low = 2 }, connection()
+      c.waiting = 4
+      assert.same({ true, "high" }, { box:send(c, "x", "text", nil, 0) })
+      assert.equal(2, c.drained_size)
+      c.busy = "busy"
+      assert.equal("busy", select(3, box:send(c, "x", "text", nil, 0)))
+      assert.equal(0, c.drained_size)
+      c.waiting = 1
+      assert.is_false(box:relieved(c, true))
+      c.busy, c.waiting = nil, 4
+      assert.same({ true, "high" }, { box:send(c, "x", "text", nil, 0) })
+      assert.equal(0, c.drained_size)
+      c.waiting = 0
+      assert.is_true(box:relieved(c, true))
+    end)
+
+    it("wait for all to leave while something is kept, which needs the room", function()
+      local box, c = new { high = 4, low = 2 }, connection()
+      c.waiting = 4
+      assert.same({ true, "high" }, { box:send(c, "x", "text", nil, 0) })
+      assert.equal(2, c.drained_size)
+      c.busy = "state"
+      assert.same({ true, "high" }, { box:send(c, "x", "text", nil, 0) })
+      assert.equal(0, c.drained_size)
+      c.busy = nil
+      box:drain(c, 0)
+      assert.equal(2, c.drained_size)
+      c.waiting = 2
+      assert.is_true(box:relieved(c, true))
+      assert.equal(0, c.drained_size)
+    end)
+
+    it("are none by default: on_drain as without an outbox, once nothing is kept", function()
+      local box, c = new { bytes = 3 }, connection()
+      assert.same({ true }, { box:keep(nil, "abc", "text", nil, 0) })
+      assert.is_false(box:relieved(c, true))
+      assert.equal("busy", select(3, box:keep(nil, "d", "text", nil, 0)))
+      box:drain(c, 0)
+      assert.is_true(box:relieved(c, false)) -- a send was refused
+      assert.is_false(box:relieved(c, false))
+      assert.is_true(box:relieved(c, true))
+    end)
+  end)
+
+  it("makes room for what is new where the oldest is to go", function()
+    local box, reports = new { bytes = 4, full = "oldest" }
+    for _, data in ipairs { "aa", "b", "c", "dd" } do
+      assert.is_true(box:keep(nil, data, "text", nil, 0))
+    end
+    assert.same({ "aa full" }, reports)
+    assert.equal("too_big", select(3, box:keep(nil, "large", "text", nil, 0)))
+    assert.equal("utf8", select(3, box:keep(nil, "\255", "text", nil, 0)))
+    assert.same({ "aa full" }, reports) -- what is refused makes no room
+    local c = connection()
+    c.busy = "busy" -- and so does a connection's full queue
+    assert.is_true(box:send(c, "e", "text", nil, 0))
+    assert.same({ "aa full", "b full" }, reports)
+    assert.same({ "c", "dd", "e" }, drained(box))
+    c = connection()
+    c.busy = "busy"
+    assert.is_true(box:send(c, "f", "text", nil, 0)) -- though nothing was kept
+    assert.same({ "f" }, drained(box))
   end)
 end)

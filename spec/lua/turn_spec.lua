@@ -115,6 +115,30 @@ for _, way in ipairs(stage.ways) do
       assert(s:turns(0, function() return drains == 1 end, 100))
     end)
 
+    it("is told when no more than outbox.low waits, once", function()
+      local drains = 0
+      local s = stage.open(way, {
+        outbox = { bytes = 2 ^ 26, high = 3 * 2 ^ 22, low = 2 ^ 23 }, extensions = PLAIN,
+        limits = { send_queue = 2 ^ 26 }, on_drain = function() drains = drains + 1 end,
+      })
+      s:hold()
+      local _, mark
+      repeat -- until the kernels between take no more
+        _, mark = assert(s.ws:send(("x"):rep(65536), "binary"))
+      until mark
+      assert.equal("high", mark)
+      s:turn()
+      assert.equal(0, drains)
+      assert(s:turns(0, function()
+        s:take(65536)
+        return drains > 0
+      end, 1000))
+      assert.is_true(s.ws:buffered() <= 2 ^ 23)
+      assert.is_true(s.ws:buffered() > 0)
+      for _ = 1, 5 do s:turn() end
+      assert.equal(1, drains)
+    end)
+
     it("is told again after a refusal", function()
       local drains = 0
       local s = stage.open(way, {

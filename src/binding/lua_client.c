@@ -121,6 +121,15 @@ static int client_limit(lua_State *L) {
   return 0;
 }
 
+/* drain_at(size): see wsc_client_drain_at */
+static int client_drain_at(lua_State *L) {
+  wsc_lua_box *box = wsc_lua_use_box(L);
+  lua_Number size = luaL_checknumber(L, 2);
+  need_client(L, box);
+  wsc_client_drain_at(box->client, size < (lua_Number)SIZE_MAX ? (size_t)size : SIZE_MAX);
+  return 0;
+}
+
 /* With `corks`, what is sent on the event's account waits for the turn's end: not in a coroutine,
  * which may yield for any time before. */
 static void take_next(lua_State *L, wsc_lua_box *box, wsc_event *event, bool corks) {
@@ -341,21 +350,10 @@ static int client_peer(lua_State *L) {
 }
 
 const luaL_Reg wsc_lua_client_methods[] = {
-    {"prepare", client_prepare},
-    {"begin", client_begin},
-    {"attempt", client_attempt},
-    {"start", client_start},
-    {"limit", client_limit},
-    {"turn", client_turn},
-    {"take", client_take},
-    {"receive", client_receive},
-    {"flush", client_flush},
-    {"leave", client_leave},
-    {"pause", client_pause},
-    {"wake", client_wake},
-    {"deadline", client_deadline},
-    {"pollfd", client_pollfd},
-    {"peer", client_peer},
-    {"free", wsc_lua_conn_free},
-    {NULL, NULL},
+    {"prepare", client_prepare}, {"begin", client_begin},       {"attempt", client_attempt},
+    {"start", client_start},     {"limit", client_limit},       {"drain_at", client_drain_at},
+    {"turn", client_turn},       {"take", client_take},         {"receive", client_receive},
+    {"flush", client_flush},     {"leave", client_leave},       {"pause", client_pause},
+    {"wake", client_wake},       {"deadline", client_deadline}, {"pollfd", client_pollfd},
+    {"peer", client_peer},       {"free", wsc_lua_conn_free},   {NULL, NULL},
 };

@@ -318,8 +318,9 @@ static int conn_stats(lua_State *L) {
   return 1;
 }
 
-/* progress() -> messages_out, of those how many had begun to leave, frames_in, wire_out: what the
- * outbox and the retry policy ask for; nothing without a connection */
+/* progress() -> messages_out, of those how many had begun to leave, frames_in, wire_out, and of
+ * messages_out how many had left: what the outbox and the retry policy ask for; nothing without a
+ * connection */
 static int conn_progress(lua_State *L) {
   const wsc_lua_box *box = wsc_lua_check_box(L);
   if (!box->conn) return 0;
@@ -328,7 +329,8 @@ static int conn_progress(lua_State *L) {
   wsc_lua_push_count(L, stats.messages_started);
   wsc_lua_push_count(L, stats.frames_in);
   wsc_lua_push_count(L, stats.wire_out);
-  return 4;
+  wsc_lua_push_count(L, stats.messages_written);
+  return 5;
 }
 
 static int protocol_inside(lua_State *L) {

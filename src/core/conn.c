@@ -131,6 +131,7 @@ void wsc_conn_output_done(wsc_conn *conn, size_t n) {
   if (n == 0) return;
   wsc_queue_done(&conn->queue, n);
   conn->stats.messages_started = conn->queue.messages_started;
+  conn->stats.messages_written = wsc_queue_messages_written(&conn->queue);
   conn->stats.bytes_out += n;
   wsc_conn_note_output(conn);
   /* the handshake is out: many connections that are being made hold one such block each */

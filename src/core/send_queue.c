@@ -71,6 +71,7 @@ static void begin_frame(wsc_queue *queue, const uint8_t *data, size_t size) {
   wsc_frame frame;
   queue->front_left = frame_at(&frame, data, size);
   queue->front_payload = message_payload(&frame);
+  queue->front_is_data = !wsc_opcode_is_control(frame.opcode);
   if (begins_message(frame.opcode)) queue->messages_started++;
   if (frame.opcode == WSC_OP_PONG) queue->pongs--;
 }
@@ -109,6 +110,11 @@ void wsc_queue_drop(wsc_queue *queue) {
   wsc_buf_truncate(&queue->buf, queue->front_left);
   queue->messages = queue->messages_started;
   queue->pongs = 0;
+}
+
+uint64_t wsc_queue_messages_written(const wsc_queue *queue) {
+  bool in_flight = queue->front_left > 0 && queue->front_is_data;
+  return queue->messages_started - (in_flight ? 1 : 0);
 }
 
 uint64_t wsc_queue_undelivered(const wsc_queue *queue) {

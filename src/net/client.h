@@ -49,6 +49,7 @@ struct wsc_client {
   char *address;          /* owned; of the latest peer, NULL before there was one */
   uint32_t turn_messages; /* at most, for a turn; 0: any number */
   uint32_t turn_time_us;  /* as turn_messages */
+  size_t drained_size;    /* with so much waiting a queue counts as empty */
 
   /* of the attempt */
   pid_t pid;       /* the process that made it */

@@ -45,7 +45,7 @@ static uint64_t time_left(uint64_t end_us, uint64_t now_us) {
 
 static bool is_drained(const wsc_client *client) {
   return client->conn->drain_wanted && wsc_conn_state(client->conn) == WSC_OPEN &&
-         wsc_conn_output_size(client->conn) == 0;
+         wsc_conn_output_size(client->conn) <= client->drained_size;
 }
 
 /* Can be gone on with at once, though no descriptor is ready. */
@@ -205,6 +205,10 @@ void wsc_client_flush(wsc_client *client) {
 
 void wsc_client_watch_drain(wsc_client *client) {
   if (client->conn && wsc_conn_output_size(client->conn) > 0) client->conn->drain_wanted = true;
+}
+
+void wsc_client_drain_at(wsc_client *client, size_t size) {
+  client->drained_size = size;
 }
 
 /* ---------------------------------------------------------------- the turn */

@@ -22,6 +22,11 @@ void wsc_client_watch_drain(wsc_client *client) {
   (void)client;
 }
 
+void wsc_client_drain_at(wsc_client *client, size_t size) {
+  (void)client;
+  (void)size;
+}
+
 wsc_tls_cache *wsc_tls_cache_new(const wsc_platform *platform) {
   (void)platform;
   return NULL;
