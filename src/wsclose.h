@@ -217,8 +217,9 @@ void wsc_config_init(wsc_config *config, const wsc_platform *platform);
 int wsc_url_check(const char *url, const char **sentence);
 
 /* WSC_OK, or WSC_ERR_HANDSHAKE and a sentence: CR, LF, NUL or another control byte, a name that is
- * no token or that the handshake owns: Host, Upgrade, Connection, Keep-Alive, Proxy-Connection,
- * Sec-WebSocket-*, and those that speak of a body. */
+ * no token or that the handshake owns: Upgrade, Connection, Keep-Alive, Proxy-Connection,
+ * Sec-WebSocket-*, and those that speak of a body.  Host, once at the most, stands in the place of
+ * the URL's; User-Agent in that of "wsclose/VERSION". */
 int wsc_header_check(const char *name, size_t name_size, const char *value, size_t value_size,
                      const char **sentence);
 
@@ -458,6 +459,8 @@ typedef struct wsc_client_config {
   size_t resolve_count;
   bool other_address; /* after 1013: try another address of the host than the last one first */
   const char *proxy;  /* URL; "": none; NULL: as the environment says */
+  const wsc_header *proxy_headers; /* for CONNECT, checked as conn.headers; Host is refused */
+  size_t proxy_header_count;
   wsc_tls_config tls;
 } wsc_client_config;
 

@@ -88,6 +88,7 @@ local options = {}
 ---@field limits? wsclose.Limits
 ---@field tls? wsclose.Tls
 ---@field proxy? string|false URL; false: none; nil: as the environment says
+---@field proxy_headers? table<string, string|number>|string[][] for CONNECT, as headers
 ---@field redirects? integer how many to follow (0)
 ---@field outbox? wsclose.Outbox|boolean what send keeps while not open
 ---@field max_messages? integer that one update gives; the rest waits for the next (no limit)
@@ -125,7 +126,7 @@ local function add_header(path, flat, name, value)
 end
 
 -- Flat: name, value, name, value; a map in alphabetical order, so that every run sends the same.
-local function headers(path, value)
+local function flat_headers(path, value)
   if type(value) ~= "table" then fail(path, "a table", value) end
   local flat = {}
   if value[1] ~= nil then
@@ -141,6 +142,21 @@ local function headers(path, value)
   end
   return flat
 end
+
+-- Headers of which Host may stand there `hosts` times.
+local function headers_with(hosts, sentence)
+  return function(path, value)
+    local flat, count = flat_headers(path, value), 0
+    for i = 1, #flat, 2 do
+      if flat[i]:lower() == "host" then count = count + 1 end
+    end
+    if count > hosts then fail_with(path, sentence) end
+    return flat
+  end
+end
+
+local headers = headers_with(1, "Host stands in it twice")
+local proxy_headers = headers_with(0, "the Host of a tunnel is the server's, from the URL")
 
 local function protocols(path, value)
   local list = list_of_lines(path, value)
@@ -245,6 +261,7 @@ local CONFIG = {
   }, meaning),
   tls = tls,
   proxy = proxy,
+  proxy_headers = proxy_headers,
   bind = line,
   resolve = resolve,
   family = family,
@@ -406,7 +423,7 @@ local function without_scheme(url)
   local meant = (secure and "wss://" or "ws://") .. rest
   local said = ('the URL "%s" does not begin with ws:// or wss:// (nor ws+unix://, wss+unix://)')
     :format(shown)
-  return core.check_url(meant) and ('%s; did you mean "%s"?'):format(said, meant) or said
+  return core.split(meant) and ('%s; did you mean "%s"?'):format(said, meant) or said
 end
 
 --- Is this a WebSocket URL?
@@ -415,9 +432,8 @@ end
 ---@return string? sentence
 ---@return "url"? name
 function options.check_url(url)
-  local ok, sentence = false, "the URL holds a NUL byte"
-  if not url:find("\0", 1, true) then ok, sentence = core.check_url(url) end
-  if ok then return true end
+  local host, sentence = core.split(url)
+  if host then return true end
   if sentence:find("does not begin with", 1, true) then sentence = without_scheme(url) end
   return nil, sentence, "url"
 end

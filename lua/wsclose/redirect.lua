@@ -1,5 +1,6 @@
 --- Where a redirected handshake leads, RFC 9110 10.2.2 and 15.4; pure functions.
 
+local core = require "wsclose.core"
 local shown_url = require("wsclose.close_info").shown_url
 
 local redirect = {}
@@ -8,10 +9,9 @@ local STATUSES = { [301] = true, [302] = true, [303] = true, [307] = true, [308]
 
 local SCHEMES = { http = "ws", https = "wss", ws = "ws", wss = "wss" }
 
-local DEFAULT_PORTS = { ws = "80", wss = "443" }
-
 -- Meant for one server; another one must not see them, nor be proved by them.
-local CREDENTIALS = { authorization = true, cookie = true, ["proxy-authorization"] = true }
+local CREDENTIALS =
+  { authorization = true, cookie = true, host = true, ["proxy-authorization"] = true }
 local IDENTITY = { cert = true, key = true, password = true, server_name = true, pin = true }
 
 --- Does this status ask the client to go elsewhere?
@@ -19,13 +19,6 @@ local IDENTITY = { cert = true, key = true, password = true, server_name = true,
 ---@return boolean
 function redirect.is_redirect(status)
   return STATUSES[status] == true
-end
-
-local function split(url)
-  local scheme, authority, rest = url:match "^(%a[%w+.-]*)://([^/?#]*)(.*)$"
-  if not scheme then return nil end
-  local path, query = rest:match "^([^?#]*)(%??[^#]*)"
-  return { scheme = scheme:lower(), authority = authority, path = path, query = query }
 end
 
 -- RFC 3986 5.2.4, for paths that begin with "/".
@@ -43,26 +36,33 @@ local function without_dots(path)
   return open and joined .. "/" or joined
 end
 
--- RFC 3986 5.2.2.
+-- Scheme and authority, path and query of a URL.
+local FRONT, REST = "^%a+://[^/?]*", "^%a+://[^/?]*([^?]*)(.*)$"
+
+-- RFC 3986 5.2.2; nil: what it leads to is no WebSocket or HTTP URL.
 local function resolved(base, reference)
-  if reference:match "^%a[%w+.-]*:" then return split(reference) end
-  if reference:match "^//" then return split(base.scheme .. ":" .. reference) end
-  local path, query = reference:match "^([^?#]*)(%??[^#]*)"
-  local target = { scheme = base.scheme, authority = base.authority, path = path, query = query }
-  if path == "" then
-    target.path = base.path
-    if query == "" then target.query = base.query end
-  elseif path:sub(1, 1) ~= "/" then
-    target.path = (base.path:match "^(.*/)" or "/") .. path
+  reference = reference:gsub("#.*$", "")
+  local scheme, rest = reference:match "^(%a[%w+.-]*):(.*)$"
+  if scheme then
+    scheme = SCHEMES[scheme:lower()]
+    return scheme and rest:find "^//" and scheme .. ":" .. rest
   end
-  return target
+  local front, path = base:match(FRONT), base:match(REST)
+  if reference:find "^//" then return front:match "^%a+:" .. reference end
+  if reference == "" then return base end
+  if reference:find "^%?" then return front .. path .. reference end
+  if reference:find "^/" then return front .. reference end
+  return front .. (path:match "^.*/" or "/") .. reference
 end
 
-local function origin(parts)
-  local scheme, authority = SCHEMES[parts.scheme], parts.authority:gsub("^.*@", "")
-  local host = authority:match "^%[[^%]]*%]" or authority:match "^[^:]*"
-  local port = authority:match("^:0*(%d+)$", #host + 1) or DEFAULT_PORTS[scheme]
-  return scheme .. "://" .. host:lower() .. ":" .. port
+--- What tells a server from others: scheme, host and port.
+---@param url string
+---@return string? origin nil: it is no WebSocket URL
+---@return string? sentence
+function redirect.origin(url)
+  local host, port, secure, path = core.split(url)
+  if not host then return nil, port end
+  return ("%s %s %d"):format(secure and "wss" or "ws", path or host, port)
 end
 
 --- The URL that an answer's Location leads to.
@@ -74,23 +74,24 @@ function redirect.target(url, location)
   if not location or location == "" then
     return nil, "the redirect does not say where to (Location is missing)"
   end
-  local base = split(url)
-  if not SCHEMES[base.scheme] then
-    return nil, "a redirect cannot be followed over a unix socket"
-  end
-  local target = resolved(base, location)
-  local scheme = target and SCHEMES[target.scheme]
-  if not scheme then
+  local _, _, secure, on_socket = core.split(url)
+  if on_socket then return nil, "a redirect cannot be followed over a unix socket" end
+  local target = resolved(url, location)
+  if not target then
     return nil, ("the redirect leads to %s, which is no WebSocket or HTTP URL"):format(
       shown_url(location))
   end
-  if base.scheme == "wss" and scheme == "ws" then
+  local origin, sentence = redirect.origin(target)
+  if not origin then
+    return nil, ("the redirect leads to %s: %s"):format(shown_url(target), sentence)
+  end
+  if secure and not origin:find "^wss" then
     return nil, ("the redirect leads from wss to %s, which is not encrypted"):format(
       shown_url(location))
   end
-  if origin(target) == origin(base) then target.authority = base.authority end -- with its userinfo
-  local path = target.path == "" and "/" or without_dots(target.path)
-  return scheme .. "://" .. target.authority .. path .. target.query
+  local front = (origin == redirect.origin(url) and url or target):match(FRONT) -- with its userinfo
+  local path, query = target:match(REST)
+  return front .. (path == "" and "/" or without_dots(path)) .. query
 end
 
 --- Is it the same server, by scheme, host and port?
@@ -98,7 +99,7 @@ end
 ---@param to string URL
 ---@return boolean
 function redirect.is_same_origin(from, to)
-  return origin(split(from)) == origin(split(to))
+  return redirect.origin(from) == redirect.origin(to)
 end
 
 --- The headers that another origin may be shown.

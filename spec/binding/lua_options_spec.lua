@@ -11,7 +11,7 @@ end
 
 local DEFAULTS = {
   server = false,
-  headers = {},
+  headers = {}, proxy_headers = {},
   protocols = {},
   require_protocol = true,
   extensions = {
@@ -108,6 +108,10 @@ describe("what the core gets", function()
     { { nodelay = false }, { nodelay = false } },
     { { proxy = false }, { proxy = "" } },
     { { proxy = "http://127.0.0.1:3128" }, { proxy = "http://127.0.0.1:3128" } },
+    {
+      { proxy_headers = { ["X-B"] = 2, ["X-A"] = "1" } },
+      { proxy_headers = { "X-A: 1", "X-B: 2" } },
+    },
     {
       { resolve = { ["b.example"] = "::1", ["a.example"] = { "127.0.0.1", "127.0.0.2" } } },
       { resolve = { ["b.example"] = { "::1" }, ["a.example"] = { "127.0.0.1", "127.0.0.2" } } },

@@ -165,7 +165,8 @@ static const char *check_text(lua_State *L) {
   return (const char *)wsc_testing_copy_before_wall(L, text, size + 1);
 }
 
-/* parse(text) -> {secure, ipv6, path, host, port, authority, target, userinfo}, or an error */
+/* parse(text) -> {secure, ipv6, path, host, dial_host, port, authority, target, userinfo}, or an
+ * error */
 static int l_uri_parse(lua_State *L) {
   wsc_uri uri;
   const char *sentence = NULL;
@@ -176,6 +177,7 @@ static int l_uri_parse(lua_State *L) {
   put_boolean(L, "ipv6", uri.ipv6);
   put_string(L, "path", uri.path);
   put_string(L, "host", uri.host);
+  if (uri.dial_host != uri.host) put_string(L, "dial_host", uri.dial_host);
   put_integer(L, "port", uri.port);
   put_string(L, "authority", uri.authority);
   put_string(L, "target", uri.target);

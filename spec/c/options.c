@@ -40,13 +40,13 @@ static void set_pairs(lua_State *L, const char *name, const wsc_param *pairs, si
   lua_setfield(L, -2, name);
 }
 
-static void set_headers(lua_State *L, const wsc_config *config) {
+static void set_headers(lua_State *L, const char *field, const wsc_header *headers, size_t count) {
   lua_newtable(L);
-  for (size_t i = 0; i < config->header_count; i++) {
-    lua_pushfstring(L, "%s: %s", config->headers[i].name, config->headers[i].value);
+  for (size_t i = 0; i < count; i++) {
+    lua_pushfstring(L, "%s: %s", headers[i].name, headers[i].value);
     lua_rawseti(L, -2, (int)i + 1);
   }
-  lua_setfield(L, -2, "headers");
+  lua_setfield(L, -2, field);
 }
 
 static void set_extensions(lua_State *L, const wsc_config *config) {
@@ -66,7 +66,7 @@ static void set_extensions(lua_State *L, const wsc_config *config) {
 static void set_conn(lua_State *L, const wsc_config *config) {
   set_flag(L, "server", config->server);
   set_text(L, "url", config->url);
-  set_headers(L, config);
+  set_headers(L, "headers", config->headers, config->header_count);
   set_list(L, "protocols", config->protocols, config->protocol_count);
   set_flag(L, "require_protocol", config->require_protocol);
   set_extensions(L, config);
@@ -116,6 +116,7 @@ static void set_client(lua_State *L, const wsc_client_config *config) {
   set_text(L, "bind", config->bind);
   set_flag(L, "nodelay", config->nodelay);
   set_text(L, "proxy", config->proxy);
+  set_headers(L, "proxy_headers", config->proxy_headers, config->proxy_header_count);
   set_tls(L, &config->tls);
   lua_newtable(L);
   for (size_t i = 0; i < config->resolve_count; i++) {

@@ -69,6 +69,7 @@ end
 -- Times are the machine's; what stands in columns moves with them.
 local function plain(text)
   text = text:gsub("%d+%.?%d* ms", "# ms"):gsub("in %-?%d+ days", "in # days")
+    :gsub("wsclose/[%d.]+", "wsclose/#")
   text = text:gsub("nginx/[%d.]+", "nginx/#"):gsub("Date: [^\n]+", "Date: #")
   text = text:gsub("Python/[%d.]+ websockets/[%d.]+", "Python/# websockets/#")
   text = text:gsub("(TLS_AES_256_GCM_SHA384), %w+", "%1, #") -- the group is OpenSSL's choice

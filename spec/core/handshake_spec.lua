@@ -4,6 +4,7 @@ local memory = testing.memory
 
 local PMD = "permessage-deflate"
 local KEY = "dGhlIHNhbXBsZSBub25jZQ==" -- RFC 6455 1.3: "the sample nonce"
+local VERSION = testing.open_core().version
 local ACCEPT = "s3pPLMBiTxaQ9kYGzzhZRbK+xOo="
 
 local function lines(list)
@@ -33,6 +34,7 @@ describe("the handshake's request, RFC 6455 4.1", function()
       "Sec-WebSocket-Key: " .. KEY,
       "Sec-WebSocket-Version: 13",
       "Sec-WebSocket-Protocol: chat, superchat",
+      "User-Agent: wsclose/" .. VERSION,
       "Origin: http://example.com",
     }, request {
       url = "ws://server.example.com/chat",
@@ -86,6 +88,28 @@ describe("the handshake's request, RFC 6455 4.1", function()
     end)
   end
 
+  it("names the host that the program gives in the place of the URL's", function()
+    local bytes = request {
+      url = "wss://127.0.0.1:8443/", headers = { { "X", "1" }, { "host", "feed.example" } },
+    }
+    assert.equal("GET / HTTP/1.1\r\nHost: feed.example\r\n", bytes:match "^.-\r\n.-\r\n")
+    assert.is_nil(bytes:lower():find("\r\nhost:.*\r\nhost:"))
+    assert.is_truthy(bytes:find("\r\nX: 1\r\n", 1, true))
+  end)
+
+  it("names wsclose as the user agent, or whom the program does", function()
+    local _, count = request {}:gsub("\r\nUser%-Agent: wsclose/" .. VERSION .. "\r\n", "")
+    assert.equal(1, count)
+    local bytes = request { headers = { { "user-agent", "bot/2" } } }
+    assert.is_truthy(bytes:find("\r\nuser-agent: bot/2\r\n", 1, true))
+    assert.is_nil(bytes:find("wsclose", 1, true))
+  end)
+
+  it("keeps an IPv6 zone to itself, RFC 6874 4", function()
+    local bytes = request { url = "ws://[fe80::1%25eth0]:81/" }
+    assert.equal("GET / HTTP/1.1\r\nHost: [fe80::1]:81\r\n", bytes:match "^.-\r\n.-\r\n")
+  end)
+
   it("names the whole URL for a plain proxy, as http or https", function()
     local config = { url = "ws://a.example:81/x?y", absolute_target = true }
     assert.equal("GET http://a.example:81/x?y HTTP/1.1", request(config):match "^[^\r]*")
@@ -130,7 +154,8 @@ describe("the handshake's request, RFC 6455 4.1", function()
     { headers = { { "X", "1\nEvil: 1" } } },
     { headers = { { "X\r\nEvil", "1" } } },
     { headers = { { "X: 1\r\nEvil", "1" } } },
-    { headers = { { "Good", "1" }, { "Host", "evil" } } },
+    { headers = { { "Good", "1" }, { "Host", "evil\r\nEvil: 1" } } },
+    { headers = { { "Host", "a" }, { "Good", "1" }, { "hOST", "a" } } }, -- RFC 9112 3.2
     { protocols = { "a\r\nEvil: 1" } },
     { protocols = { "a", "a" } },
     { extensions = { { name = "a\r\nEvil: 1" } } },
@@ -149,6 +174,7 @@ end)
 describe("a header that a program gives", function()
   for _, case in ipairs {
     { "Authorization", "Bearer abc" }, { "Cookie", "a=b" }, { "Origin", "https://a.example" },
+    { "Host", "feed.example" }, { "hOST", "[2001:db8::1]:8443" },
     { "User-Agent", "x/1" }, { "X-Y_z.0~", "" }, { "X", " \t blanks " }, { "X", "\128\255" },
     { "Hosts", "" }, { "Sec-Fetch-Mode", "websocket" }, { "Sec-WebSocke", "" }, { "TEA", "" },
   } do
@@ -164,6 +190,7 @@ describe("a header that a program gives", function()
     "the handshake writes Upgrade, Connection and every Sec-WebSocket header itself"
   local NO_BODY = "a handshake has no body: Content-Length, Transfer-Encoding, TE, Trailer and "
     .. "Expect are refused"
+  local HOST = 'a Host header holds a host and maybe a port: "feed.example:8443"'
   local TRANSPORT =
     "Keep-Alive and Proxy-Connection are refused: the handshake manages the connection"
 
@@ -172,8 +199,9 @@ describe("a header that a program gives", function()
     { "a\0", "x", TOKEN }, { "\195\164", "x", TOKEN },
     { "X", "a\rb", BREAK }, { "X", "a\nb", BREAK }, { "X", "a\0b", BREAK }, { "X", "\r\n", BREAK },
     { "X", "a\127", CONTROL }, { "X", "\1", CONTROL }, { "X", "\27[31m", CONTROL },
-    { "Host", "x", "the Host header follows from the URL: give the host there" },
-    { "hOST", "x", "the Host header follows from the URL: give the host there" },
+    { "Host", "", HOST }, { "host", "a b", HOST }, { "Host", "a,b", HOST }, { "hOST", "a/b", HOST },
+    { "Host", "u@a", HOST }, { "Host", "a?b", HOST }, { "Host", "a#b", HOST },
+    { "Host", "a\\b", HOST }, { "Host", "a\tb", HOST },
     { "Upgrade", "x", BY_HANDSHAKE }, { "connection", "x", BY_HANDSHAKE },
     { "Sec-WebSocket-Key", "x", BY_HANDSHAKE }, { "sec-websocket-version", "8", BY_HANDSHAKE },
     { "SEC-WEBSOCKET-ACCEPT", "x", BY_HANDSHAKE }, { "Sec-WebSocket-Anything", "", BY_HANDSHAKE },

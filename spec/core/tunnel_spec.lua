@@ -27,8 +27,8 @@ local function converse(tunnel, answers, size)
   return sent, open, sentence, name, status
 end
 
-local function tunnel_to(url, proxy)
-  return assert(core.tunnel(url, proxy))
+local function tunnel_to(url, proxy, headers, address)
+  return assert(core.tunnel(url, proxy, headers, address))
 end
 
 describe("CONNECT, RFC 9110 9.3.6", function()
@@ -42,6 +42,58 @@ describe("CONNECT, RFC 9110 9.3.6", function()
         .. "Proxy-Authorization: Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ==\r\n\r\n",
     }, sent)
     assert.equal("first", open)
+  end)
+
+  it("carries the headers that the program gives", function()
+    local given = { "Proxy-Trace", "a b", "proxy-authorization", "Bearer xyz" }
+    local function sent_to(proxy)
+      return tunnel_to("wss://feed.example/", proxy, given):output()
+    end
+    local expected = "CONNECT feed.example:443 HTTP/1.1\r\nHost: feed.example:443\r\n"
+      .. "Proxy-Trace: a b\r\nproxy-authorization: Bearer xyz\r\n\r\n"
+    assert.equal(expected, sent_to "http://p")
+    assert.equal(expected, sent_to "https://user:of%20the%20URL@p")
+    assert.equal("\5\1\0", sent_to "socks5h://p")
+  end)
+
+  for _, case in ipairs {
+    { { "X", "1\r\nEvil: 1" }, "a header's value must not hold CR, LF or NUL" },
+    { { "Host", "evil" }, "the Host of a tunnel is the server's" },
+    { { "Connection", "close" },
+      "the handshake writes Upgrade, Connection and every Sec-WebSocket header itself" },
+  } do
+    it("does not carry " .. case[1][1] .. ": " .. case[2], function()
+      assert.same({ nil, case[2], "url" }, { core.tunnel("ws://h/", "http://p", case[1]) })
+    end)
+  end
+
+  it("leaves no header of it in memory", function()
+    memory.leaks "geheim-42"
+    local tunnel = tunnel_to("ws://feed.example/", "http://p", { "Proxy-Token", "geheim-42" })
+    converse(tunnel, { ANSWER })
+    tunnel = nil -- luacheck: ignore
+    collectgarbage()
+    collectgarbage()
+    assert.equal(0, memory.leaks())
+  end)
+
+  it("says where there is no memory for them", function()
+    collectgarbage()
+    collectgarbage()
+    local before, n = memory.live_blocks(), 0
+    local function is_made()
+      n = n + 1
+      memory.fail_at(n)
+      local made, sentence, name = core.tunnel("ws://h/", "http://p", { "X", ("1"):rep(500) })
+      memory.fail_at()
+      if made then return true end
+      assert.same({ "no memory", "memory" }, { sentence, name })
+    end
+    while not is_made() do end -- luacheck: ignore 542
+    assert.is_true(n > 6)
+    collectgarbage()
+    collectgarbage()
+    assert.equal(before, memory.live_blocks())
   end)
 
   it("has its answer in one piece or byte for byte", function()
@@ -85,6 +137,13 @@ describe("SOCKS5, RFC 1928", function()
       assert.same({ "\5\1\0", "\5\1\0" .. target }, sent)
     end)
   end
+
+  it("is given an address where names are looked up here", function()
+    for proxy, target in pairs { ["socks5://p"] = "\1\192\0\2\7", ["socks5h://p"] = "\3\1h" } do
+      local tunnel = tunnel_to("ws://h/", proxy, nil, "192.0.2.7")
+      assert.equal(target .. "\0\80", converse(tunnel, { "\5\0", GRANTED })[2]:sub(4))
+    end
+  end)
 
   it("judges answers that come in one piece after each has its question", function()
     local tunnel = tunnel_to("ws://feed.example/", "socks5h://p")

@@ -6,7 +6,7 @@ local NO_HOST = "the URL has no host"
 local BAD_NAME = "the URL's host is not a DNS name"
 local BAD_ADDRESS = "the URL's host is neither a name nor a dotted IPv4 address"
 local BAD_IPV6 = "the URL's host is not an IPv6 address in brackets"
-local ZONE = "the URL's host has an IPv6 zone id"
+local ZONE = "the URL's IPv6 zone is not %25 and then letters, digits, - . _ or ~"
 local COLONS = "the URL's host has colons (an IPv6 address stands in brackets)"
 
 local label63 = ("a"):rep(63)
@@ -73,7 +73,13 @@ local BAD = {
   { "[::1]]", BAD_IPV6 },
   { "[[::1]]", BAD_IPV6 },
   { "[example.org]", BAD_IPV6 },
-  { "[fe80::1%25eth0]", ZONE },
+  { "[fe80::1%25]", ZONE },
+  { "[fe80::1%25a%20b]", ZONE },
+  { "[fe80::1%25a/b]", BAD_IPV6 },
+  { "[fe80::1%25a:b]", ZONE },
+  { "[fe80::1%ba]", ZONE },
+  { "[fe80%25eth0]", BAD_IPV6 },
+  { "[%25eth0]", BAD_IPV6 },
   { "[fe80::1%eth0]", ESCAPE },
   { "::1", COLONS },
   { "2001:db8::1", COLONS },
@@ -172,6 +178,12 @@ describe("the host of a URL", function()
       assert.equal("[" .. host .. "]", uri.parse("wss://[" .. address .. "]:443").authority)
     end)
   end
+
+  it("may have an IPv6 zone, which is for dialling only, RFC 6874", function()
+    local parsed = assert(uri.parse "wss://[FE80::1%25br-Lan_0.~]:81/a")
+    assert.same({ "fe80::1", "fe80::1%br-Lan_0.~", "[fe80::1]:81", 81, "/a" },
+      { parsed.host, parsed.dial_host, parsed.authority, parsed.port, parsed.target })
+  end)
 
   for _, address in ipairs(BAD_IPV6S) do
     it("may not be [" .. address .. "], RFC 4291 2.2", function()

@@ -61,6 +61,11 @@ describe("a redirect's target", function()
     { "wss://a.example/", nil, "does not say where" },
     { "wss://a.example/", "", "does not say where" },
     { "ws://a.example/", "ftp://a.example/", "no WebSocket or HTTP URL" },
+    { "ws://a.example/", "http:b.example", "no WebSocket or HTTP URL" },
+    { "ws://a.example/", "https://b.example:0/x?key=1",
+      "leads to wss://b.example:0/x?key=...: the URL's port is not a number from 1 to 65535" },
+    { "ws://a.example/", "//me:pw@b..example/", "leads to ws://b..example/: the URL's host" },
+    { "ws://a.example/", "/a b", "the URL holds a blank or a control byte" },
     { "ws://a.example/", "mailto:me@a.example", "no WebSocket or HTTP URL" },
     { "ws+unix:///run/feed.sock:/", "/x", "unix socket" },
   } do
@@ -74,7 +79,8 @@ end)
 
 describe("the headers on the way", function()
   local flat = {
-    "Authorization", "Bearer x", "X-Trace", "1", "cookie", "a=b", "Proxy-Authorization", "y",
+    "Authorization", "Bearer x", "host", "h", "X-Trace", "1", "cookie", "a=b",
+    "Proxy-Authorization", "y",
   }
 
   it("lose what is meant for one server on the way to another", function()

@@ -78,7 +78,8 @@ static int client_attempt(lua_State *L) {
 /* What one attempt has of its own: start's arguments 3 to 6. */
 static void read_attempt(lua_State *L, wsc_client_config *config) {
   config->conn.url = lua_tostring(L, 3);
-  if (!lua_isnil(L, 4)) wsc_lua_read_headers(L, 4, &config->conn);
+  if (!lua_isnil(L, 4))
+    config->conn.headers = wsc_lua_read_headers(L, 4, &config->conn.header_count);
   if (!lua_isnil(L, 5)) {
     const char *const *names = wsc_lua_read_strings(L, 5, &config->conn.protocol_count);
     config->conn.protocols = names;

@@ -1,5 +1,6 @@
 #include "lua_module.h"
 
+#include "core/uri.h"
 #include "core/utf8.h"
 #include "lua_client.h"
 #include "lua_conn.h"
@@ -8,6 +9,8 @@
 #include "lua_tunnel.h"
 #include "net/posix/clock.h"
 #include "net/posix/poll.h"
+
+#include <string.h>
 
 #include "core/hidden.h"
 
@@ -47,12 +50,38 @@ static int push_verdict(lua_State *L, int error, const char *sentence) {
   return 2;
 }
 
-static int module_check_url(lua_State *L) {
+static void push_decoded(lua_State *L, wsc_slice text, bool lower) {
+  luaL_Buffer buffer;
+  luaL_buffinit(L, &buffer);
+  while (text.size > 0) {
+    char c = (char)wsc_slice_take_decoded(&text);
+    luaL_addchar(&buffer, lower ? wsc_lower(c) : c);
+  }
+  luaL_pushresult(&buffer);
+}
+
+/* split(url) -> host in lower case (an IPv6 address without brackets, with its zone), port, is it
+ * TLS, the path of a unix socket or nil; or nil, sentence */
+static int module_split(lua_State *L) {
   size_t size;
   const char *url = luaL_checklstring(L, 1, &size);
-  const char *sentence = NULL;
-  int error = wsc_url_check(url, &sentence);
-  return push_verdict(L, error, sentence);
+  wsc_url_parts parts;
+  const char *sentence = wsc_url_split(&parts, url);
+  if (strlen(url) != size) sentence = "the URL holds a NUL byte";
+  if (sentence) return push_verdict(L, WSC_ERR_URL, sentence);
+  push_decoded(L, parts.host, true);
+  if (parts.zone.size > 0) {
+    lua_pushliteral(L, "%");
+    lua_pushlstring(L, parts.zone.data, parts.zone.size);
+    lua_concat(L, 3);
+  }
+  lua_pushinteger(L, (lua_Integer)parts.port);
+  lua_pushboolean(L, parts.secure);
+  if (parts.on_socket)
+    push_decoded(L, parts.path, false);
+  else
+    lua_pushnil(L);
+  return 4;
 }
 
 static int module_check_header(lua_State *L) {
@@ -163,7 +192,7 @@ static const luaL_Reg module_functions[] = {
     {"sleep", module_sleep},
     {"read", module_read},
     {"is_alike", module_is_alike},
-    {"check_url", module_check_url},
+    {"split", module_split},
     {"check_header", module_check_header},
     {"check_extension", module_check_extension},
     {"check_protocols", module_check_protocols},

@@ -132,15 +132,14 @@ static const char *const *read_strings(lua_State *L, int index, const char *name
   return wsc_lua_read_strings(L, lua_gettop(L), count);
 }
 
-void wsc_lua_read_headers(lua_State *L, int index, wsc_config *config) {
-  size_t count = lua_rawlen(L, index) / 2;
-  wsc_header *headers = count ? push_array(L, count, sizeof *headers) : NULL;
-  for (size_t i = 0; i < count; i++) {
+const wsc_header *wsc_lua_read_headers(lua_State *L, int index, size_t *count) {
+  *count = lua_rawlen(L, index) / 2;
+  wsc_header *headers = *count ? push_array(L, *count, sizeof *headers) : NULL;
+  for (size_t i = 0; i < *count; i++) {
     headers[i].name = string_at(L, index, 2 * i + 1);
     headers[i].value = string_at(L, index, 2 * i + 2);
   }
-  config->headers = headers;
-  config->header_count = count;
+  return headers;
 }
 
 static void read_params(lua_State *L, int index, wsc_extension *extension) {
@@ -165,8 +164,10 @@ void wsc_lua_read_extension(lua_State *L, int index, wsc_extension *extension) {
   if (get_table(L, index, "params")) read_params(L, lua_gettop(L), extension);
 }
 
-static void read_headers(lua_State *L, int index, const char *name, void *config) {
-  if (get_table(L, index, name)) wsc_lua_read_headers(L, lua_gettop(L), config);
+static void read_headers(lua_State *L, int index, const char *name, void *place) {
+  wsc_config *config = place;
+  if (get_table(L, index, name))
+    config->headers = wsc_lua_read_headers(L, lua_gettop(L), &config->header_count);
 }
 
 static void read_protocols(lua_State *L, int index, const char *name, void *place) {
@@ -334,6 +335,12 @@ static void read_client_timeouts(lua_State *L, int index, const char *name, void
   read_ms(L, table, "tls", &config->tls_timeout_ms);
 }
 
+static void read_proxy_headers(lua_State *L, int index, const char *name, void *place) {
+  wsc_client_config *config = place;
+  if (get_table(L, index, name))
+    config->proxy_headers = wsc_lua_read_headers(L, lua_gettop(L), &config->proxy_header_count);
+}
+
 void wsc_lua_read_client_config(lua_State *L, int index, wsc_client_config *config) {
   static const option_field fields[] = {
       {"timeouts", read_client_timeouts, 0},
@@ -341,6 +348,7 @@ void wsc_lua_read_client_config(lua_State *L, int index, wsc_client_config *conf
       {"bind", read_string, offsetof(wsc_client_config, bind)},
       {"nodelay", read_bool, offsetof(wsc_client_config, nodelay)},
       {"proxy", read_string, offsetof(wsc_client_config, proxy)},
+      {"proxy_headers", read_proxy_headers, 0},
       {"tls", read_tls, offsetof(wsc_client_config, tls)},
       {"resolve", read_resolve, 0},
       {NULL, NULL, 0},

@@ -12,8 +12,8 @@
 void wsc_lua_read_conn_config(lua_State *L, int index, wsc_config *config);
 void wsc_lua_read_client_config(lua_State *L, int index, wsc_client_config *config);
 
-/* A flat list {name, value, name, value, ...} at `index` (absolute). */
-void wsc_lua_read_headers(lua_State *L, int index, wsc_config *config);
+/* A flat list {name, value, name, value, ...} at `index` (absolute); NULL for an empty one. */
+const wsc_header *wsc_lua_read_headers(lua_State *L, int index, size_t *count);
 
 /* A list of strings at `index` (absolute); NULL for an empty one. */
 const char **wsc_lua_read_strings(lua_State *L, int index, size_t *count);

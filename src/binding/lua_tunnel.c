@@ -1,6 +1,7 @@
 #include "lua_tunnel.h"
 
 #include "core/tunnel.h"
+#include "lua_options.h"
 #include "net/proxy/proxy.h"
 
 #include "core/hidden.h"
@@ -31,23 +32,37 @@ static int tunnel_collect(lua_State *L) {
   return 0;
 }
 
-static int start_tunnel(lua_tunnel *self, const char *url, const char *proxy,
-                        const char **sentence) {
+/* What tunnel_new is given. */
+typedef struct tunnel_request {
+  const char *url, *proxy, *address;
+  const wsc_header *headers;
+  size_t header_count;
+} tunnel_request;
+
+static int start_tunnel(lua_tunnel *self, const tunnel_request *request, const char **sentence) {
   const wsc_platform *platform = self->shared->platform;
-  int error = wsc_uri_parse(&self->uri, platform, url, sentence);
+  wsc_proxy *proxy = &self->proxy;
+  int error = wsc_uri_parse(&self->uri, platform, request->url, sentence);
   if (error == WSC_OK)
-    error = wsc_proxy_choose(&self->proxy, platform, proxy, &self->uri, sentence);
-  if (error != WSC_OK || self->proxy.kind == WSC_PROXY_NONE) return error;
-  self->tunnel = wsc_tunnel_new(platform, &self->proxy, self->uri.host, self->uri.port);
+    error = wsc_proxy_choose(proxy, platform, request->proxy, &self->uri, sentence);
+  if (error == WSC_OK)
+    error = wsc_proxy_add_headers(proxy, request->headers, request->header_count, sentence);
+  if (error != WSC_OK || proxy->kind == WSC_PROXY_NONE) return error;
+  const char *host = proxy->local_names && request->address ? request->address : self->uri.host;
+  self->tunnel = wsc_tunnel_new(platform, proxy, host, self->uri.port);
   return self->tunnel ? WSC_OK : WSC_ERR_MEMORY;
 }
 
-/* tunnel(url, proxy) -> object; false: the way to `url` leads through no proxy; nil, sentence,
- * name.  proxy: a URL, "" for none, nil: as the environment says */
+/* tunnel(url, proxy, headers, address) -> object; false: the way to `url` leads through no proxy;
+ * nil, sentence, name.  proxy: a URL, "" for none, nil: as the environment says; headers: a flat
+ * list for CONNECT, or nil; address: of the URL's host, for proxies that want it (socks5://) */
 static int tunnel_new(lua_State *L) {
   wsc_lua_shared **anchor = lua_touserdata(L, lua_upvalueindex(2));
-  const char *url = luaL_checkstring(L, 1), *proxy = luaL_optstring(L, 2, NULL);
+  tunnel_request request = {.url = luaL_checkstring(L, 1),
+                            .proxy = luaL_optstring(L, 2, NULL),
+                            .address = luaL_optstring(L, 4, NULL)};
   const char *sentence = NULL;
+  if (lua_istable(L, 3)) request.headers = wsc_lua_read_headers(L, 3, &request.header_count);
   if (!*anchor) return luaL_error(L, "wsclose: the Lua state is being closed");
   lua_tunnel *self = wsc_lua_newuserdata(L, sizeof *self);
   *self = (lua_tunnel){.mark = &tunnel_mark, .error = WSC_AGAIN};
@@ -56,7 +71,7 @@ static int tunnel_new(lua_State *L) {
   self->shared = *anchor;
   self->shared->users++;
   self->uri.platform = self->proxy.platform = self->shared->platform;
-  int error = start_tunnel(self, url, proxy, &sentence);
+  int error = start_tunnel(self, &request, &sentence);
   if (error == WSC_OK && self->tunnel) return 1;
   if (error == WSC_OK) {
     lua_pushboolean(L, 0);

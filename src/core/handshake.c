@@ -89,11 +89,13 @@ static wsc_handshake *remember(const wsc_config *config) {
  * would let whoever wrote a header's value write the rest of the request. */
 static bool is_fit_to_write(const wsc_config *config) {
   const char *sentence;
+  size_t hosts = 0; /* RFC 9112 3.2: with two, who reads the request may take either */
   for (size_t i = 0; i < config->header_count; i++) {
     const wsc_header *header = &config->headers[i];
-    if (wsc_header_check(header->name, strlen(header->name), header->value, strlen(header->value),
-                         &sentence))
+    size_t size = strlen(header->name);
+    if (wsc_header_check(header->name, size, header->value, strlen(header->value), &sentence))
       return false;
+    if (wsc_http_equal_nocase(header->name, size, "Host") && ++hosts > 1) return false;
   }
   for (size_t i = 0; i < config->extension_count; i++)
     if (wsc_extension_check(&config->extensions[i], &sentence)) return false;

@@ -11,7 +11,6 @@ typedef struct owned_header {
   const char *name, *sentence;
 } owned_header;
 
-static const char owned_by_url[] = "the Host header follows from the URL: give the host there";
 static const char owned_by_handshake[] =
     "the handshake writes Upgrade, Connection and every Sec-WebSocket header itself";
 static const char owned_by_protocols[] =
@@ -24,7 +23,6 @@ static const char owned_by_transport[] =
     "Keep-Alive and Proxy-Connection are refused: the handshake manages the connection";
 
 static const owned_header owned_headers[] = {
-    {"Host", owned_by_url},
     {"Upgrade", owned_by_handshake},
     {"Connection", owned_by_handshake},
     {"Keep-Alive", owned_by_transport},
@@ -57,6 +55,15 @@ static const char *find_value_fault(const char *value, size_t size) {
   return NULL;
 }
 
+/* RFC 9110 7.2: a host and maybe a port.  Who reads another end of the host into it is led astray.
+ */
+static const char *find_host_fault(const char *value, size_t size) {
+  static const char ends[] = " \t,/?#@\\";
+  for (size_t i = 0; i < size; i++)
+    if (memchr(ends, value[i], sizeof ends - 1)) size = 0;
+  return size == 0 ? "a Host header holds a host and maybe a port: \"feed.example:8443\"" : NULL;
+}
+
 int wsc_header_check(const char *name, size_t name_size, const char *value, size_t value_size,
                      const char **sentence) {
   const char *fault = NULL;
@@ -64,6 +71,8 @@ int wsc_header_check(const char *name, size_t name_size, const char *value, size
     fault = "a header's name must be a token: letters, digits and !#$%&'*+-.^_`|~ only";
   if (!fault) fault = find_owner(name, name_size);
   if (!fault) fault = find_value_fault(value, value_size);
+  if (!fault && wsc_http_equal_nocase(name, name_size, "Host"))
+    fault = find_host_fault(value, value_size);
   if (!fault) return WSC_OK;
   *sentence = fault;
   return WSC_ERR_HANDSHAKE;
@@ -86,10 +95,20 @@ int wsc_protocol_check(const char *const *protocols, size_t count, const char **
 
 /* ---------------------------------------------------------------- writing */
 
-static bool write_own_headers(wsc_buf *out, const wsc_uri *uri, const char *key) {
+static const char *given_header(const wsc_config *config, const char *name) {
+  for (size_t i = 0; i < config->header_count; i++) {
+    const char *given = config->headers[i].name;
+    if (wsc_http_equal_nocase(given, strlen(given), name)) return config->headers[i].value;
+  }
+  return NULL;
+}
+
+static bool write_own_headers(wsc_buf *out, const wsc_config *config, const wsc_uri *uri,
+                              const char *key) {
+  const char *host = given_header(config, "Host");
   const char *const texts[] = {
       "Host: ",
-      uri->authority,
+      host ? host : uri->authority,
       "\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Key: ",
       key,
       "\r\nSec-WebSocket-Version: 13\r\n",
@@ -137,22 +156,24 @@ static bool write_authorization(wsc_buf *out, const char *userinfo) {
   return wsc_buf_append_string(out, "\r\n");
 }
 
-static bool gives_header(const wsc_config *config, const char *name) {
-  for (size_t i = 0; i < config->header_count; i++) {
-    const char *given = config->headers[i].name;
-    if (wsc_http_equal_nocase(given, strlen(given), name)) return true;
+/* The program's own; Host stands above, where servers look for it first. */
+static bool write_given_headers(wsc_buf *out, const wsc_config *config) {
+  bool ok = given_header(config, "User-Agent") ||
+            wsc_handshake_write_header(out, "User-Agent", "wsclose/" WSC_VERSION);
+  for (size_t i = 0; i < config->header_count && ok; i++) {
+    const wsc_header *header = &config->headers[i];
+    if (!wsc_http_equal_nocase(header->name, strlen(header->name), "Host"))
+      ok = wsc_handshake_write_header(out, header->name, header->value);
   }
-  return false;
+  return ok;
 }
 
 bool wsc_handshake_write_request(wsc_buf *out, const wsc_config *config, const wsc_uri *uri,
                                  const char *key) {
-  bool ok = write_request_line(out, config, uri) && write_own_headers(out, uri, key);
+  bool ok = write_request_line(out, config, uri) && write_own_headers(out, config, uri, key);
   if (ok && config->protocol_count > 0) ok = write_protocols(out, config);
   if (ok && config->extension_count > 0) ok = write_extensions(out, config);
-  if (ok && uri->userinfo && !gives_header(config, "Authorization"))
+  if (ok && uri->userinfo && !given_header(config, "Authorization"))
     ok = write_authorization(out, uri->userinfo);
-  for (size_t i = 0; i < config->header_count && ok; i++)
-    ok = wsc_handshake_write_header(out, config->headers[i].name, config->headers[i].value);
-  return ok && wsc_buf_append_string(out, "\r\n");
+  return ok && write_given_headers(out, config) && wsc_buf_append_string(out, "\r\n");
 }

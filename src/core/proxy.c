@@ -175,8 +175,52 @@ int wsc_proxy_parse(wsc_proxy *proxy, const wsc_platform *platform, const char *
   return fill_in(proxy, &parts) ? WSC_OK : WSC_ERR_MEMORY;
 }
 
+/* ---------------------------------------------------------------- headers for CONNECT */
+
+static bool is_named(const wsc_header *header, const char *name) {
+  return wsc_http_equal_nocase(header->name, strlen(header->name), name);
+}
+
+/* NULL, or what is wrong with one of them; how long their lines are. */
+static const char *check_headers(const wsc_header *headers, size_t count, size_t *size) {
+  const char *fault = NULL;
+  *size = 0;
+  for (size_t i = 0; i < count && !fault; i++) {
+    size_t name_size = strlen(headers[i].name), value_size = strlen(headers[i].value);
+    wsc_header_check(headers[i].name, name_size, headers[i].value, value_size, &fault);
+    if (is_named(&headers[i], "Host")) fault = "the Host of a tunnel is the server's";
+    *size += name_size + value_size + sizeof ": \r\n" - 1;
+  }
+  return fault;
+}
+
+static char *put_text(char *out, const char *text) {
+  size_t size = strlen(text);
+  memcpy(out, text, size);
+  return out + size;
+}
+
+int wsc_proxy_add_headers(wsc_proxy *proxy, const wsc_header *headers, size_t count,
+                          const char **sentence) {
+  size_t size;
+  *sentence = check_headers(headers, count, &size);
+  if (*sentence) return WSC_ERR_URL;
+  if (count == 0 || (proxy->kind != WSC_PROXY_HTTP && proxy->kind != WSC_PROXY_HTTPS))
+    return WSC_OK;
+  char *at = proxy->headers = wsc_alloc(proxy->platform, size + 1, 1);
+  if (!at) return WSC_ERR_MEMORY;
+  for (size_t i = 0; i < count; i++) {
+    if (is_named(&headers[i], "Proxy-Authorization")) proxy->user = NULL;
+    at = put_text(put_text(at, headers[i].name), ": ");
+    at = put_text(put_text(at, headers[i].value), "\r\n");
+  }
+  return WSC_OK;
+}
+
 void wsc_proxy_free(wsc_proxy *proxy) {
   if (proxy->text) wsc_wipe(proxy->text, proxy->text_size);
+  if (proxy->headers) wsc_wipe(proxy->headers, strlen(proxy->headers));
   wsc_release(proxy->platform, proxy->text);
+  wsc_release(proxy->platform, proxy->headers);
   *proxy = (wsc_proxy){.kind = WSC_PROXY_NONE, .platform = proxy->platform};
 }

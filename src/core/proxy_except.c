@@ -35,11 +35,11 @@ static wsc_slice without_last_dot(wsc_slice name) {
   return name;
 }
 
-/* "example.com" and ".example.com" are that host and all below it. */
+/* "example.com", ".example.com" and "*.example.com" are that host and all below it. */
 static bool name_matches(wsc_slice host, wsc_slice entry) {
   host = without_last_dot(host);
   entry = without_last_dot(entry);
-  wsc_slice_drop_prefix(&entry, ".");
+  if (!wsc_slice_drop_prefix(&entry, "*.")) wsc_slice_drop_prefix(&entry, ".");
   if (entry.size == 0 || entry.size > host.size) return false;
   const char *tail = host.data + host.size - entry.size;
   return wsc_equal_nocase(tail, entry.data, entry.size) && (tail == host.data || tail[-1] == '.');

@@ -32,7 +32,7 @@ static bool init_tunnel(wsc_tunnel *tunnel, const wsc_proxy *proxy, const char *
   return tunnel->authority && wsc_keep_string(platform, &tunnel->host, host) &&
          wsc_keep_string(platform, &tunnel->user, proxy->user) &&
          wsc_keep_string(platform, &tunnel->password, proxy->password) &&
-         tunnel->protocol->begin(tunnel);
+         tunnel->protocol->begin(tunnel, proxy);
 }
 
 wsc_tunnel *wsc_tunnel_new(const wsc_platform *platform, const wsc_proxy *proxy, const char *host,

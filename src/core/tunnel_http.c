@@ -31,15 +31,17 @@ static bool append_credentials(wsc_tunnel *tunnel) {
   return done && coded && wsc_buf_append_string(&tunnel->output, "\r\n");
 }
 
-/* Room for all of it is made first, so that no copy of the password is left where it has grown. */
-static bool connect_begin(wsc_tunnel *tunnel) {
+/* Room for all of it is made first, so that no copy of a secret is left where it has grown. */
+static bool connect_begin(wsc_tunnel *tunnel, const wsc_proxy *proxy) {
   const char *const head[] = {
       "CONNECT ", tunnel->authority, " HTTP/1.1\r\nHost: ", tunnel->authority, "\r\n", NULL};
   size_t bound = CONNECT_ROOM + 2 * strlen(tunnel->authority);
   if (tunnel->user) bound += 2 * (strlen(tunnel->user) + strlen(tunnel->password));
+  if (proxy->headers) bound += strlen(proxy->headers);
   return wsc_buf_reserve_exact(&tunnel->output, bound) &&
          wsc_buf_append_strings(&tunnel->output, head) &&
          (!tunnel->user || append_credentials(tunnel)) &&
+         wsc_buf_append_string(&tunnel->output, proxy->headers ? proxy->headers : "") &&
          wsc_buf_append_string(&tunnel->output, "\r\n");
 }
 

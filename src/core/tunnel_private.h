@@ -8,7 +8,7 @@
 typedef struct wsc_tunnel_protocol {
   const char *name; /* in sentences */
   /* Puts the first request into `output`; false: no memory. */
-  bool (*begin)(wsc_tunnel *tunnel);
+  bool (*begin)(wsc_tunnel *tunnel, const wsc_proxy *proxy);
   /* Judges what `input` holds: WSC_OK with the answer consumed; WSC_AGAIN: more bytes are needed,
    * after what was put into `output`; an error. */
   int (*answer)(wsc_tunnel *tunnel);

@@ -13,12 +13,12 @@ enum { SOCKS5_METHOD, SOCKS5_LOGIN, SOCKS5_REPLY };
 enum { SOCKS5_NO_LOGIN = 0x00, SOCKS5_PASSWORD = 0x02, SOCKS5_NO_METHOD = 0xff };
 enum { SOCKS5_IPV4 = 1, SOCKS5_NAME = 3, SOCKS5_IPV6 = 4 };
 
-static bool socks5_begin(wsc_tunnel *tunnel) {
+static bool socks5_begin(wsc_tunnel *tunnel, const wsc_proxy *proxy) {
   static const uint8_t both[] = {5, 2, SOCKS5_NO_LOGIN, SOCKS5_PASSWORD};
   static const uint8_t plain[] = {5, 1, SOCKS5_NO_LOGIN};
   tunnel->step = SOCKS5_METHOD;
-  return tunnel->user ? wsc_buf_append(&tunnel->output, both, sizeof both)
-                      : wsc_buf_append(&tunnel->output, plain, sizeof plain);
+  return proxy->user ? wsc_buf_append(&tunnel->output, both, sizeof both)
+                     : wsc_buf_append(&tunnel->output, plain, sizeof plain);
 }
 
 /* A text behind its length in one byte; proxy.c and RFC 1035 keep it within 255. */

@@ -1,6 +1,7 @@
 /* ws, wss, ws+unix and wss+unix URLs, RFC 6455 3 and RFC 3986: see uri.h.
  *
- * `split_url` checks a URL without memory and leaves slices of it; `wsc_uri_parse` writes them out.
+ * `wsc_url_split` checks a URL without memory and leaves slices of it; `wsc_uri_parse` writes them
+ * out.
  */
 #include "uri.h"
 
@@ -11,16 +12,11 @@
 
 #include "hidden.h"
 
-typedef struct url_parts {
-  bool secure, on_socket, ipv6;
-  wsc_slice userinfo, path, host, target; /* as written; the target without a leading "/" if it
-                                             begins with "?" or is empty */
-  unsigned port;
-} url_parts;
-
 static const char bad_name[] = "the URL's host is not a DNS name";
 static const char bad_address[] = "the URL's host is neither a name nor a dotted IPv4 address";
 static const char bad_ipv6[] = "the URL's host is not an IPv6 address in brackets";
+static const char bad_zone[] =
+    "the URL's IPv6 zone is not %25 and then letters, digits, - . _ or ~";
 static const char bad_port[] = "the URL's port is not a number from 1 to 65535";
 static const char bad_socket[] =
     "the URL names no socket path (expected ws+unix:///path.sock:/resource)";
@@ -91,19 +87,33 @@ static const char *name_fault(wsc_slice host) {
 
 /* ------------------------------------------------------------ authority */
 
+/* RFC 6874 2, without percent escapes: no system has an interface that needs them. */
+static const char *split_zone(wsc_slice zone, wsc_url_parts *parts) {
+  if (zone.size == 0) return NULL;
+  if (!wsc_slice_drop_prefix(&zone, "%25") || zone.size == 0) return bad_zone;
+  for (size_t i = 0; i < zone.size; i++) {
+    char c = zone.data[i];
+    if (!wsc_is_digit(c) && !wsc_is_letter(c) && !memchr("-._~", c, 4)) return bad_zone;
+  }
+  parts->zone = zone;
+  return NULL;
+}
+
 /* Takes "[…]"; leaves what follows. */
-static const char *split_ipv6(wsc_slice *rest, url_parts *parts) {
+static const char *split_ipv6(wsc_slice *rest, wsc_url_parts *parts) {
   uint8_t address[16];
   wsc_slice_drop(rest, 1);
   parts->ipv6 = true;
-  parts->host = wsc_slice_take_until(rest, "]");
-  if (wsc_slice_holds(parts->host, '%')) return "the URL's host has an IPv6 zone id";
+  wsc_slice inside = wsc_slice_take_until(rest, "]");
+  parts->host = wsc_slice_take_until(&inside, "%");
   if (rest->size == 0 || wsc_ip_parse(address, parts->host) != 16) return bad_ipv6;
+  const char *fault = split_zone(inside, parts);
+  if (fault) return fault;
   wsc_slice_drop(rest, 1);
   return rest->size > 0 && !wsc_slice_begins_with(*rest, ':') ? bad_ipv6 : NULL;
 }
 
-static const char *split_name(wsc_slice *rest, url_parts *parts) {
+static const char *split_name(wsc_slice *rest, wsc_url_parts *parts) {
   parts->host = wsc_slice_take_until(rest, ":");
   if (rest->size > 1 && wsc_slice_holds((wsc_slice){rest->data + 1, rest->size - 1}, ':'))
     return "the URL's host has colons (an IPv6 address stands in brackets)";
@@ -112,7 +122,7 @@ static const char *split_name(wsc_slice *rest, url_parts *parts) {
 }
 
 /* RFC 3986 3.2.3: nothing behind the colon means the default. */
-static const char *split_port(wsc_slice port, url_parts *parts) {
+static const char *split_port(wsc_slice port, wsc_url_parts *parts) {
   long number = parts->secure ? 443 : 80;
   if (port.size > 0) number = wsc_slice_number(port, UINT16_MAX);
   parts->port = (unsigned)number;
@@ -140,7 +150,7 @@ static const char *userinfo_fault(wsc_slice userinfo) {
   return NULL;
 }
 
-static const char *split_authority(wsc_slice rest, url_parts *parts) {
+static const char *split_authority(wsc_slice rest, wsc_url_parts *parts) {
   if (wsc_slice_holds(rest, '@')) {
     parts->userinfo = wsc_slice_take_until(&rest, "@");
     wsc_slice_drop(&rest, 1);
@@ -157,7 +167,7 @@ static const char *split_authority(wsc_slice rest, url_parts *parts) {
 /* ------------------------------------------------------------ the whole */
 
 /* As npm's ws writes it: the socket's path, a colon, path and query of the request. */
-static const char *split_socket(wsc_slice rest, url_parts *parts) {
+static const char *split_socket(wsc_slice rest, wsc_url_parts *parts) {
   if (!wsc_slice_begins_with(rest, '/')) return bad_socket;
   parts->path = wsc_slice_take_until(&rest, ":?");
   if (parts->path.size < 2) return bad_socket;
@@ -170,7 +180,7 @@ static const char *split_socket(wsc_slice rest, url_parts *parts) {
   return NULL;
 }
 
-static const char *split_scheme(wsc_slice *rest, url_parts *parts) {
+static const char *split_scheme(wsc_slice *rest, wsc_url_parts *parts) {
   static const struct {
     const char *prefix;
     bool secure, on_socket;
@@ -187,8 +197,8 @@ static const char *split_scheme(wsc_slice *rest, url_parts *parts) {
   return "the URL does not begin with ws://, wss://, ws+unix:// or wss+unix://";
 }
 
-static const char *split_url(const char *text, url_parts *parts) {
-  *parts = (url_parts){.secure = false};
+const char *wsc_url_split(wsc_url_parts *parts, const char *text) {
+  *parts = (wsc_url_parts){.secure = false};
   wsc_slice rest = {text, strlen(text)};
   const char *fault = url_bytes_fault(text);
   if (!fault) fault = split_scheme(&rest, parts);
@@ -200,8 +210,8 @@ static const char *split_url(const char *text, url_parts *parts) {
 }
 
 int wsc_url_check(const char *url, const char **sentence) {
-  url_parts parts;
-  const char *fault = split_url(url, &parts);
+  wsc_url_parts parts;
+  const char *fault = wsc_url_split(&parts, url);
   if (!fault) return WSC_OK;
   *sentence = fault;
   return WSC_ERR_URL;
@@ -240,6 +250,14 @@ static const char *put_host(char **at, wsc_slice host) {
   return end_string(at, begin);
 }
 
+static const char *put_dial_host(char **at, const wsc_url_parts *parts, const char *host) {
+  if (parts->zone.size == 0) return host;
+  const char *begin = put_host(at, parts->host);
+  (*at)[-1] = '%';
+  put_bytes(at, parts->zone.data, parts->zone.size);
+  return end_string(at, begin);
+}
+
 static void put_port(char **at, unsigned port) {
   char digits[6] = ":";
   size_t size = 1;
@@ -267,14 +285,15 @@ static const char *put_target(char **at, wsc_slice target) {
 int wsc_uri_parse(wsc_uri *uri, const wsc_platform *platform, const char *text,
                   const char **sentence) {
   *uri = (wsc_uri){.platform = platform};
-  url_parts parts;
-  const char *fault = split_url(text, &parts);
+  wsc_url_parts parts;
+  const char *fault = wsc_url_split(&parts, text);
   if (fault) {
     *sentence = fault;
     return WSC_ERR_URL;
   }
-  /* Only the host is written twice; the rest is for brackets, a port, NULs and "localhost". */
-  size_t bound = strlen(text) + parts.host.size;
+  /* Only the host is written more than once; the rest is for brackets, a port, NULs, "localhost".
+   */
+  size_t bound = strlen(text) + 2 * parts.host.size;
   char *at = wsc_alloc(platform, bound + 64, 1);
   if (!at) return WSC_ERR_MEMORY;
   uri->text = at;
@@ -283,6 +302,7 @@ int wsc_uri_parse(wsc_uri *uri, const wsc_platform *platform, const char *text,
   uri->port = (uint16_t)parts.port;
   if (parts.on_socket) uri->path = put_decoded(&at, parts.path);
   uri->host = put_host(&at, parts.host);
+  uri->dial_host = put_dial_host(&at, &parts, uri->host);
   uri->authority = put_authority(&at, uri);
   uri->target = put_target(&at, parts.target);
   if (parts.userinfo.size > 0) uri->userinfo = put_userinfo(&at, parts.userinfo);

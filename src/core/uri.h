@@ -3,12 +3,26 @@
 #define WSC_CORE_URI_H
 
 #include "buf.h"
+#include "slice.h"
+
+/* A URL taken apart where it stands. */
+typedef struct wsc_url_parts {
+  bool secure, on_socket, ipv6;
+  wsc_slice userinfo, path, host, zone, target; /* as written; the target without a leading "/" if
+                                                   it begins with "?" or is empty */
+  unsigned port;                                /* as wsc_uri's */
+} wsc_url_parts;
+
+/* NULL, or a sentence (static) as wsc_uri_parse gives it. */
+const char *wsc_url_split(wsc_url_parts *parts, const char *text);
 
 typedef struct wsc_uri {
   bool secure;
   bool ipv6;             /* host was written in brackets */
   const char *path;      /* of a unix socket, or NULL */
   const char *host;      /* lower case, without brackets; "localhost" for a unix socket */
+  const char *dial_host; /* host; with an IPv6 zone, which means something on this machine only and
+                            so stands nowhere else (RFC 6874): "fe80::1%eth0" */
   uint16_t port;         /* 80 and 443 by default; 0 for a unix socket */
   const char *authority; /* as the Host header wants it: brackets kept, default port left out */
   const char *target;    /* path and query, "/" when empty: the request line's */

@@ -2,6 +2,8 @@
 -- nothing waits: where a client would, the servers' scripts are played and time jumps to the next
 -- moment at which something is due.
 
+local redirect = require "wsclose.redirect"
+
 local world = {}
 
 local FOREVER = math.huge
@@ -51,27 +53,15 @@ function world.each_client(visit)
   end
 end
 
--- "wss", "feed.example:443": what tells one server from another.  A path, user and query do not.
-local function origin_of(url)
-  local scheme, rest = url:match "^(%a[%w+]*)://(.*)$"
-  scheme = scheme:lower()
-  if scheme:find("unix", 1, true) then return scheme .. "://" .. rest:match "^[^:?#]*" end
-  local authority = rest:match "^[^/?#]*":gsub("^.*@", ""):lower()
-  if not authority:match ":%d+$" then
-    authority = authority:gsub(":$", "") .. (scheme == "wss" and ":443" or ":80")
-  end
-  return scheme .. "://" .. authority
-end
-
 --- The server that a URL leads to.
 ---@param url string a valid one
 ---@return wsclose.testing.Server?
 function world.server_of(url)
-  return world.by_origin[origin_of(url)]
+  return world.by_origin[redirect.origin(url)]
 end
 
 function world.add_server(server, url)
-  world.by_origin[origin_of(url)] = server
+  world.by_origin[redirect.origin(url)] = server
   world.servers[#world.servers + 1] = server
 end
 

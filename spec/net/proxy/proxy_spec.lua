@@ -276,6 +276,21 @@ describe("CONNECT", function()
     assert.is_nil(server.connections[1].request.headers.authorization)
   end)
 
+  it("carries proxy_headers, and the server sees nothing of them", function()
+    local head
+    local r, server = against("http", function(c)
+      head = c:read "[^\r]*\r\n.-\r\n\r\n"
+      c:send "HTTP/1.1 200 OK\r\n\r\n"
+      be_server(c)
+    end, { proxy_headers = { ["Proxy-Authorization"] = "Bearer abc", ["User-Agent"] = "bot/2" } })
+    assert_tunnel(r)
+    assert.equal("CONNECT feed.example:80 HTTP/1.1\r\nHost: feed.example:80\r\n"
+      .. "Proxy-Authorization: Bearer abc\r\nUser-Agent: bot/2\r\n\r\n", head)
+    local seen = server.connections[1].request.headers
+    assert.is_nil(seen["proxy-authorization"])
+    assert.matches("^wsclose/", seen["user-agent"])
+  end)
+
   for _, case in ipairs {
     { "200 with another reason", "HTTP/1.1 200 OK\r\n\r\n" },
     { "204", "HTTP/1.1 204 x\r\n\r\n" },
@@ -788,6 +803,8 @@ describe("the environment", function()
     { "*", { "x", "192.0.2.1" }, {} },
     { "feed.example", { "feed.example", "a.feed.example", "feed.example." }, { "afeed.example" } },
     { ".feed.example", { "feed.example", "x.feed.example" }, { "xfeed.example" } },
+    { "*.feed.example", { "feed.example", "x.feed.example" }, { "xfeed.example", "example" } },
+    { "*feed.example,*.", {}, { "feed.example", "x.feed.example" } },
     { "FEED.Example", { "feed.example" }, {} },
     { "feed.example.", { "feed.example" }, { "feed.exampl" } },
     { "example", { "feed.example" }, { "feedexample" } },

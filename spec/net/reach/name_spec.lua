@@ -24,6 +24,25 @@ local function open(server, url, resolve)
   return info
 end
 
+describe("an IPv6 zone", function()
+  after_each(network.close_all)
+
+  it("names the interface to dial by, and stands in no request, RFC 6874", function()
+    local server = server_on "::1"
+    local info = open(server, "ws://[::1%%25lo]:%d/")
+    assert.equal("::1%1", info.address)
+    assert.equal("[::1]:" .. server.port, server.connections[1].request.headers.host)
+  end)
+
+  it("that there is not is told", function()
+    local r = recorder.new "ws://[fe80::1%25nosuch0]/"
+    local fault = r:wait_close().info.error
+    assert.same({ "dns", "no address for fe80::1%nosuch0: there is no such interface" },
+      { fault.name, fault.message })
+    assert.equal(1, network.threads())
+  end)
+end)
+
 describe("the table resolve", function()
   after_each(network.close_all)
 

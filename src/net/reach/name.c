@@ -51,7 +51,9 @@ int wsc_name_init(wsc_name *name, const wsc_client_config *config, const char *h
   const wsc_resolve_entry *entry = find_entry(config, host);
   if (entry) return take_entry(name, entry, text, size);
   if (wsc_address_parse(&address, host, port)) return take_numeric(name, &address);
-  return WSC_OK;
+  if (!strchr(host, '%')) return WSC_OK;
+  snprintf(text, size, "no address for %s: there is no such interface", host);
+  return WSC_ERR_DNS;
 }
 
 int wsc_name_step(wsc_name *name, wsc_lookup_fn function, void *user, char *text, size_t size) {

@@ -18,7 +18,8 @@ typedef struct wsc_name {
 } wsc_name;
 
 /* What stands in `config->resolve` is copied.  WSC_OK; WSC_ERR_MEMORY; WSC_ERR_DNS: an address of
- * the table is none; text (size bytes) then holds a sentence.  wsc_name_free is due in every case.
+ * the table is none, or a zone no interface; text (size bytes) then holds a sentence. wsc_name_free
+ * is due in every case.
  */
 int wsc_name_init(wsc_name *name, const wsc_client_config *config, const char *host, uint16_t port,
                   char *text, size_t size);

@@ -30,8 +30,12 @@ static uint64_t deadline_after(uint64_t now_us, uint32_t wait_ms) {
 static int parse_target(wsc_setup *setup, const wsc_client_config *config, const char **sentence) {
   int result = wsc_uri_parse(&setup->uri, setup->platform, config->conn.url, sentence);
   if (result != WSC_OK) return result;
-  if (!wsc_setup_on_unix(setup))
-    return wsc_proxy_choose(&setup->proxy, setup->platform, config->proxy, &setup->uri, sentence);
+  if (!wsc_setup_on_unix(setup)) {
+    result = wsc_proxy_choose(&setup->proxy, setup->platform, config->proxy, &setup->uri, sentence);
+    return result != WSC_OK ? result
+                            : wsc_proxy_add_headers(&setup->proxy, config->proxy_headers,
+                                                    config->proxy_header_count, sentence);
+  }
   if (wsc_address_unix(&setup->peer, setup->uri.path)) return WSC_OK;
   *sentence = "the path of the unix socket is too long for this system";
   return WSC_ERR_URL;
@@ -56,10 +60,10 @@ static int init_names(wsc_setup *setup, const wsc_client_config *config) {
   const wsc_proxy *proxy = &setup->proxy;
   if (wsc_setup_on_unix(setup)) return WSC_OK;
   if (!wsc_setup_by_proxy(setup))
-    return init_name(setup, &setup->next_hop, config, uri->host, uri->port);
+    return init_name(setup, &setup->next_hop, config, uri->dial_host, uri->port);
   int result = init_name(setup, &setup->next_hop, config, proxy->host, proxy->port);
   if (result == WSC_OK && proxy->local_names)
-    result = init_name(setup, &setup->target, config, uri->host, uri->port);
+    result = init_name(setup, &setup->target, config, uri->dial_host, uri->port);
   return result;
 }
 

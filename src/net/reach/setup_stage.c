@@ -92,7 +92,7 @@ static int begin_proxy_tls(wsc_setup *setup) {
 static int begin_tls(wsc_setup *setup) {
   const wsc_uri *uri = &setup->uri;
   const char *name = setup->server_name ? setup->server_name : uri->host;
-  return begin_tls_layer(setup, setup->tls, name, uri->host, uri->port);
+  return begin_tls_layer(setup, setup->tls, name, uri->dial_host, uri->port);
 }
 
 static int begin_tunnel(wsc_setup *setup) {
