@@ -410,7 +410,12 @@ describe("code that waits", function()
   it("raises where it would wait for ever", function()
     testing.server(URL):accept()
     local ws = assert(wsclose.connect(URL, { keepalive = false }))
-    assert_raises("this would wait for ever", function() ws:receive() end)
+    local LINE = "^spec/testing/testing_spec%.lua:%d+: wsclose%.testing: "
+    assert_raises(LINE .. "this would wait for ever", function() ws:receive() end)
+    assert_raises(LINE .. "this would wait for ever", function() testing.run(ws, "closed") end)
+    local line = debug.getinfo(1, "l").currentline + 1
+    local _, fault = pcall(function() testing.run(ws, "closed") end)
+    assert.equal(line, tonumber(fault:match ":(%d+):"))
   end)
 
   it("raises where it would try for ever", function()
@@ -486,8 +491,8 @@ describe("run", function()
   it("says that it did not happen within the seconds given", function()
     testing.server(URL):accept()
     local ws = assert(wsclose.new(URL))
-    assert_raises('the state "closed" did not happen within 30 s',
-      function() testing.run(ws, "closed", 30) end)
+    assert_raises('^spec/testing/testing_spec%.lua:%d+: wsclose%.testing: the state "closed" '
+      .. "did not happen within 30 s", function() testing.run(ws, "closed", 30) end)
     assert.equal(30, clock:now())
     assert_raises("did not happen within 5 s",
       function() testing.run(function() return false end, 5) end)

@@ -96,9 +96,24 @@ function world.describe()
   return table.concat(lines, "\n")
 end
 
+local OWN = debug.getinfo(1, "S").source:match "^(.*)testing/[^/]*$"
+
+-- Where the test, or its program, called into wsclose.
+local function caller()
+  local level = 3
+  repeat
+    local info = debug.getinfo(level, "Sl")
+    if not info then return "" end
+    level = level + 1
+    local is_own = info.currentline <= 0 or OWN and info.source:sub(1, #OWN) == OWN
+  until not is_own
+  local info = debug.getinfo(level - 1, "Sl")
+  return ("%s:%d: "):format(info.short_src, info.currentline)
+end
+
 ---@param what string
 function world.stuck(what)
-  error(("wsclose.testing: %s\n%s"):format(what, world.describe()), 0)
+  error(("%swsclose.testing: %s\n%s"):format(caller(), what, world.describe()), 0)
 end
 
 --- Moves time to the next moment at which a server has something to do, or to `moment`.
