@@ -4,6 +4,7 @@
 -- rest for the next call.
 
 local core = require "wsclose.core"
+local checks = require "wsclose.checks"
 local close_info = require "wsclose.close_info"
 local log = require "wsclose.log"
 local options = require "wsclose.options"
@@ -38,11 +39,11 @@ end
 function attempt.notify(self)
   local notice = self._notices
   while notice do
-    self._notices = notice.next
+    self._notices = notice.next or false
     notice.tell(self, notice.info)
     notice = self._notices
   end
-  if self._state == "closed" then self._timers = nil end
+  if self._state == "closed" and self._timers then self._timers = nil end
 end
 
 --- Lists something to tell: `notice.tell(self, notice.info)`.
@@ -76,7 +77,7 @@ end
 -- Seconds until the next attempt, or nil and why there is none.  Third, in a table, comes what the
 -- policy raised: mostly the program's own `decide`, and then the policy has answered without it.
 local function decide(self, info, frames_in)
-  if self._reconnecting then return 0 end
+  if self._reconnecting then return self._reconnecting end
   if self._stopping then return nil, close_info.not_retried(info, attempt.CLOSED_BY_PROGRAM) end
   local policy = self._settings.retry
   if not policy then return nil, retry.unasked(info) end
@@ -85,6 +86,32 @@ local function decide(self, info, frames_in)
   if ok then return delay, refused end
   refused = policy.refused or close_info.not_retried(info, "the retry policy raised an error")
   return policy.delay, refused, { delay }
+end
+
+--- Seconds until the next attempt as the program asks for them; raises where it called reconnect.
+---@param delay? number|number[]
+---@return number seconds
+function attempt.delay(self, delay)
+  if delay == nil then return 0 end
+  if retry.is_window(delay) then return retry.drawn(self._settings.retry, delay) end
+  error(("delay: expected seconds or { low, high }, got %s"):format(checks.described(delay)), 3)
+end
+
+--- Counters of all connections, the latest one's being `stats`.
+---@param stats table
+---@return table<string, integer>
+function attempt.total(self, stats)
+  local before, total = self._before or {}, {}
+  for name, number in pairs(stats) do
+    if name ~= "rtt" then total[name] = (before[name] or 0) + (before.all and 0 or number) end
+  end
+  return total
+end
+
+-- The handle forgets what it has counted when the next attempt starts.
+local function count_before(self)
+  self._before = attempt.total(self, self._handle:stats())
+  self._before.all = true
 end
 
 --- An attempt has ended: what the client knows is written down, and the program is to be told.
@@ -151,6 +178,7 @@ local function connect(self, url, headers, protocols, config)
   end
   if ok then
     self._state = "running"
+    if self._before then self._before.all = nil end
   else
     if name == "url" then sentence = select(2, options.check_url(url)) or sentence end
     attempt.ended_early(self, name, sentence, "client")
@@ -159,6 +187,7 @@ end
 
 local function start(self, changed)
   local url, headers, protocols = read_attempt(self, changed)
+  if self._handle:attempt() > 1 then count_before(self) end
   if self._settings.redirects then
     self._route = { left = self._settings.redirects, headers = headers, protocols = protocols,
       config = self._settings.config }
@@ -182,6 +211,7 @@ function attempt.follow(self, info)
     return false
   end
   route.left = route.left - 1
+  count_before(self)
   if not redirect.is_same_origin(from, to) then
     route.headers, route.config = redirect.headers(route.headers), redirect.config(route.config)
   end

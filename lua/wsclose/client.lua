@@ -94,12 +94,13 @@ local INBOX_MESSAGE = 64
 ---@field package _settings wsclose.Settings
 ---@field package _due number when the next one does, while waiting
 ---@field package _quiet boolean running, without notices and timers: see advance
----@field package _notices? table what is still to be told, a linked list
----@field package _timers? wsclose.Timer[] see timers.lua
+---@field package _notices table|false what is still to be told, a linked list
+---@field package _timers wsclose.Timer[]|false see timers.lua
 ---@field package _inbox table|false messages kept for receive
 local Client = {}
 Client.__index = Client
 Client.__name = "wsclose.Client"
+Client._notices, Client._timers = false, false -- what only some clients have is found sooner
 
 local client = { Client = Client, now = core.now, handle_of = handle_of }
 
@@ -469,25 +470,27 @@ function Client:close(code, reason)
   return true
 end
 
---- Closes the connection and connects anew at once, whatever the retry policy says; it is not asked
--- and its count stays.  Before the first attempt, while waiting and when closed for good too.
+--- Closes the connection and connects anew at once, or after a delay, whatever the retry policy
+-- says; it is not asked and its count stays.  Before the first attempt, while waiting and when
+-- closed for good too.
 ---@param code? integer of the Close frame, as in close
 ---@param reason? string
+---@param delay? number|number[] seconds from the connection's end, or a range to draw from (0)
 ---@return boolean? ok nil after leave()
 ---@return string? sentence
 ---@return string? name
-function Client:reconnect(code, reason)
-  local handle = handle_of(self)
+function Client:reconnect(code, reason, delay)
+  local handle, seconds, state = handle_of(self), attempt.delay(self, delay), self._state
   if self._outbox then self._outbox:finish(handle, now(self)) end
   handle:close(code, reason)
   if self._left then
     return nil, "the client has left for good; make another one", "state"
-  elseif self._state == "running" then
-    self._stopping, self._reconnecting = nil, true
+  elseif state == "running" then
+    self._stopping, self._reconnecting = nil, seconds
     if self._paused or self._full then self:resume() end
-  elseif self._state == "waiting" or self._state == "closed" then
-    self._stopping, self._state, self._due = nil, "waiting", now(self)
-    self._handle:wake()
+  elseif state == "waiting" or state == "closed" or state == "idle" and seconds > 0 then
+    self._stopping, self._state, self._due = nil, "waiting", now(self) + seconds
+    handle:wake()
   end
   return true
 end
@@ -629,10 +632,12 @@ function Client:info()
 end
 
 --- Counters of this connection, or of the last one: bytes, frames and messages each way, payload
--- before and wire after compression, rtt in seconds, attempts, messages that nobody took.
----@return table<string, number>
+-- before and wire after compression, rtt in seconds; total: the counters over all attempts; how
+-- many attempts there were, and messages that nobody took.
+---@return table<string, number|table>
 function Client:stats()
   local stats = handle_of(self):stats()
+  stats.total = attempt.total(self, stats)
   stats.attempts, stats.messages_dropped = self._handle:attempt(), self._dropped or 0
   stats.messages_undelivered = self._outbox and self._outbox.lost or 0
   return stats

@@ -66,10 +66,24 @@ local function between(policy, low, high)
   return low + draw(policy) * (high - low)
 end
 
+retry.is_window = retry_options.is_window
+
+-- Draws in the place of a policy where there is none.
+retry.any = {}
+
+--- Seconds out of a window.
+---@param policy? wsclose.RetryPolicy that draws
+---@param window wsclose.RetryWindow
+---@return number seconds
+function retry.drawn(policy, window)
+  if type(window) == "number" then return window end
+  return between(policy or retry.any, window[1], window[2])
+end
+
 -- Seconds out of a rule.  0 once is a program that knows better; again and again it would be a loop
 -- as fast as the server refuses.
 local function ruled(policy, rule)
-  local seconds = type(rule) == "table" and between(policy, rule[1], rule[2]) or rule
+  local seconds = retry.drawn(policy, rule)
   if seconds > 0 then
     policy.at_once = nil
   elseif policy.at_once then

@@ -253,4 +253,4 @@ local function rule_for(rules, number)
   end
 end
 
-return { read = read, rule_for = rule_for, is_rule = is_rule }
+return { read = read, rule_for = rule_for, is_rule = is_rule, is_window = is_window }

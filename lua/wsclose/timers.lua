@@ -70,7 +70,8 @@ end
 
 -- ---------------------------------------------------------------- setting them
 
-local function check(seconds, is_right, expected, fn)
+local function check(self, seconds, is_right, expected, fn)
+  attempt.handle_of(self, 4)
   if type(seconds) ~= "number" or not is_right then
     error(("seconds: expected %s, got %s"):format(expected, checks.described(seconds)), 3)
   elseif not checks.is_callable(fn) then
@@ -104,7 +105,7 @@ end
 ---@return string? sentence
 ---@return "state"? name
 function timers.after(self, seconds, fn)
-  check(seconds, seconds == seconds, "a number", fn)
+  check(self, seconds, seconds == seconds, "a number", fn)
   return set(self, seconds, fn)
 end
 
@@ -117,7 +118,7 @@ end
 ---@return string? sentence
 ---@return "state"? name
 function timers.every(self, seconds, fn)
-  check(seconds, type(seconds) == "number" and seconds > 0, "a number > 0", fn)
+  check(self, seconds, type(seconds) == "number" and seconds > 0, "a number > 0", fn)
   return set(self, seconds, fn, seconds)
 end
 

@@ -166,7 +166,7 @@ describe("a method called without its colon", function()
   for _, name in ipairs {
     "receive", "run", "close", "update", "send", "ping", "messages", "wait_open", "send_fragments",
     "reconnect", "kick", "leave", "pause", "resume", "state", "info", "stats", "buffered", "pollfd",
-    "timeout",
+    "timeout", "after", "every",
   } do
     it(("ws.%s() names it, at the line of the call"):format(name), function()
       local ws = client()
@@ -176,7 +176,7 @@ describe("a method called without its colon", function()
     end)
   end
 
-  for _, name in ipairs { "run", "update", "close", "ping", "reconnect" } do
+  for _, name in ipairs { "run", "update", "close", "ping", "reconnect", "after", "every" } do
     it(("ws.%s(5) too"):format(name), function()
       local message = fault_of(client()[name], 5)
       assert.matches("expected a wsclose object, got number", message)

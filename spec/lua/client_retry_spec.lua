@@ -516,13 +516,168 @@ describe("reconnect", function()
     scripted.pump(ws, server, in_state(ws, "open", server, 2))
   end)
 
+  it("after a delay waits from the connection's end on, and says so", function()
+    local told
+    local ws, server, time = start(upgraded(function(c) c:answer_close() end), {
+      on_retry = function(_, delay) told = delay end,
+    })
+    scripted.pump(ws, server, in_state(ws, "open"))
+    ws:reconnect(nil, nil, 5)
+    time.now = time.now + 1
+    scripted.pump(ws, server, in_state(ws, "waiting"))
+    assert.equal(5, told)
+    assert.equal(5, ws.close_info.retry_in)
+    assert.equal(5, ws:timeout())
+    assert_waits(ws, server)
+    time.now = time.now + 5
+    scripted.pump(ws, server, in_state(ws, "open", server, 2))
+  end)
+
+  it("after a delay waits too where there is no connection", function()
+    local ws, server, time = start({ closing(1001), closing(1000), upgraded() }, {
+      retry = NO_JITTER,
+    })
+    for _, state in ipairs { "idle", "waiting", "closed" } do
+      scripted.pump(ws, server, in_state(ws, state))
+      assert.is_true(ws:reconnect(1000, "", 7))
+      assert.equal("waiting", ws:state())
+      assert.equal(7, ws:timeout())
+      assert_waits(ws, server)
+      time.now = time.now + 7
+      ws:update()
+    end
+    scripted.pump(ws, server, in_state(ws, "open"))
+    assert.equal(3, #server.connections)
+  end)
+
+  it("draws its delay from a range, with the policy's chance or its own", function()
+    local ws, server = start(upgraded(function(c) c:answer_close() end), {
+      retry = { random = function() return 0.25 end },
+    })
+    scripted.pump(ws, server, in_state(ws, "open"))
+    ws:reconnect(1000, "", { 10, 30 })
+    scripted.pump(ws, server, in_state(ws, "waiting"))
+    assert.equal(15, ws.close_info.retry_in)
+    local others = {}
+    for _ = 1, 20 do
+      local other = assert(wsclose.new("ws://127.0.0.1:1/", { clock = function() return 0 end }))
+      other:reconnect(1000, "", { 10, 30 })
+      local seconds = other:timeout()
+      assert.is_true(seconds >= 10 and seconds <= 30)
+      others[seconds] = true
+    end
+    assert.is_truthy(next(others, next(others))) -- not all are one
+  end)
+
+  it("checks its delay before anything is done", function()
+    local ws, server = start(upgraded())
+    scripted.pump(ws, server, in_state(ws, "open"))
+    for _, case in ipairs {
+      { -1, "-1" }, { 0 / 0, "NaN" }, { math.huge, tostring(math.huge) }, { "5", "string" },
+      { { 5 }, "table" }, { { 5, 1 }, "table" }, { { 1, 2, 3 }, "table" },
+    } do
+      local ok, fault = pcall(function() ws:reconnect(1000, "", case[1]) end)
+      assert.is_false(ok)
+      assert.equal("delay: expected seconds or { low, high }, got " .. case[2],
+        fault:match "client_retry_spec%.lua:%d+: (.*)$")
+      assert.equal("open", ws:state())
+    end
+  end)
+
   it("gives way to a close that follows", function()
     local ws, server = start(upgraded(function(c) c:answer_close() end))
     scripted.pump(ws, server, in_state(ws, "open"))
-    ws:reconnect()
+    ws:reconnect(1000, "", 5)
     ws:close()
     scripted.pump(ws, server, in_state(ws, "closed"))
     assert.equal(1, #server.connections)
+  end)
+end)
+
+describe("stats().total", function()
+  after_each(scripted.close_all)
+
+  local function talk(c)
+    c:upgrade()
+    c:expect("text", "hello")
+    c:send_text "you"
+    c:send_text "too"
+    c:told "end"
+    c:close_session(1001)
+  end
+
+  local function start_talk(script, options)
+    options.retry, options.keepalive = NO_JITTER, false
+    options.on_open = function(ws) ws:send "hello" end
+    options.on_message = function() end
+    local ws, server, time = start(script, options)
+    local function pump_until_heard(count)
+      scripted.pump(ws, server, function()
+        return ws:stats().messages_in == 2 and #server.connections == count
+      end)
+    end
+    return ws, server, time, pump_until_heard
+  end
+
+  it("counts over all attempts, failed and redirected ones too", function()
+    local ws, server, time, pump_until_heard = start_talk({
+      talk,
+      function(c) c:refuse(503) end,
+      function(c) c:refuse(302, { Location = "/there" }) end,
+      talk,
+    }, { redirects = 1 })
+    assert.equal(0, ws:stats().total.bytes_in)
+    pump_until_heard(1)
+    assert.equal(2, ws:stats().total.messages_in)
+    assert.is_nil(ws:stats().total.rtt)
+    assert.is_nil(ws:stats().total.attempts)
+    server:tell "end"
+    scripted.pump(ws, server, in_state(ws, "waiting"))
+    local first = ws:stats()
+    assert.equal(first.bytes_in, first.total.bytes_in)
+    time.now = time.now + 60
+    scripted.pump(ws, server, in_state(ws, "waiting", server, 2))
+    local second = ws:stats()
+    assert.equal(first.bytes_in + second.bytes_in, second.total.bytes_in)
+    time.now = time.now + 120
+    pump_until_heard(4)
+    local third = ws:stats()
+    assert.equal(4, third.total.messages_in)
+    assert.equal(2, third.total.messages_out)
+    assert.equal(first.payload_in + third.payload_in, third.total.payload_in)
+    assert.is_true(third.total.bytes_in > second.total.bytes_in + third.bytes_in)
+  end)
+
+  local function not_so_far(_, attempt)
+    if attempt == 2 then return { url = "ftp://nowhere/" } end
+    if attempt == 3 then return nil, "not now" end
+  end
+
+  it("counts no connection twice when an attempt does not get so far", function()
+    local ws, server, _, pump_until_heard = start_talk(talk, { before_connect = not_so_far })
+    pump_until_heard(1)
+    server:tell "end"
+    scripted.pump(ws, server, in_state(ws, "waiting"))
+    for attempt = 2, 4 do
+      ws:reconnect()
+      scripted.pump(ws, server, function() return ws:stats().attempts == attempt end)
+    end
+    pump_until_heard(2)
+    assert.equal(4, ws:stats().total.messages_in)
+  end)
+
+  it("counts none twice over streams that others move", function()
+    local testing = require "wsclose.testing"
+    local server = testing.server "ws://feed.example/"
+    server:accept():send("x"):drop():accept():send "y"
+    local ws = assert(wsclose.new("ws://feed.example/", {
+      retry = { decide = function() return 0.1 end }, before_connect = not_so_far,
+    }))
+    ws:receive()
+    assert.equal("y", (ws:receive()))
+    assert.equal(4, ws:stats().attempts)
+    assert.equal(2, ws:stats().total.messages_in)
+    testing.reset()
   end)
 end)
 

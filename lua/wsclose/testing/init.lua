@@ -21,6 +21,7 @@ local carried = require "wsclose.carried"
 local client = require "wsclose.client"
 local host = require "wsclose.testing.host"
 local options = require "wsclose.options"
+local retry = require "wsclose.retry"
 local server = require "wsclose.testing.verbs"
 local world = require "wsclose.testing.world"
 require "wsclose"
@@ -36,11 +37,13 @@ local function fixed_bytes(count)
   return ("\17\34\51\68"):rep(math.ceil(count / 4)):sub(1, count)
 end
 
+local function draw() return world.draw() end
+
 -- A policy of the client's, unless it brings its own.
 local function script_policy(policy)
   if not policy then return end
   if not policy.options.clock then policy.clock = world.now end
-  if not policy.options.random then policy.random = function() return world.draw() end end
+  if not policy.options.random then policy.random = draw end
 end
 
 local real_new, real_now = client.new, client.now
@@ -58,6 +61,7 @@ end
 --- Forgets servers and clients, sets the clock to 0, and lets new clients be real again.
 function testing.reset()
   client.new, client.now = real_new, real_now
+  retry.any.random = nil
   world.reset()
 end
 
@@ -94,6 +98,7 @@ function testing.server(url, script)
     error(("url: there is a server for %s already"):format(url), 2)
   end
   client.new, client.now = new, world.now
+  retry.any.random = draw
   local made = server.new(url, script)
   world.add_server(made, url)
   return made
