@@ -60,11 +60,11 @@ end
 ---@param spawn fun(f: fun()) as for wake
 function program.timers(wsclose, spawn)
   local ws = assert(wsclose.connect(program.url .. "?id=timers", program.options {}))
-  ws:after(0.01, function(ws) ws:send "own" end)
+  ws:after(0.01, function() ws:send "own" end)
   local own, count = ws:receive(), 0
-  spawn(function() ws:after(0.01, function(ws) ws:send "other" end) end)
+  spawn(function() ws:after(0.01, function() ws:send "other" end) end)
   local other = ws:receive()
-  ws:every(0.01, function(ws)
+  ws:every(0.01, function()
     count = count + 1
     if count == 3 then ws:close(1000, "done") end
   end)
@@ -72,8 +72,8 @@ function program.timers(wsclose, spawn)
   program.say(("TIMERS %s %s %d %d"):format(own, other, count, code))
   local patient = assert(wsclose.new("ws://127.0.0.1:1/", {
     retry = { initial = 600, max = 600, jitter = "none" },
-    on_retry = function(ws)
-      spawn(function() ws:after(0.01, function(ws) ws:close() end) end)
+    on_retry = function(client)
+      spawn(function() client:after(0.01, client.close) end)
     end,
   }))
   patient:run()
@@ -87,7 +87,7 @@ function program.timer_alone(new)
   local ws = assert(new(program.url .. "?id=alone", program.options {
     on_close = function(_, code) program.say(("ALONE %d %d"):format(beats, code)) end,
   }))
-  ws:every(0.01, function(ws)
+  ws:every(0.01, function()
     beats = beats + 1
     if ws:state() ~= "open" then
       beats = 0
