@@ -19,7 +19,7 @@ local DEPTHS = { error = 1, info = 2, debug = 3, frames = 4 }
 
 -- ---------------------------------------------------------------- where lines go
 
-local ngx = ngx -- luacheck: globals ngx
+local ngx = package.loaded.ngx
 
 local write
 if type(ngx) == "table" and ngx.log then

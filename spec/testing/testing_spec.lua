@@ -418,6 +418,16 @@ describe("code that waits", function()
     assert.equal(line, tonumber(fault:match ":(%d+):"))
   end)
 
+  it("draws the middle of a range for reconnect too, without a policy", function()
+    testing.server(URL):accept():accept()
+    local ws = assert(wsclose.connect(URL))
+    ws:reconnect(1000, "", { 10, 30 })
+    testing.run(ws, "waiting")
+    assert.equal(20, ws.close_info.retry_in)
+    testing.run(ws, "open")
+    assert.equal(20, clock:now())
+  end)
+
   it("raises where it would try for ever", function()
     testing.server(URL, function(s)
       while true do s:fail "refused" end

@@ -37,13 +37,13 @@ local function fixed_bytes(count)
   return ("\17\34\51\68"):rep(math.ceil(count / 4)):sub(1, count)
 end
 
-local function draw() return world.draw() end
+local function chance() return world.draw() end
 
 -- A policy of the client's, unless it brings its own.
 local function script_policy(policy)
   if not policy then return end
   if not policy.options.clock then policy.clock = world.now end
-  if not policy.options.random then policy.random = draw end
+  if not policy.options.random then policy.random = chance end
 end
 
 local real_new, real_now = client.new, client.now
@@ -98,7 +98,7 @@ function testing.server(url, script)
     error(("url: there is a server for %s already"):format(url), 2)
   end
   client.new, client.now = new, world.now
-  retry.any.random = draw
+  retry.any.random = chance
   local made = server.new(url, script)
   world.add_server(made, url)
   return made
