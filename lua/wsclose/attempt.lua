@@ -121,7 +121,8 @@ function attempt.ended(self, info)
   self._state = "closed"
   self.close_code, self.close_reason, self.close_info = info.code, info.reason, info
   local number, began, url = self._handle:attempt()
-  info.url, info.attempt, info.duration = close_info.shown_url(url), number, time - began
+  info.url, info.attempt = close_info.shown_url(url), number
+  info.duration = math.max(0, time - began) -- the clock may have gone back
   if self._settings.log then attempt.add_notice(self, { tell = log.ended, info = info }) end
   attempt.add_notice(self, { tell = tell_close, info = info })
   local box = self._outbox

@@ -83,6 +83,7 @@ describe("a connection of a process that forks goes on when the child", function
       held[i] = io.open "/dev/null" -- the new socket takes the number of the old one
     end
     r.ws.url, r.server = other:url(), other
+    r.ws._quiet = false
     r.ws._state, r.ws._due = "waiting", 0 -- reconnect would say goodbye to the parent's server
     r:wait_open(2)
     r.ws:update()
@@ -218,6 +219,28 @@ describe("a lookup of a process that forks", function()
     assert.is_true(network.is_readable(fd))
     ws:update()
     assert.equal("refused", ws.close_info.error.name)
+  end)
+
+  it("that queues is left alone by a child that lets go of it", function()
+    local counted, lookups = network.counted(), testing.net.lookups
+    lookups.tune(1)
+    local resolver, clients = network.resolver(), {}
+    for i = 1, 2 do
+      clients[i] = resolver:attach(counted.new(("ws://feed%d.example/"):format(i)))
+      clients[i]:update()
+    end
+    resolver:question()
+    fork(function()
+      local blocks = lookups.live_blocks()
+      for i = 1, 2 do
+        clients[i]:close()
+        assert(not clients[i]:update())
+      end
+      assert(lookups.live_blocks() == blocks)
+    end)
+    resolver:answer "EAI_NONAME"
+    assert.equal("feed2.example", resolver:question().host)
+    for i = 1, 2 do clients[i]:leave() end
   end)
 
   it("can be made by the child", function()

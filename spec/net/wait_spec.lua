@@ -29,7 +29,7 @@ local function wait(list, seconds)
 end
 
 -- Open clients of one server, all of which have taken all there was.
-local function open(count, script)
+local function open(count, script, options)
   local server = scripted.new(script or function(c)
     c:upgrade()
     c:told "talk"
@@ -38,7 +38,7 @@ local function open(count, script)
   end)
   local clients = {}
   for i = 1, count do
-    clients[i] = recorder.new(server:url(), nil, server)
+    clients[i] = recorder.new(server:url(), options, server)
     clients[i]:wait_open()
     clients[i].ws:update()
   end
@@ -180,6 +180,37 @@ describe("run", function()
     local _, _, info = ws:run(LONG)
     assert.equal("timeout", info.error.name)
     assert.matches("refused by 127.0.0.2", info.error.message, 1, true)
+  end)
+end)
+
+describe("where the clock goes back", function()
+  after_each(network.close_all)
+
+  it("a wait is no longer for it", function()
+    local now = 1e6
+    local ws = open(1, nil, { clock = function()
+      now = now - 30
+      return now
+    end })[1].ws
+    local began = monotonic()
+    ws:update(0.002)
+    assert.is_true(monotonic() - began < LONG)
+  end)
+
+  it("the next attempt counts its time from there", function()
+    local time, clock = network.new_clock()
+    local port = network.black_hole "127.0.0.1"
+    local r = recorder.new(("ws://127.0.0.1:%d/"):format(port), { clock = clock })
+    r.ws:update()
+    time.now = 10
+    r.ws:reconnect()
+    assert.equal(0, r:wait_close().info.duration)
+    for _, now in ipairs { 10, 19.9, 20.1 } do
+      assert.is_nil(r.closes[2])
+      time.now = now
+      r.ws:update()
+    end
+    assert.equal("timeout", r.closes[2].info.error.name)
   end)
 end)
 

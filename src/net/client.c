@@ -166,6 +166,7 @@ static void adopt(wsc_client *client) {
 }
 
 static void reset_attempt(wsc_client *client) {
+  client->now_us = 0; /* should the clock have gone back, the attempt counts from there */
   wsc_client_now(client);
   client->address_current = client->tls_on_top = false;
   client->write_error = WSC_OK;
