@@ -164,9 +164,10 @@ end
 
 -- At the second address a session goes on.
 function scripts.gateway(env)
-  local asked = {}
+  local asked, accepted_at, invalid_at = {}, nil, nil
   local function greeted(server)
     server:accept()
+    accepted_at = testing.clock():now()
     say(server, { op = 10, d = { heartbeat_interval = 40000 } })
     asked[#asked + 1] = hear(server)
   end
@@ -191,6 +192,7 @@ function scripts.gateway(env)
     assert.same({ op = 1, d = 2 }, hear(server))
     server:expect_close(4000, "no answer to the heartbeat")
     greeted(server)
+    assert.equal(3, accepted_at - invalid_at) -- the middle of 1 to 5 s
     ready(server, "def")
     server:drop()
     greeted(server)
@@ -203,6 +205,7 @@ function scripts.gateway(env)
     server:expect_close(4000, "asked to")
     greeted(server)
     say(server, { op = 9, d = false })
+    invalid_at = testing.clock():now()
     server:expect_close(4000, "invalid session")
     greeted(server)
     server:close(4009, "Session timed out.")
