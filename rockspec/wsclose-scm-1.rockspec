@@ -39,6 +39,7 @@ build = {
     ["wsclose.close_info"] = "lua/wsclose/close_info.lua",
     wsclose = "lua/wsclose/init.lua",
     ["wsclose.openresty"] = "lua/wsclose/openresty.lua",
+    ["wsclose.openresty_dial"] = "lua/wsclose/openresty_dial.lua",
     ["wsclose.openresty_tls"] = "lua/wsclose/openresty_tls.lua",
     ["wsclose.option_extensions"] = "lua/wsclose/option_extensions.lua",
     ["wsclose.option_tls"] = "lua/wsclose/option_tls.lua",

@@ -35,6 +35,7 @@ local net_base = set "stream alarms fault"
 -- The files for a host, and what each may require of it.
 local adapters = {
   openresty = set "ngx resty",
+  openresty_dial = set "ngx",
   openresty_tls = set "ngx ffi",
   luv = set "luv uv",
   cqueues = set "cqueues",

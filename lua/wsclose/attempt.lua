@@ -141,8 +141,8 @@ end
 
 --- An attempt that ended without the core's help.
 function attempt.ended_early(self, name, message, by)
-  local fault = name
-    and { name = name, message = message, phase = name == "url" and "url" or "dns" }
+  local phase = (name == "url" or name == "proxy") and name or "dns"
+  local fault = name and { name = name, message = message, phase = phase }
   attempt.ended(self, close_info.new { error = fault, by = by })
 end
 

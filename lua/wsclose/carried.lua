@@ -21,8 +21,9 @@ local BLANK = { url = "ws://blank.invalid/", extensions = {} }
 
 ---@class wsclose.CarriedHost who moves the streams, and what is waited in
 ---@field now fun(): number the time, in seconds
----@field dial fun(handle: wsclose.Carried, config: table, url: string) begins to reach the server;
----  handle:connect(stream) or handle:fail(…) tells what came of it; may raise
+---@field dial fun(handle: wsclose.Carried, config: table, url: string): boolean?, string?, string?
+---  begins to reach the server; handle:connect(stream) or handle:fail(…) tells what came of it; or
+---  nil, sentence, name at once; may raise
 ---@field wait fun(handle: wsclose.Carried, seconds: number): number waits for the dial, for bytes
 ---  unless the handle is held, or for time to pass; gives the moment up to which what came is there
 ---@field sleep fun(seconds: number, handle?: wsclose.Carried) may end early
@@ -126,9 +127,10 @@ end
 ---@param name? string as in p:eof
 ---@param sentence? string
 ---@param phase? string
-function Handle:fail(name, sentence, phase)
-  self.phase, self.unread = phase, true
-  self.p:eof(name, sentence)
+---@param status? integer of HTTP, where a proxy refused
+function Handle:fail(name, sentence, phase, status)
+  self.phase, self.unread = self.phase or phase, true -- as the first fault sticks
+  self.p:eof(name, sentence, status)
   settle(self)
 end
 
@@ -234,7 +236,9 @@ function Handle:start(config, url, headers, protocols)
   all.protocols = protocols or config.protocols
   local p, sentence, name = core.protocol(all, self.random_bytes)
   if not p then return nil, sentence, name end
-  self.host.dial(self, config, url)
+  local way
+  way, sentence, name = self.host.dial(self, config, url)
+  if not way then return nil, sentence, name end
   self.p, self.begun, self.dialling, self.phase, self.due = p, true, true, nil, nil
   self.watched, self.unread, self.told, self.stage = false, false, false, "over"
   self.connect_limit = connect_limit(config.timeouts)

@@ -19,6 +19,7 @@ end
 local carried = require "wsclose.carried"
 local client = require "wsclose.client"
 local core = require "wsclose.core"
+local dial = require "wsclose.openresty_dial"
 local options = require "wsclose.options"
 local semaphore = require "ngx.semaphore"
 local tls = require "wsclose.openresty_tls"
@@ -150,76 +151,27 @@ end
 
 -- ---------------------------------------------------------------- connecting
 
--- scheme, host, port of a checked URL; host is a path where the scheme says unix.
-local function split(url)
-  local scheme, rest = url:match "^([^:]+)://(.*)$"
-  scheme = scheme:lower()
-  if scheme:find "unix" then return scheme, (rest:match "^[^:]*") end
-  local authority = rest:match "^[^/?#]*":gsub("^.*@", "")
-  local name = authority:match "^%[(.-)%]" or authority:match "^[^:]*"
-  local port = authority:match ":(%d+)$" or (scheme == "wss" and "443" or "80")
-  return scheme, name, tonumber(port)
-end
-
-local function address_of(handle, name)
-  for _, entry in ipairs(handle.config.resolve or {}) do
-    if entry.host:lower() == name:lower() then
-      name = entry.addresses[(handle.attempts - 1) % #entry.addresses + 1]
-    end
-  end
-  return name
-end
-
-local TCP_FAULTS = { timeout = "timeout", ["connection refused"] = "refused" }
-
-local function tcp_fault(fault)
-  if TCP_FAULTS[fault] then return TCP_FAULTS[fault] end
-  if fault:find "resolve" then return "dns", "dns" end
-  return (fault:find "unreachable" or fault:find "route") and "unreachable" or "reset"
-end
-
--- True, or what handle:fail is to be told.
-local function connect_tcp(handle, sock, scheme, name, port)
-  sock:settimeouts(milliseconds(handle.connect_at - handle.now()), nil, nil)
-  local ok, fault
-  if scheme:find "unix" then
-    ok, fault = sock:connect("unix:" .. name)
-  else
-    local address = address_of(handle, name)
-    ok, fault = sock:connect(address:find ":" and "[" .. address .. "]" or address, port)
-  end
-  if ok then return true end
-  local fault_name, phase = tcp_fault(fault)
-  return nil, fault_name, ("no connection to %s: %s"):format(name, fault), phase or "tcp"
-end
-
-local function dial(handle)
-  local p, url, sock = handle.p, handle.url, ngx.socket.tcp()
-  local scheme, name, port = split(url)
-  local ok, fault, sentence, phase = connect_tcp(handle, sock, scheme, name, port)
-  if ok and not scheme:find "unix" then
-    sock:setoption("tcp-nodelay", handle.config.nodelay == false and 0 or 1)
-  end
-  if ok and scheme:find "^wss" then
-    local left = handle.connect_at - handle.now()
-    ok, fault, sentence = tls.handshake(handle, sock, name, port, left)
-    phase = "tls"
-  end
+local function connect(handle)
+  local p = handle.p
+  local stream, fault = dial.open(handle)
   local awaited = handle.dialling and handle.p == p -- or the program has given up meanwhile
-  if not ok or not awaited then sock:close() end
-  if not awaited then return end
-  if not ok then return handle:fail(fault, sentence, phase) end
-  handle:connect(setmetatable({
-    sock = sock, p = p, send_timeout = send_timeout(handle.config.keepalive),
-  }, Stream))
+  if not awaited then
+    if stream then stream.sock:close() end
+  elseif stream then
+    stream.p, stream.send_timeout = p, send_timeout(handle.config.keepalive)
+    handle:connect(setmetatable(stream, Stream))
+  else
+    handle:fail(unpack(fault, 1, 4))
+  end
 end
 
 -- ---------------------------------------------------------------- what carried.lua is given
 
 local host = { now = core.now }
 
-function host.dial(handle, config)
+function host.dial(handle, config, url)
   handle.config = config
+  return dial.prepare(handle, url)
 end
 
 -- The worker exits: the server is told, and there will be no further attempt.
@@ -233,7 +185,7 @@ function host.wait(handle, seconds)
   local began, stream = handle.now(), handle.stream
   look_at_worker(handle)
   if handle.dialling then
-    dial(handle)
+    connect(handle)
   elseif stream and not handle:is_held() then
     receive(stream, math.min(seconds, LOOK))
   elseif seconds > 0 then
@@ -281,12 +233,13 @@ end
 
 local openresty = setmetatable({}, { __index = wsclose })
 
--- What nginx itself decides: better refused than silently ignored.
+-- What nginx itself decides: better refused than silently ignored.  A sentence, or what gives one
+-- for some values.
 local UNSUPPORTED = {
   [""] = {
-    proxy = "not supported over cosockets",
     bind = "the system's routes choose the address of a cosocket",
     family = "the directive resolver says which addresses are asked for (ipv6=off, ipv4=off)",
+    proxy = dial.proxy_fault,
   },
   ["timeouts."] = { dns = "nginx decides it, by the directive resolver_timeout" },
   ["tls."] = tls.unsupported,
@@ -296,7 +249,8 @@ local function refuse_unsupported(given)
   for group, names in pairs(UNSUPPORTED) do
     local within = group == "" and given or given[group:sub(1, -2)] or {}
     for name, why in pairs(names) do
-      if within[name] then error(("option '%s%s': %s"):format(group, name, why), 3) end
+      if within[name] and type(why) == "function" then why = why(within[name]) end
+      if within[name] and why then error(("option '%s%s': %s"):format(group, name, why), 3) end
     end
   end
 end

@@ -22,6 +22,9 @@ openresty_tls.unsupported = {
 -- ---------------------------------------------------------------- pins
 
 ffi.cdef [[
+  int SSL_SESSION_get_protocol_version(const void *session);
+  const void *SSL_SESSION_get0_cipher(const void *session);
+  const char *SSL_CIPHER_get_name(const void *cipher);
   void *SSL_SESSION_get0_peer(const void *session);
   void *X509_get_X509_PUBKEY(const void *certificate);
   int i2d_X509_PUBKEY(void *key, unsigned char **out);
@@ -112,26 +115,35 @@ end
 
 -- A session belongs to the server, by the name it was asked for, and to the certificate shown.
 local function session_key(options, name, port)
-  return ("%s %s %s"):format(name, tostring(port), tostring(options.cert))
+  return ("%s %d %s"):format(name, port, tostring(options.cert))
+end
+
+local VERSIONS = { [0x303] = "TLSv1.2", [0x304] = "TLSv1.3" }
+
+local function about(session)
+  if type(session) ~= "cdata" then return {} end
+  local cipher = ffi.C.SSL_SESSION_get0_cipher(session)
+  return {
+    version = VERSIONS[ffi.C.SSL_SESSION_get_protocol_version(session)],
+    cipher = cipher ~= nil and ffi.string(ffi.C.SSL_CIPHER_get_name(cipher)) or nil,
+  }
 end
 
 --- Shakes hands on a connected cosocket.
 ---@param handle wsclose.Carried its session is kept there
 ---@param sock table
 ---@param host string of the URL
----@param port? integer
----@param left number seconds that are left to connect
----@return boolean? ok
----@return string? fault
----@return string? sentence
-function openresty_tls.handshake(handle, sock, host, port, left)
+---@param port integer
+---@return table? about what info().tls is to tell
+---@return table? fault as Handle:fail has it
+function openresty_tls.handshake(handle, sock, host, port)
   local options = handle.config.tls or {}
   local name = options.server_name or host
   local shown, why = show_certificate(sock, options)
-  if not shown then return nil, "certificate", why end
+  if not shown then return nil, { "certificate", why, "tls" } end
   local key, kept = session_key(options, name, port), handle.tls_session
   local session = kept and kept.key == key and options.session_cache ~= 0 and kept.session or nil
-  local timeout = patience(handle.config.timeouts, left)
+  local timeout = patience(handle.config.timeouts, handle.connect_at - handle.now())
   sock:settimeouts(timeout, timeout, timeout)
   local returned, fault
   returned, session, fault =
@@ -139,13 +151,14 @@ function openresty_tls.handshake(handle, sock, host, port, left)
   if not (returned and session) then
     -- resty.core 0.1.25 asserts where the certificate is refused at the handshake's last step
     fault = returned and tostring(fault) or "the certificate was refused"
-    return nil, fault_name(fault), ("TLS with %s: %s"):format(name, fault)
+    return nil, { fault_name(fault), ("TLS with %s: %s"):format(name, fault), "tls" }
   end
   if options.pin and not matches(options.pin, session) then
-    return nil, "certificate", ("TLS with %s: pin mismatch: its key is another"):format(name)
+    local sentence = "TLS with %s: pin mismatch: its key is another"
+    return nil, { "certificate", sentence:format(name), "tls" }
   end
   handle.tls_session = { key = key, session = session }
-  return true
+  return about(session)
 end
 
 return openresty_tls

@@ -102,16 +102,19 @@ describe("the protocol object's input", function()
     { "unreachable", 1006, "unreachable", "tcp" },
     { "timeout", 1006, "timeout", "handshake" },
     { "proxy", 1006, "proxy", "proxy" },
+    { "proxy", 1006, "proxy", "proxy", status = 407 },
     { "tls", 1015, "tls", "tls" },
     { "certificate", 1015, "tls", "tls", true },
   } do
     it("ends before the handshake by the fault " .. case[1], function()
       local t = talk.new()
-      t.p:eof(case[1], "why")
+      t.p:eof(case[1], "why", case.status)
       local _, code, _, info = t.p:next()
       assert.equal(case[2], code)
-      assert.same({ name = case[3], message = "why", phase = case[4], certificate = case[5] },
-        info.error)
+      assert.same({
+        name = case[3], message = "why", phase = case[4], certificate = case[5],
+        status = case.status,
+      }, info.error)
       assert.is_false(info.opened)
     end)
   end

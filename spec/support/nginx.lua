@@ -24,6 +24,7 @@ worker_processes 1;
 env WSCLOSE_URL;
 env WSCLOSE_CA;
 env WSCLOSE_FEED;
+env https_proxy; env http_proxy; env all_proxy; env no_proxy;
 %(user)
 events { worker_connections 2048; }
 http {
@@ -117,13 +118,16 @@ end
 
 --- Starts it, and a WebSocket server for it.
 ---@param begin? string a Lua file that each worker runs as it starts
----@param feed? string URL for the examples; default: that server
+---@param environment? table<string, string> WSCLOSE_FEED: the examples' URL, else that server's
 ---@return support.Nginx
-function nginx.start(begin, feed)
+function nginx.start(begin, environment)
   local folder = first_line "mktemp -d"
   write_config(folder, begin)
   local words = command(folder)
-  if feed then table.insert(words, 1, "WSCLOSE_FEED=" .. feed) end
+  for name, value in pairs(environment or {}) do table.insert(words, 1, name .. "=" .. value) end
+  for _, name in ipairs { "https_proxy", "http_proxy", "all_proxy", "no_proxy" } do
+    table.insert(words, 1, name .. "=") -- this machine's own
+  end
   local host = hosts.start("luajit", words)
   host.program:expect "^READY$"
   return setmetatable({ host = host, folder = folder }, Nginx)

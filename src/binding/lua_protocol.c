@@ -113,14 +113,16 @@ static void abort_conn(lua_State *L, wsc_lua_box *box, const char *name) {
     int error = transport_errors[i].error;
     bool same = error == WSC_ERR_CERTIFICATE ? certificate : !strcmp(wsc_error_name(error), name);
     if (!same) continue;
+    wsc_conn_note_proxy(box->conn, (int)luaL_optinteger(L, 4, 0));
     wsc_conn_abort(box->conn, error, transport_errors[i].phase, text);
     return;
   }
   luaL_error(L, "unknown error name '%s' of a transport", name);
 }
 
-/* eof(name, sentence): the transport ended, in order (no arguments) or by a fault: "reset",
- * "timeout", "dns", "refused", "unreachable", "proxy", "tls", "certificate", "cancelled". */
+/* eof(name, sentence, status): the transport ended, in order (no arguments) or by a fault: "reset",
+ * "timeout", "dns", "refused", "unreachable", "proxy", "tls", "certificate", "cancelled".  status:
+ * of HTTP, where a proxy refused. */
 static int protocol_eof(lua_State *L) {
   wsc_lua_box *box = wsc_lua_use_box(L);
   const char *name = luaL_optstring(L, 2, NULL);

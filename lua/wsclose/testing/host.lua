@@ -16,6 +16,7 @@ function host.dial(handle, _, url)
       :format(url), 0)
   end
   server:dial(handle)
+  return true
 end
 
 function host.wait(handle, seconds)

@@ -391,12 +391,45 @@ function cases.many()
   return tostring(ok) .. " " .. why:match "wsclose.group.*"
 end
 
+local function unescaped(name)
+  local value = ngx.var["arg_" .. name]
+  return value and ngx.unescape_uri(value)
+end
+
+-- Through the proxy that the request names, or the environment does; what the first attempt tells.
+function cases.proxy()
+  local line
+  local made, ws = pcall(wsclose.new, unescaped "url", {
+    proxy = unescaped "proxy", resolve = { ["proxy.example"] = "127.0.0.1", known = "127.0.0.1" },
+    proxy_headers = { ["X-Via"] = "nginx" }, retry = true,
+    timeouts = { connect = tonumber(ngx.var.arg_connect) },
+    on_open = function(ws) ws:send "through" end,
+    on_message = function(ws, data)
+      local about = ws:info()
+      line = ("%s %s:%d %s"):format(data, about.address, about.port,
+        about.tls and about.tls.version .. " " .. about.tls.cipher or "plain")
+      ws:close()
+    end,
+    on_close = function(ws, code, _, info)
+      local fault = info.error
+      line = line or ("%s %s %s: %s; %s"):format(fault.name, fault.phase, tostring(fault.status),
+        fault.message, info.retry_in and "goes on" or "over")
+      if code == 1000 then line = line .. " 1000" end
+      ws:close()
+    end,
+  })
+  if not made then return (ws:gsub("^.-:%d+: ", "")) end
+  ws:run()
+  return line
+end
+
 -- What each option of docs/api.md may be; those not named take anything.
 local function nothing() end
 local VALUES = {
   protocols = { "a" }, require_protocol = false, headers = { A = "b" }, extensions = {},
   retry = true, timeouts = {}, keepalive = false, limits = {}, tls = {}, outbox = true,
-  proxy = "http://127.0.0.1:3128", max_messages = 1, max_time = 1, redirects = 1,
+  proxy = "http://127.0.0.1:3128", proxy_headers = {},
+  max_messages = 1, max_time = 1, redirects = 1,
   bind = "127.0.0.1", resolve = {}, family = 4, nodelay = false, trace = true, log = "error",
   clock = function() return 0 end, random_bytes = nothing, role = "server",
   ["tls.cert"] = "c.pem", ["tls.key"] = "k.pem", ["tls.verify"] = false,
