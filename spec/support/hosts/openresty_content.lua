@@ -432,6 +432,7 @@ local VALUES = {
   max_messages = 1, max_time = 1, redirects = 1,
   bind = "127.0.0.1", resolve = {}, family = 4, nodelay = false, trace = true, log = "error",
   clock = function() return 0 end, random_bytes = nothing, role = "server",
+  ["outbox.full"] = "oldest", ["outbox.confirm"] = true,
   ["tls.cert"] = "c.pem", ["tls.key"] = "k.pem", ["tls.verify"] = false,
   ["tls.pin"] = ("0"):rep(64),
   ["tls.min_version"] = "1.3", ["tls.session_cache"] = 0,
@@ -448,8 +449,10 @@ function cases.option()
   local name = ngx.var.arg_name
   local group, inner = name:match "^(%w+)%.(.*)$"
   local value = assert(value_of(name) ~= nil, "no value for " .. name) and value_of(name)
-  local ok, why = pcall(wsclose.new, URL, group and { [group] = { [inner] = value } }
-    or { [name] = value })
+  local given = { [name] = value }
+  if group then given = { [group] = { [inner] = value } } end
+  if name == "outbox.low" then given.outbox.high = 2 end
+  local ok, why = pcall(wsclose.new, URL, given)
   return ok and "taken" or (why:gsub("^.-:%d+: ", ""))
 end
 
