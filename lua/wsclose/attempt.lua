@@ -61,7 +61,11 @@ end
 
 -- ---------------------------------------------------------------- the end of an attempt
 
-attempt.CLOSED_BY_PROGRAM = "the program closed it; ws:reconnect() connects anew"
+--- Why the program's own end of a client is the last word, where it is.
+function attempt.closed_by_program(self, info)
+  return close_info.not_retried(info, self._left and "the client has left for good"
+    or "the program closed it; ws:reconnect() connects anew")
+end
 
 local function tell_close(self, info)
   local on_close = self.on_close
@@ -78,7 +82,7 @@ end
 -- policy raised: mostly the program's own `decide`, and then the policy has answered without it.
 local function decide(self, info, frames_in)
   if self._reconnecting then return self._reconnecting end
-  if self._stopping then return nil, close_info.not_retried(info, attempt.CLOSED_BY_PROGRAM) end
+  if self._stopping then return nil, attempt.closed_by_program(self, info) end
   local policy = self._settings.retry
   if not policy then return nil, retry.unasked(info) end
   policy:closed(frames_in > (info.received and 1 or 0))

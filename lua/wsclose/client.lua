@@ -442,7 +442,7 @@ local function stop(self)
   }
   local lost = self._outbox and self._outbox:clear() or 0
   self.close_info = close_info.changed(info, {
-    retry_refused = close_info.not_retried(info, attempt.CLOSED_BY_PROGRAM),
+    retry_refused = attempt.closed_by_program(self, info),
     undelivered = info.undelivered + lost,
   }, "retry_in")
   self.close_code, self.close_reason = info.code, info.reason

@@ -81,8 +81,9 @@ local ROWS = {
     when = "A frame was malformed: a bad length, a reserved bit, a server's frame that was masked, "
       .. "a close code that may not travel, data that does not inflate. Often a proxy or a "
       .. "hand-written server.",
-    fix = "Read info.error.message, which names the rule; look at the frames with on_frame; take "
-      .. "proxies out of the way; update the server's WebSocket library.",
+    fix = "Read info.error.message, or the close reason of a peer that says it of us: they name "
+      .. "the rule; look at the frames with on_frame; take proxies out of the way; update the "
+      .. "server's WebSocket library.",
     sent_by = EITHER,
     on_wire = true,
     retry = false,

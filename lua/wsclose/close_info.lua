@@ -80,8 +80,10 @@ function Info:__tostring()
   local function add(format, ...) parts[#parts + 1] = format:format(...) end
   if self.url then add(" to %s", close_info.shown_url(self.url)) end
   add(" %s: %d %s", what_happened(self), self.code, self.name)
-  if self.reason ~= "" then add(" %s", quoted(self.reason)) end
   local fault = self.error
+  -- of a Close of ours the reason is the error's words, or as many as it could hold
+  local repeated = fault and self.by == "client" and fault.message:find(self.reason, 1, true)
+  if self.reason ~= "" and not repeated then add(" %s", quoted(self.reason)) end
   if fault then add(", %s (%s in phase %s)", fault.message, fault.name, fault.phase) end
   if self.duration then add(" after %.3g s", self.duration) end
   if self.undelivered > 0 then add("; %d bytes were not delivered", self.undelivered) end

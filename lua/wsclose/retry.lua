@@ -140,8 +140,9 @@ end
 local function limited(policy, delay, least, now)
   local options = policy.options
   if policy.retries >= options.attempts then
-    return nil, ("%d retries in a row are as many as the option attempts allows")
-      :format(policy.retries)
+    local many = policy.retries == 1 and "1 retry is"
+      or ("%d retries in a row are"):format(policy.retries)
+    return nil, many .. " as many as the option attempts allows"
   end
   if not options.elapsed then return delay end
   local left = options.elapsed - (now - policy.run_start)

@@ -32,11 +32,18 @@ local LASTING_ERRORS = {
 }
 
 local STATUS_CURES = {
+  [400] = "check the URL, and whether the server wants other headers, an Origin for instance",
   [401] = "give valid credentials (headers, before_connect)",
   [403] = "have the right granted, or give other credentials or another Origin",
-  [404] = "check the URL's path",
+  [404] = "check the URL's path; a proxy that does not forward Upgrade makes servers answer so too",
   [407] = "give the proxy's user and password in the option proxy",
   [426] = "the server wants another protocol version",
+}
+
+-- Of a proxy, which is asked for a tunnel and knows nothing of what goes through it.
+local PROXY_CURES = {
+  [403] = "it does not let this client through to that host and port",
+  [407] = STATUS_CURES[407],
 }
 
 -- The sixth in a row is hardly a passing fault, and yet nobody has said that it is for good.
@@ -73,6 +80,13 @@ local function left_with_bad_code(code, info)
   return type(number) == "number" and not row_of(number).on_wire
 end
 
+-- It is the peer that found a fault, with what came from here.
+local function complaint(code, info)
+  if code ~= 1002 or info.by ~= "peer" or info.error then return nil end
+  return ("the peer says that a frame of ours broke a rule; %s"):format(
+    (info.reason or "") == "" and "it does not say which" or "its close reason names it")
+end
+
 local function missing_extension(code, info)
   local sent = code == 1010 and info.sent
   if not sent or (sent.reason or "") == "" then return nil end
@@ -83,7 +97,7 @@ end
 -- ---------------------------------------------------------------- what the tables say
 
 local function refused_status(status, who)
-  local cure = STATUS_CURES[status]
+  local cure = (who == "proxy" and PROXY_CURES or STATUS_CURES)[status]
     or who == "proxy" and "check the option proxy"
     or status >= 300 and status < 400 and "raise the option redirects or use the final URL"
     or "check the URL"
@@ -105,7 +119,8 @@ local function by_default(code, info, row)
     if status then return RETRIED_STATUSES[status] or false, refused_status(status, who) end
   end
   if left_with_bad_code(code, info) then return true end
-  return row.retry, missing_extension(code, info) or row.retry_why, code == 1010
+  local why = missing_extension(code, info) or complaint(code, info) or row.retry_why
+  return row.retry, why, code == 1010
 end
 
 --- Why there is no next attempt where no policy was asked for: what no retry would mend is told

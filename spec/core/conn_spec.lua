@@ -655,6 +655,129 @@ describe("the handshake's place in the connection", function()
     assert.same({ 1006, "eof", "handshake" }, { code, info.error.name, info.error.phase })
   end)
 
+  -- What is said must not hang on how it came.
+  local function message_of(bytes, options, opened)
+    local message
+    for cut = 0, #bytes do
+      local t = opened and talk.open(options) or talk.new(options)
+      t:input(bytes:sub(1, cut))
+      local event = t:drain()[1]
+      if not event or event[1] ~= "close" then
+        t:input(bytes:sub(cut + 1))
+        event = t:drain()[1]
+      end
+      if not event then
+        t.p:eof()
+        event = t:drain()[1]
+      end
+      if not event then
+        t.p:output() -- our Close
+        event = t:drain()[1]
+      end
+      local said = event[4].error.name .. ": " .. event[4].error.message
+      assert.equal(message or said, said)
+      message = said
+    end
+    return message
+  end
+
+  for _, case in ipairs {
+    { "text", "token expired\n", ': "token expired"' },
+    { "the first line of text", "\r\n  no such room \r\nsee the docs", ': "no such room "' },
+    { "JSON", '{"error":"bad origin"}', ': "{"error":"bad origin"}"' },
+    { "as much as fits, in whole letters", ("ä"):rep(80), ': "' .. ("ä"):rep(50) .. '"' },
+    { "no half letters", "x" .. ("ä"):rep(80), ': "x' .. ("ä"):rep(49) .. '"' },
+    { "no HTML", "<html><title>400 Bad Request</title></html>", "" },
+    { "no binary", "\31\139\8binary", "" },
+    { "no bytes that are not UTF-8", "abc\255def", "" },
+    { "nothing of nothing", "", "" },
+    { "nothing of a lone bracket", "{\n", "" },
+    { "nginx's HTML where TLS is expected",
+      "<html><title>400 The plain HTTP request was sent to HTTPS port</title></html>",
+      ": this port speaks TLS, so the URL begins with wss://" },
+    { "Go's text where TLS is expected", "Client sent an HTTP request to an HTTPS server.\n",
+      ": this port speaks TLS, so the URL begins with wss://" },
+    { "Apache's HTML where TLS is expected",
+      "<p>You're speaking plain HTTP to an SSL-enabled server port.<br />",
+      ": this port speaks TLS, so the URL begins with wss://" },
+  } do
+    it("quotes of a refusal's body " .. case[1], function()
+      local bytes = ("HTTP/1.1 400 Bad Request\r\nContent-Length: %d\r\n\r\n%s"):format(
+        #case[2], case[2])
+      assert.equal("http: the server answered 400 Bad Request" .. case[3], message_of(bytes))
+    end)
+  end
+
+  it("quotes the body of a refusal out of its chunks", function()
+    assert.equal('http: the server answered 401 No: "in pieces"', message_of(
+      "HTTP/1.1 401 No\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nin \r\n6\r\npieces\r\n0\r\n\r\n"))
+  end)
+
+  for _, case in ipairs {
+    { "nothing", "", "; if this port speaks TLS the URL begins with wss://" },
+    { "part of an answer", "HTTP/1.1 101 Swit", "" },
+  } do
+    it("names what was asked for when the server ends it behind " .. case[1], function()
+      for _, protocols in ipairs { {}, { "mqtt", "mqttv3.1" } } do
+        local t = talk.new { protocols = protocols, require_protocol = false }
+        t:input(case[2])
+        t.p:eof()
+        local _, _, info = t:closed()
+        local asked = protocols[1] and " (subprotocols asked for: mqtt, mqttv3.1)" or ""
+        assert.equal("the server ended the connection during the handshake" .. asked .. case[3],
+          info.error.message)
+      end
+    end)
+  end
+
+  it("does not advise wss:// where that was asked for", function()
+    local p = wsclose.protocol "wss://feed.example/"
+    p:output()
+    p:eof()
+    local _, _, _, info = p:next()
+    assert.equal("the server ended the connection during the handshake", info.error.message)
+  end)
+
+  it("knows the alert of a port that speaks TLS by its first byte", function()
+    assert.equal("handshake: this port speaks TLS, so the URL begins with wss://",
+      message_of "\21\3\1\0\2\2\10")
+  end)
+
+  for _, case in ipairs {
+    { "with a body", "HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-type: text/html\r\n"
+      .. "Content-Length: 28\r\n\r\nUnsupported protocol version",
+      ': "HTTP/1.1 400 Bad Request": "Unsupported protocol version"' },
+    { "with a longer body", "HTTP/1.1 400 No\r\n\r\n" .. ("x"):rep(300),
+      ': "HTTP/1.1 400 No": "' .. ("x"):rep(100) .. '"' },
+    { "without a body", "HTTP/1.1 503 Later\r\nContent-Length: 0\r\n\r\n",
+      ': "HTTP/1.1 503 Later"' },
+    { "with HTML", "HTTP/1.1 502 Bad Gateway\r\nContent-Length: 6\r\n\r\n<html>",
+      ': "HTTP/1.1 502 Bad Gateway"' },
+    { "that breaks off", "HTTP/1.1 400 Bad Req", ': "HTTP/1.1 400 Bad Req"' },
+    { "without end", "HTTP/1.1 400 Bad Request\r\n" .. ("X: y\r\n"):rep(700),
+      ': "HTTP/1.1 400 Bad Request"' },
+  } do
+    it("quotes an HTTP answer behind the 101 " .. case[1], function()
+      assert.equal("protocol: the server sent HTTP behind its 101" .. case[3],
+        message_of(case[2], nil, true))
+    end)
+  end
+
+  it("takes other bytes behind the 101 for frames", function()
+    assert.equal("protocol: a control frame is fragmented",
+      message_of("HTTPS is another", nil, true))
+  end)
+
+  it("takes HTTP behind the first frame for a frame", function()
+    local t = talk.open()
+    t:input(wire.frame { opcode = "text", payload = "x" } .. "HTTP/1.1 400 Bad Request\r\n\r\n")
+    t:drain()
+    t.p:output()
+    t.p:eof()
+    local _, _, info = t:closed()
+    assert.equal("a control frame is fragmented", info.error.message)
+  end)
+
   it("reports a server that accepts and stays silent when the deadline comes", function()
     local t = talk.new { timeouts = { handshake = 5 } }
     assert.is_true(t:tick(0) <= 5)

@@ -2,7 +2,9 @@
 -- of a server is played here; the sentences are all there is to it.
 
 local certificates = require "support.certificates"
+local process = require "support.process"
 local scripted = require "support.scripted_server"
+local way = require "support.way"
 local wsclose = require "wsclose"
 
 local URL = "ws://127.0.0.1:1/"
@@ -278,6 +280,43 @@ describe("what the program raises", function()
   end)
 end)
 
+describe("a scheme at the wrong port", function()
+  after_each(scripted.close_all)
+
+  local ALERT = "\21\3\1\0\2\2\70"
+  local BODY = "<html><title>400 The plain HTTP request was sent to HTTPS port</title></html>"
+
+  for _, case in ipairs {
+    { "ws", "an alert", function(c)
+        c:read_request()
+        c:send(ALERT)
+        c:finish()
+      end, "this port speaks TLS, so the URL begins with wss://" },
+    { "ws", "nginx's page", function(c)
+        c:read_request()
+        c:send("HTTP/1.1 400 Bad Request\r\nContent-Length: " .. #BODY .. "\r\n\r\n" .. BODY)
+      end, "the server answered 400 Bad Request: this port speaks TLS, so the URL begins with "
+        .. "wss://" },
+    { "ws", "nothing", function(c)
+        c:read_request()
+        c:finish()
+      end, "the server ended the connection during the handshake; if this port speaks TLS the URL "
+        .. "begins with wss://" },
+    { "wss", "plain HTTP", function(c)
+        c:send "HTTP/1.1 400 Bad Request\r\n\r\n"
+      end, "the peer does not speak TLS, which ws:// does not need (it answered "
+        .. '"HTTP/1.1 400 Bad Request")' },
+  } do
+    it(("is told, %s:// and %s comes back"):format(case[1], case[2]), function()
+      local server = scripted.new(case[3])
+      local ws = assert(wsclose.new(("%s://127.0.0.1:%d/"):format(case[1], server.port),
+        { tls = { verify = false } }))
+      scripted.pump(ws, server, function() return ws:state() == "closed" end)
+      assert.equal(case[4], ws.close_info.error.message)
+    end)
+  end
+end)
+
 describe("what the program names in tls", function()
   local made = certificates.shared()
 
@@ -286,6 +325,16 @@ describe("what the program names in tls", function()
     local _, _, info = ws:run(5)
     return info.error.message
   end
+
+  teardown(process.stop_all)
+
+  it("is what a certificate that signed itself is answered with", function()
+    local port = way.nginx(made.folder, 1, { own = made.self_signed }).ports.own
+    local ws = assert(wsclose.new(("wss://127.0.0.1:%d/"):format(port), { proxy = false }))
+    local code, _, info = ws:run(10)
+    assert.same({ 1015, "self-signed certificate (CN=feed.example); to trust it: "
+      .. "tls = { ca_file = … }" }, { code, info.error.message })
+  end)
 
   it("is called by its option where the file is missing", function()
     local none = made.folder .. "/none.pem"

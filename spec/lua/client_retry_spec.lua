@@ -232,6 +232,25 @@ describe("a client with a retry policy", function()
     other:close()
   end)
 
+  it("is not advised to reconnect once it has left", function()
+    for _, state in ipairs { "idle", "open", "waiting" } do
+      local ws, server = start(upgraded(function(c)
+        c:told "end"
+        c:finish()
+      end), { retry = true })
+      if state ~= "idle" then scripted.pump(ws, server, in_state(ws, "open")) end
+      if state == "waiting" then
+        server:tell "end"
+        scripted.pump(ws, server, in_state(ws, "waiting"))
+      end
+      ws:leave()
+      assert.matches(" is not retried: the client has left for good$", ws.close_info.retry_refused)
+    end
+    local ws = start(upgraded())
+    ws:close()
+    assert.matches("ws:reconnect%(%) connects anew$", ws.close_info.retry_refused)
+  end)
+
   it("tries again when connecting fails", function()
     local ws, server, time = start(upgraded(), { retry = NO_JITTER })
     server:stop_listening()

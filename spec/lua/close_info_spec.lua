@@ -50,6 +50,24 @@ describe("the sentence about an end", function()
         .. "lacks it (extension in phase handshake)",
     },
     {
+      "by a fault of the peer's, whose words our Close took along",
+      {
+        code = 1002, reason = "the server masked a fra", by = "client", opened = true,
+        error = { name = "protocol", message = "the server masked a frame", phase = "open" },
+      },
+      "connection to wss://feed.example/v1 closed by this client: 1002 PROTOCOL_ERROR, "
+        .. "the server masked a frame (protocol in phase open)",
+    },
+    {
+      "by a peer whose reason stands in an error of ours",
+      {
+        code = 4000, reason = "time", by = "peer", opened = true,
+        error = { name = "close_timeout", message = "time is up", phase = "close" },
+      },
+      'connection to wss://feed.example/v1 closed by the peer: 4000 PRIVATE "time", '
+        .. "time is up (close_timeout in phase close)",
+    },
+    {
       "by close while connecting",
       { by = "client" },
       "connection to wss://feed.example/v1 cancelled: 1006 ABNORMAL",

@@ -328,7 +328,7 @@ describe("what is retried by default", function()
   end
 
   for _, code in ipairs {
-    -5, 0, 999, 1000, 1002, 1003, 1004, 1007, 1008, 1009, 1010, 1015, 1016, 2999, 3000, 3003, 5000,
+    -5, 0, 999, 1000, 1003, 1004, 1007, 1008, 1009, 1010, 1015, 1016, 2999, 3000, 3003, 5000,
   } do
     it(("does not retry %d and says why in one sentence"):format(code), function()
       local why = refused(nil, code, { by = "peer", opened = true })
@@ -336,6 +336,18 @@ describe("what is retried by default", function()
       assert.equal(("%d %s is not retried: %s"):format(code, entry.name, entry.retry_why), why)
     end)
   end
+
+  it("says of 1002 who names the rule: our error, or the peer that found a fault", function()
+    for _, case in ipairs {
+      { { error = { name = "protocol" } }, close_codes.explain(1002).retry_why },
+      { { reason = "bad mask" },
+        "the peer says that a frame of ours broke a rule; its close reason names it" },
+      { { reason = "" }, "the peer says that a frame of ours broke a rule; it does not say which" },
+    } do
+      case[1].opened, case[1].by = true, case[1].error and "network" or "peer"
+      assert.equal("1002 PROTOCOL_ERROR is not retried: " .. case[2], refused(nil, 1002, case[1]))
+    end
+  end)
 
   it("follows the entries of the close codes for every code", function()
     for code = 0, 5000 do
@@ -510,12 +522,27 @@ describe("a refused handshake", function()
 
   for _, case in ipairs {
     { 300, "raise the option redirects" }, { 399, "raise the option redirects" },
-    { 299, "check the URL" }, { 400, "check the URL" }, { 401, "credentials" }, { 403, "right" },
+    { 299, "check the URL" }, { 400, "check the URL" }, { 400, "Origin" }, { 403, "Origin" },
+    { 404, "a proxy that does not forward Upgrade" }, { 401, "credentials" }, { 403, "right" },
     { 404, "path" }, { 407, "the option proxy" }, { 426, "version" }, { 200, "check the URL" },
     { 410, "check the URL" },
   } do
     it(("names what mends a %d"):format(case[1]), function()
       assert_found(case[2], refused(nil, 1006, answer(case[1])))
+    end)
+  end
+
+  for _, case in ipairs {
+    { 400, "the proxy answered 400, which waiting does not change; check the option proxy" },
+    { 403, "the proxy answered 403, which waiting does not change; it does not let this client "
+      .. "through to that host and port" },
+    { 404, "the proxy answered 404, which waiting does not change; check the option proxy" },
+    { 407, "the proxy answered 407, which waiting does not change; give the proxy's user and "
+      .. "password in the option proxy" },
+  } do
+    it(("names what mends a proxy's own %d"):format(case[1]), function()
+      local info = { opened = false, error = { name = "proxy", phase = "proxy", status = case[1] } }
+      assert.equal("1006 ABNORMAL is not retried: " .. case[2], refused(nil, 1006, info))
     end)
   end
 
@@ -1009,6 +1036,10 @@ describe("the limits of a run", function()
     assert.equal("1006 ABNORMAL is not retried: 3 retries in a row are as many as the option "
       .. "attempts allows", why)
     assert.equal(why, policy.refused)
+    policy = fixed(0, { attempts = 1 })
+    delays(policy, 1)
+    assert.equal("1006 ABNORMAL is not retried: 1 retry is as many as the option attempts allows",
+      select(2, policy:next(1006)))
   end)
 
   it("allow none with attempts = 0", function()

@@ -203,6 +203,10 @@ void wsc_conn_skip_input(wsc_conn *conn);
 wsc_input_step wsc_conn_read_handshake(wsc_conn *conn, wsc_event *event);
 wsc_input_step wsc_conn_read_body(wsc_conn *conn); /* of a refusal */
 
+/* Where frames are expected: does HTTP begin there, and what to make of it. */
+bool wsc_conn_meets_http(const wsc_conn *conn);
+wsc_input_step wsc_conn_read_http(wsc_conn *conn);
+
 /* What is a refusal's body, as far as it came, in the place of the input. */
 void wsc_conn_keep_body(wsc_conn *conn);
 

@@ -189,9 +189,10 @@ void wsc_conn_note_proxy(wsc_conn *conn, int status) {
 static void set_end_error(wsc_conn *conn) {
   if (conn->end_error != WSC_OK) {
     wsc_conn_set_error(conn, conn->end_error, conn->end_phase, conn->end_text);
-  } else if (conn->state == WSC_CONNECTING) {
-    wsc_conn_set_error(conn, WSC_ERR_EOF, WSC_PHASE_HANDSHAKE,
-                       "the server ended the connection during the handshake");
+  } else if (conn->state == WSC_CONNECTING && conn->handshake) { /* else it was refused */
+    char text[WSC_HANDSHAKE_END_SIZE];
+    wsc_handshake_describe_end(conn->handshake, conn->stats.bytes_in > 0, text, sizeof text);
+    wsc_conn_set_error(conn, WSC_ERR_EOF, WSC_PHASE_HANDSHAKE, text);
   } else {
     wsc_conn_set_error(conn, WSC_ERR_EOF, wsc_conn_phase(conn),
                        "the connection ended without a Close frame from the peer");

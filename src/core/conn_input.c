@@ -102,6 +102,7 @@ static wsc_input_step read_head(wsc_conn *conn) {
   int size = wsc_frame_read_head(&conn->frame, wsc_buf_data(&conn->input),
                                  wsc_buf_size(&conn->input), &fault.text);
   if (size == 0) return WSC_INPUT_MORE;
+  if (size < 0 && wsc_conn_meets_http(conn)) return wsc_conn_read_http(conn);
   if (size < 0) return fail_frame(conn, size, fault.text);
   wsc_buf_consume(&conn->input, (size_t)size);
   conn->frame_part = conn->trace ? WSC_PART_TRACE : WSC_PART_PAYLOAD;

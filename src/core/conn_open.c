@@ -1,10 +1,16 @@
 /* The handshake: what answers it becomes an open connection, or a refusal. */
 #include "conn.h"
 
+#include <stdio.h>
+#include <string.h>
+
 #include "hidden.h"
 
 /* What a refusal's body is worth keeping of. */
 #define BODY_MAX 4096u
+
+/* What answers plain HTTP where TLS is expected begins so (RFC 8446 5.1), and HTTP never does. */
+#define TLS_ALERT 0x15
 
 static wsc_input_step fail_handshake(wsc_conn *conn, int error, const char *text) {
   wsc_conn_fail(conn, error, WSC_PHASE_HANDSHAKE, text);
@@ -22,6 +28,18 @@ wsc_input_step wsc_conn_read_body(wsc_conn *conn) {
   return WSC_INPUT_AGAIN;
 }
 
+/* What the server says in its own words mostly tells more than its status. */
+static void quote_body(wsc_conn *conn) {
+  char quote[WSC_HTTP_QUOTE_SIZE], text[512];
+  wsc_http_quote(quote, conn->response.body, conn->response.body_size);
+  if (!*quote || !conn->error_text || conn->error != WSC_ERR_HTTP) return;
+  int size = snprintf(text, sizeof text, "%s%s", conn->error_text, quote);
+  char *longer = wsc_copy_string(conn->platform, text, (size_t)size);
+  if (!longer) return;
+  wsc_release(conn->platform, conn->error_text);
+  conn->error_text = longer;
+}
+
 void wsc_conn_keep_body(wsc_conn *conn) {
   uint8_t *body = wsc_buf_data(&conn->input);
   size_t have = wsc_buf_size(&conn->input), size = have < conn->body_left ? have : conn->body_left;
@@ -29,6 +47,7 @@ void wsc_conn_keep_body(wsc_conn *conn) {
   if (conn->body_chunked) size = wsc_http_dechunk(body, body, size, &complete);
   conn->response.body = body;
   conn->response.body_size = size;
+  quote_body(conn);
 }
 
 static wsc_input_step refuse(wsc_conn *conn, const wsc_handshake_result *result) {
@@ -115,8 +134,46 @@ static wsc_input_step check_answer(wsc_conn *conn, wsc_event *event, size_t size
   return open_connection(conn, &result, event);
 }
 
+/* A server that thinks better of it behind its 101, engine.io for one.  To read all it says is
+ * worth a moment: it is no frame however it goes on. */
+bool wsc_conn_meets_http(const wsc_conn *conn) {
+  size_t have = wsc_buf_size(&conn->input);
+  return !conn->server && conn->stats.frames_in == 0 &&
+         memcmp(wsc_buf_data(&conn->input), "HTTP/", have < 5 ? have : 5) == 0;
+}
+
+/* How much of the body behind a head is quoted, if it comes. */
+static size_t quoted_size(const wsc_conn *conn, const uint8_t *data, size_t head_size) {
+  wsc_http_head head = {.platform = conn->platform};
+  const char *sentence;
+  size_t size = WSC_HTTP_QUOTE_MAX;
+  if (wsc_http_parse_response(&head, conn->platform, data, head_size, &sentence) != WSC_OK)
+    return 0;
+  if (wsc_handshake_body_size(&head) < size) size = wsc_handshake_body_size(&head);
+  wsc_http_head_free(&head);
+  return size;
+}
+
+wsc_input_step wsc_conn_read_http(wsc_conn *conn) {
+  const uint8_t *data = wsc_buf_data(&conn->input);
+  size_t have = wsc_buf_size(&conn->input), scanned = 0;
+  size_t head = wsc_http_find_end(data, have < BODY_MAX ? have : BODY_MAX, &scanned);
+  size_t wanted = head > 0 ? quoted_size(conn, data, head) : 0, body = have - head;
+  bool there = head > 0 ? body >= wanted : have >= BODY_MAX;
+  if (!there && !wsc_conn_input_ended(conn)) return WSC_INPUT_MORE;
+  char line[WSC_HTTP_QUOTE_SIZE], quote[WSC_HTTP_QUOTE_SIZE], text[300];
+  wsc_http_quote(line, data, head > 0 ? head : have);
+  wsc_http_quote(quote, data + head, body < wanted ? body : wanted);
+  snprintf(text, sizeof text, "the server sent HTTP behind its 101%s%s", line, quote);
+  wsc_conn_fail(conn, WSC_ERR_PROTOCOL, wsc_conn_phase(conn), text);
+  return WSC_INPUT_AGAIN;
+}
+
 wsc_input_step wsc_conn_read_handshake(wsc_conn *conn, wsc_event *event) {
   size_t have = wsc_buf_size(&conn->input), max = conn->limits.header_size_max - conn->heads_size;
+  if (have > 0 && *wsc_buf_data(&conn->input) == TLS_ALERT)
+    return fail_handshake(conn, WSC_ERR_HANDSHAKE,
+                          "this port speaks TLS, so the URL begins with wss://");
   size_t size = wsc_http_find_end(wsc_buf_data(&conn->input), have, &conn->head_scanned);
   if (size > max || (size == 0 && have >= max))
     return fail_handshake(conn, WSC_ERR_HANDSHAKE,

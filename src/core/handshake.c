@@ -119,6 +119,7 @@ static bool write_request(wsc_handshake *handshake, const wsc_config *config, co
   const wsc_platform *platform = config->platform;
   uint8_t nonce[16];
   char key[WSC_KEY_SIZE];
+  handshake->secure = uri->secure;
   if (!platform->random(platform->user, nonce, sizeof nonce)) return false;
   wsc_base64(key, nonce, sizeof nonce);
   return wsc_handshake_accept(platform, key, handshake->accept) &&
@@ -174,6 +175,24 @@ void wsc_handshake_result_free(wsc_handshake_result *result) {
 #define SAY(result, ...) snprintf((result)->sentence, sizeof(result)->sentence, __VA_ARGS__)
 #define QUOTED           "\"%.60s\""
 
+static size_t size_until(const char *text, const char *stops) {
+  size_t size = 0;
+  while (text[size] && !strchr(stops, text[size])) size++;
+  return size;
+}
+
+/* User, password and the values of a query are nobody's business. */
+static void point_to(char *text, size_t size, const char *url) {
+  const char *slash = strchr(url, '/');
+  const char *host = slash && slash[1] == '/' ? slash + 2 : url;
+  const char *at = host == url ? NULL : memchr(host, '@', size_until(host, "/?#"));
+  size_t scheme = (size_t)(host - url);
+  if (at) host = at + 1;
+  size_t shown = size_until(host, "?#");
+  snprintf(text, size, ": it points to %.*s%.*s%s", scheme < 20 ? (int)scheme : 20, url,
+           shown < 120 ? (int)shown : 120, host, host[shown] == '?' ? "?..." : "");
+}
+
 static void describe_status(wsc_handshake_result *result) {
   const wsc_http_head *head = &result->head;
   const wsc_header *versions = wsc_http_find(head, "Sec-WebSocket-Version", NULL);
@@ -185,7 +204,7 @@ static void describe_status(wsc_handshake_result *result) {
   if (head->status / 100 == 2)
     snprintf(rest, room, " instead of 101: nothing at this path speaks WebSocket");
   else if (head->status / 100 == 3 && location)
-    snprintf(rest, room, ": it points to %.120s", location->value);
+    point_to(rest, room, location->value);
   else if (versions && wsc_http_has_token(head, "Sec-WebSocket-Version", "13"))
     snprintf(rest, room,
              ": it speaks WebSocket version 13 as well, so a part of the request may have been "
@@ -264,7 +283,10 @@ static bool chooses_protocol(const wsc_handshake *handshake, wsc_handshake_resul
   if (!header && (handshake->protocol_count == 0 || !handshake->require_protocol)) return true;
   list_asked(handshake, asked, sizeof asked);
   if (!header) {
-    SAY(result, "the server chose no subprotocol; expected one of %s", asked);
+    SAY(result,
+        "the server chose no subprotocol; protocols asks for one of %s (require_protocol = false: "
+        "or none)",
+        asked);
     return false;
   }
   if (wsc_http_count(&result->head, name) > 1) {
@@ -279,6 +301,19 @@ static bool chooses_protocol(const wsc_handshake *handshake, wsc_handshake_resul
   }
   result->protocol = header->value;
   return true;
+}
+
+void wsc_handshake_describe_end(const wsc_handshake *handshake, bool answered, char *text,
+                                size_t size) {
+  char asked[100];
+  list_asked(handshake, asked, sizeof asked);
+  bool asks = !handshake->server && handshake->protocol_count > 0;
+  snprintf(text, size, "the %s ended the connection during the handshake%s%s%s%s",
+           handshake->server ? "client" : "server", asks ? " (subprotocols asked for: " : "",
+           asks ? asked : "", asks ? ")" : "",
+           answered || handshake->secure || handshake->server
+               ? ""
+               : "; if this port speaks TLS the URL begins with wss://");
 }
 
 static int check_extensions(const wsc_handshake *handshake, wsc_handshake_result *result) {

@@ -48,6 +48,12 @@ int wsc_handshake_answer(wsc_handshake *handshake, const uint8_t *data, size_t s
 
 void wsc_handshake_result_free(wsc_handshake_result *result);
 
+/* The sentence for a peer that ended the connection before the handshake was over.  `answered`: it
+ * had sent something. */
+#define WSC_HANDSHAKE_END_SIZE 256
+void wsc_handshake_describe_end(const wsc_handshake *handshake, bool answered, char *text,
+                                size_t size);
+
 /* How long the body of a refusal is, by Content-Length: SIZE_MAX when unknown (chunked, or until
  * the end); 0 where none may follow (204, 304). */
 size_t wsc_handshake_body_size(const wsc_http_head *head);

@@ -11,7 +11,7 @@
 /* One block of memory with all it points to. */
 struct wsc_handshake {
   const wsc_platform *platform;
-  bool server, require_protocol;
+  bool server, require_protocol, secure;
   const char *const *protocols;
   size_t protocol_count;
   const wsc_extension *extensions;

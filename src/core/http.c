@@ -7,7 +7,10 @@
 #include "http.h"
 #include "ascii.h"
 
+#include <stdio.h>
 #include <string.h>
+
+#include "utf8.h"
 
 #include "hidden.h"
 
@@ -324,4 +327,35 @@ size_t wsc_http_dechunk(uint8_t *out, const uint8_t *data, size_t size, bool *co
     if (at < size && data[at] == '\n') at++;
   }
   return kept;
+}
+
+/* ---------------------------------------------------------------- bodies, for people */
+
+static bool holds(const uint8_t *body, size_t size, const char *text) {
+  size_t length = strlen(text);
+  for (; size >= length; body++, size--)
+    if (memcmp(body, text, length) == 0) return true;
+  return false;
+}
+
+/* As nginx, Go and Apache say it, in HTML or plainly. */
+static bool wants_tls(const uint8_t *body, size_t size) {
+  return holds(body, size, "HTTPS port") || holds(body, size, "HTTPS server") ||
+         holds(body, size, "SSL-enabled server port");
+}
+
+void wsc_http_quote(char out[WSC_HTTP_QUOTE_SIZE], const uint8_t *body, size_t size) {
+  static const char other_port[] = ": this port speaks TLS, so the URL begins with wss://";
+  size_t length = 0;
+  *out = '\0';
+  if (wants_tls(body, size)) {
+    memcpy(out, other_port, sizeof other_port);
+    return;
+  }
+  for (; size > 0 && *body <= ' '; body++) size--;
+  while (length < size && length < WSC_HTTP_QUOTE_MAX && body[length] >= ' ' && body[length] != 127)
+    length++;
+  while (length > 0 && length < size && (body[length] & 0xC0) == 0x80) length--;
+  if (length < 3 || *body == '<' || !wsc_utf8_valid(body, length)) return;
+  snprintf(out, WSC_HTTP_QUOTE_SIZE, ": \"%.*s\"", (int)length, (const char *)body);
 }

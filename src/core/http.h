@@ -50,6 +50,13 @@ bool wsc_http_has_token(const wsc_http_head *head, const char *name, const char 
  * what follows is no chunk. */
 size_t wsc_http_dechunk(uint8_t *out, const uint8_t *data, size_t size, bool *complete);
 
+/* Writes `: "the body's first line"` for people, WSC_HTTP_QUOTE_MAX bytes of it at most; "" for
+ * what is no text, such as HTML.  A 400 that comes of HTTP at a port for TLS says so in plainer
+ * words. */
+#define WSC_HTTP_QUOTE_MAX  100
+#define WSC_HTTP_QUOTE_SIZE (WSC_HTTP_QUOTE_MAX + 8)
+void wsc_http_quote(char out[WSC_HTTP_QUOTE_SIZE], const uint8_t *body, size_t size);
+
 /* RFC 9110 5.6.2 */
 bool wsc_http_is_token(const char *text, size_t size);
 bool wsc_http_equal_nocase(const char *a, size_t a_size, const char *b); /* b ends with NUL */

@@ -85,12 +85,14 @@ describe("a server that breaks the TLS handshake", function()
     {
       "speaks HTTP without TLS",
       answer_with "HTTP/1.1 400 Bad Request\r\nServer: x\r\n\r\n",
-      'the peer does not speak TLS (it answered "HTTP/1.1 400 Bad Request")',
+      "the peer does not speak TLS, which ws:// does not need "
+        .. '(it answered "HTTP/1.1 400 Bad Request")',
     },
     {
       "sends bytes that nothing can be made of, which are shown without harm",
       answer_with("\1\27[31m\255" .. ("\7"):rep(100)),
-      'the peer does not speak TLS (it answered "\\x01\\x1b[31m\\xff' .. ("\\x07"):rep(41) .. '")',
+      'the peer does not speak TLS, which ws:// does not need (it answered "\\x01\\x1b[31m\\xff'
+        .. ("\\x07"):rep(41) .. '")',
     },
     {
       "sends two bytes that are not TLS and closes TCP",
@@ -99,7 +101,7 @@ describe("a server that breaks the TLS handshake", function()
         c:send "hi"
         c:finish()
       end,
-      'the peer does not speak TLS (it answered "hi")',
+      'the peer does not speak TLS, which ws:// does not need (it answered "hi")',
     },
     {
       "closes TCP",

@@ -119,7 +119,7 @@ describe("a certificate", function()
     },
     {
       "self_signed",
-      "self-signed certificate (CN=feed.example)",
+      "self-signed certificate (CN=feed.example); to trust it: tls = { ca_file = … }",
       cure = { ca = "self_signed" },
     },
     {

@@ -60,7 +60,9 @@ static int explain_no_tls(wsc_tls_stream *tls) {
     snprintf(shown + used, sizeof shown - used, printable ? "%c" : "\\x%02x", byte);
     used += strlen(shown + used);
   }
-  wsc_stream_say(&tls->stream, "the peer does not speak TLS (it answered \"%s\")", shown);
+  wsc_stream_say(&tls->stream,
+                 "the peer does not speak TLS, which ws:// does not need (it answered \"%s\")",
+                 shown);
   return WSC_ERR_TLS;
 }
 

@@ -174,6 +174,7 @@ static void say_refusal(tls_text *text, X509 *certificate, int depth, int error,
     break;
   case X509_V_ERR_DEPTH_ZERO_SELF_SIGNED_CERT:
     say_with_name(text, "self-signed certificate (", X509_get_subject_name(certificate));
+    say(text, "; to trust it: tls = { ca_file = … }");
     break;
   case X509_V_ERR_SELF_SIGNED_CERT_IN_CHAIN:
   case X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT:
