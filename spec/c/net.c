@@ -363,6 +363,35 @@ static int l_tls_users(lua_State *L) {
   return 1;
 }
 
+/* ------------------------------------------------------------ a flood */
+
+/* Messages of 62 bytes, as many as there is room for. */
+static int64_t read_flood(wsc_stream *stream, void *data, size_t size) {
+  (void)stream;
+  size -= size % 64;
+  memset(data, 0, size);
+  for (size_t i = 0; i < size; i += 64) memcpy((char *)data + i, "\x82\x3e", 2);
+  return (int64_t)size;
+}
+
+static bool has_flood(const wsc_stream *stream) {
+  (void)stream;
+  return true;
+}
+
+/* flood(client): what it reads from now on never ends; `client`: of the core, open */
+static int l_flood(lua_State *L) {
+  static wsc_stream_ops flood;
+  const wsc_lua_box *box = lua_touserdata(L, 1);
+  if (!box || !box->client || !box->client->stream)
+    return luaL_argerror(L, 1, "an open client expected");
+  flood = *box->client->stream->ops;
+  flood.read = flood.read_wait = read_flood;
+  flood.pending = has_flood;
+  box->client->stream->ops = &flood;
+  return 0;
+}
+
 /* ------------------------------------------------------------ random */
 
 /* random_bytes(n): of the platform that programs get, unless random.set chose others */
@@ -375,11 +404,15 @@ static int l_random_bytes(lua_State *L) {
   return 1;
 }
 
-static const luaL_Reg net_functions[] = {
-    {"fault", l_fault},         {"connect", l_socket_connect},
-    {"break_off", l_break_off}, {"dup", l_dup},
-    {"close", l_close},         {"random_bytes", l_random_bytes},
-    {"tls_users", l_tls_users}, {NULL, NULL}};
+static const luaL_Reg net_functions[] = {{"fault", l_fault},
+                                         {"connect", l_socket_connect},
+                                         {"break_off", l_break_off},
+                                         {"dup", l_dup},
+                                         {"close", l_close},
+                                         {"random_bytes", l_random_bytes},
+                                         {"tls_users", l_tls_users},
+                                         {"flood", l_flood},
+                                         {NULL, NULL}};
 
 void wsc_testing_net(lua_State *L) {
   wsc_testing_add(L, "net", net_functions);

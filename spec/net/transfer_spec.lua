@@ -203,6 +203,50 @@ describe("a server that does not read", function()
   end)
 end)
 
+-- Nothing that a peer says on and on, once the connection is to end, is read to its end.
+describe("a flood", function()
+  local MOST = 8 * MEGABYTE / 64 -- messages, and those of one read more
+  after_each(network.close_all)
+
+  local function open_stalling(options)
+    local r = open(function(c)
+      c:upgrade()
+      c:stall()
+    end, options)
+    r.ws:update()
+    return r
+  end
+
+  -- It was looked through for a Close, and no message of it was given.
+  local function assert_bounded(r)
+    local dropped = r.closes[1].info.dropped
+    assert.is_true(dropped >= MOST and dropped < 1.2 * MOST, dropped)
+    assert.same({}, r.messages)
+  end
+
+  it("does not keep leave() from coming back", function()
+    local r = open_stalling()
+    testing.net.flood(r.ws._handle)
+    r.ws:leave()
+    assert_bounded(r)
+    assert.equal(1001, r.closes[1].info.sent.code)
+  end)
+
+  it("is over with timeouts.close", function()
+    local time, clock = network.new_clock()
+    local r = open_stalling { clock = clock, timeouts = { close = 5 } }
+    r.ws:close()
+    r.ws:update()
+    testing.net.flood(r.ws._handle)
+    for _ = 1, 2 do -- that the Close has reached the peer may be seen meanwhile, and counts anew
+      time.now = time.now + 5.1
+      r.ws:update()
+    end
+    assert_bounded(r)
+    assert.equal("close_timeout", r.closes[1].info.error.name)
+  end)
+end)
+
 describe("a large message", function()
   after_each(network.close_all)
 

@@ -78,6 +78,26 @@ describe("a TCP socket", function()
   end)
 end)
 
+describe("what lies unread in a socket that is closed", function()
+  after_each(network.close_all)
+
+  -- strace lets every read find 4 KiB more, which are no answer to a handshake.
+  it("is thrown away, 256 KiB of it at most", function()
+    local result = network.trace([[
+      local listener = assert(require "socket".bind("127.0.0.1", 0))
+      local _, port = listener:getsockname()
+      print(select(2, require "wsclose".new(("ws://127.0.0.1:%d/"):format(port)):run()))
+    ]], "-e inject=recvfrom:retval=4096")
+    assert.is_true(result.ok, result.output)
+    local reads, ended = 0, false
+    for _, call in ipairs(network.calls(result.traces[1])) do
+      if call.name == "shutdown" then ended = true end
+      if call.name == "recvfrom" and ended then reads = reads + 1 end
+    end
+    assert.equal(64, reads)
+  end)
+end)
+
 describe("the option bind", function()
   after_each(network.close_all)
 
