@@ -97,15 +97,18 @@ local function waiting_methods(host)
   return methods
 end
 
+local function told(host, self, ...)
+  host.wake(self)
+  return ...
+end
+
 local function all_methods(host)
   local methods = waiting_methods(host)
   for _, name in ipairs(MOVING) do
     local plain = Client[name]
     methods[name] = function(self, ...)
       client.handle_of(self)
-      local ok, sentence, fault = plain(self, ...)
-      host.wake(self)
-      return ok, sentence, fault
+      return told(host, self, plain(self, ...))
     end
   end
   return methods

@@ -80,7 +80,7 @@ local function check(self, seconds, is_right, expected, fn)
 end
 
 local function set(self, seconds, fn, period)
-  if self._state == "closed" or self._left then
+  if self._state == "closed" then
     return nil, "the client is closed for good, and its timers with it", "state"
   end
   local heap = self._timers

@@ -3,6 +3,7 @@
 local hosted = require "wsclose.hosted"
 local network = require "support.network"
 local scripted = require "support.scripted_server"
+local wsclose = require "wsclose"
 
 -- A scheduler in a few lines: what waits yields, and the spec resumes it.
 local yielding = hosted.module { wait = function() coroutine.yield() end, wake = function() end }
@@ -57,6 +58,17 @@ describe("a host's client", function()
       assert.equal(before + 1, #told, method)
     end
     assert.equal("new idle", told[1])
+  end)
+
+  it("gives as many values as a client without a host", function()
+    local plain, ws = assert(wsclose.new "ws://127.0.0.1:1/"), assert(yielding.new "ws://127.0.0.1:1/")
+    for _, call in ipairs {
+      { "pause" }, { "resume" }, { "kick" }, { "ping" }, { "after", 1, print }, { "reconnect" },
+      { "close" }, { "after", 1, print }, { "leave" }, { "reconnect" },
+    } do
+      local method, a, b = call[1], call[2], call[3]
+      assert.equal(select("#", plain[method](plain, a, b)), select("#", ws[method](ws, a, b)), method)
+    end
   end)
 
   if PUC_5_1 then
