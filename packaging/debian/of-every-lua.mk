@@ -7,5 +7,5 @@ LUA_SOURCES_MANGLER = sed "s|^lua/||"
 LUA_TEST            = debian/module_test.lua
 CLIB_OBJS           = amalgamation/wsclose.lo
 CLIB_CFLAGS         = -std=c11 -pthread -shared
-# -shared: no static one besides; nodelete: a name may still be looked up when a Lua state unloads it
-CLIB_LDFLAGS        = -shared -lssl -lcrypto -lz -pthread -Wl,-z,nodelete
+# -shared: no static one besides
+CLIB_LDFLAGS        = -shared -lssl -lcrypto -lz -pthread
