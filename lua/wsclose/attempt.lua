@@ -52,7 +52,7 @@ function attempt.add_notice(self, notice)
   self._handle:wake()
   local last = self._notices
   if not last then
-    self._notices = notice
+    rawset(self, "_notices", notice) -- each attempt has one: the way round __newindex is long
     return
   end
   while last.next do last = last.next end
@@ -133,7 +133,7 @@ function attempt.ended(self, info)
   if box then info.undelivered = box:ended(self._handle, info.undelivered, time) end
   local delay, refused, raised = decide(self, info, frames_in or 0)
   info.retry_in, info.retry_refused = delay, not delay and refused or nil
-  self._reconnecting = nil
+  if self._reconnecting then self._reconnecting = nil end
   if delay then
     self._state, self._due = "waiting", time + delay
     attempt.add_notice(self, { tell = tell_retry, info = info })
