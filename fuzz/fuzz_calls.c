@@ -98,13 +98,14 @@ static void end(caller *c) {
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
-  enum { SERVER = 1, DEFLATE = 2, TRACE = 4, OPENED = 8 };
+  enum { SERVER = 1, DEFLATE = 2, TRACE = 4, OPENED = 8, PIECES = 16 };
   fuzz_input input = {.data = data, .size = size};
   unsigned flags = fuzz_byte(&input);
   size_t fail_in = fuzz_byte(&input);
   wsc_extension deflate = {.name = "permessage-deflate"};
   fuzz_plan plan = {.server = flags & SERVER, .trace = flags & TRACE, .extensions = &deflate};
   plan.extension_count = flags & DEFLATE ? 1 : 0;
+  plan.piece_size = flags & PIECES ? 5 : 0;
   fuzz_platform platform;
   fuzz_platform_init(&platform, fail_in == 255 ? SIZE_MAX : fail_in);
   wsc_config config;

@@ -15,15 +15,30 @@ typedef struct outcome {
   wsc_buf bytes;
 } outcome;
 
+/* One piece, whose output is asked for `most` bytes at a time. */
+static int inflate_piece(wsc_deflate *deflate, fuzz_input piece, bool fin, size_t most,
+                         size_t limit, outcome *o) {
+  int result;
+  do {
+    size_t held = wsc_buf_size(&o->bytes), left = piece.size;
+    wsc_inflate_room room = {.most = most < SIZE_MAX - held ? held + most : SIZE_MAX,
+                             .limit = limit};
+    result = wsc_deflate_inflate(deflate, &o->bytes, piece.data, &left, fin, &room, &o->sentence);
+    fuzz_check(left == 0 || result != WSC_OK, "bytes were left for no reason");
+    fuzz_check(result != WSC_AGAIN || wsc_buf_size(&o->bytes) == room.most, "full, and it is not");
+    fuzz_piece(&piece, piece.size - left);
+  } while (result == WSC_AGAIN);
+  return result;
+}
+
 /* Pieces of `step` bytes at the most. */
 static outcome inflate_in(wsc_deflate *deflate, const wsc_platform *platform, fuzz_input bytes,
-                          size_t step, size_t limit) {
+                          size_t step, size_t most, size_t limit) {
   outcome o = {.result = WSC_OK};
   wsc_buf_init(&o.bytes, platform);
   do {
     fuzz_input piece = fuzz_piece(&bytes, step);
-    o.result = wsc_deflate_inflate(deflate, &o.bytes, piece.data, piece.size, bytes.size == 0,
-                                   limit, &o.sentence);
+    o.result = inflate_piece(deflate, piece, bytes.size == 0, most, limit, &o);
   } while (o.result == WSC_OK && bytes.size > 0);
   size_t size = wsc_buf_size(&o.bytes);
   fuzz_check(size <= limit + 1, "more was inflated than one byte over the limit");
@@ -55,8 +70,8 @@ static void inflate_messages(const wsc_deflate_params *params, fuzz_input input,
   bool good = true;
   while (input.size > 0 && good) {
     fuzz_input message = fuzz_piece(&input, fuzz_byte(&input));
-    outcome a = inflate_in(whole, &platform.face, message, SIZE_MAX, limit);
-    outcome b = inflate_in(cut, &platform.face, message, 1, limit);
+    outcome a = inflate_in(whole, &platform.face, message, SIZE_MAX, SIZE_MAX, limit);
+    outcome b = inflate_in(cut, &platform.face, message, 1, 3, limit);
     check_equal(&a, &b);
     good = a.result == WSC_OK;
     wsc_buf_free(&a.bytes);
@@ -80,7 +95,7 @@ static void send_message(wsc_deflate *from, wsc_deflate *to, const wsc_platform 
   if (result == WSC_OK) result = wsc_deflate_compress(from, &packed, rest.data, rest.size, true);
   fuzz_check(result == WSC_OK && wsc_buf_size(&packed) > 0, "a message is not compressed");
   fuzz_input wire = {.data = wsc_buf_data(&packed), .size = wsc_buf_size(&packed)};
-  outcome o = inflate_in(to, platform, wire, cut + 1, message.size);
+  outcome o = inflate_in(to, platform, wire, cut + 1, SIZE_MAX, message.size);
   fuzz_check(o.result == WSC_OK && wsc_buf_size(&o.bytes) == message.size, "lost on the way");
   fuzz_check(message.size == 0 || memcmp(wsc_buf_data(&o.bytes), message.data, message.size) == 0,
              "changed on the way");

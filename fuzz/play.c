@@ -23,6 +23,7 @@ void fuzz_plan_config(const fuzz_plan *plan, wsc_config *config, const wsc_platf
   wsc_config_init(config, platform);
   config->server = plan->server;
   config->trace = plan->trace;
+  config->piece_size_max = plan->piece_size;
   config->url = "ws://a.example/";
   config->extensions = plan->extensions;
   config->extension_count = plan->extension_count;
@@ -138,6 +139,10 @@ void fuzz_take(wsc_conn *conn, const wsc_event *event, fuzz_log *log) {
     fuzz_check(event->opcode == 2 || fuzz_is_utf8(event->data, event->size), "text not UTF-8");
     fuzz_log_bytes(log, "data", event->data, event->size);
     break;
+  case WSC_EVENT_PIECE:
+    fuzz_check(event->size > 0 || event->last, "a piece of nothing");
+    fuzz_log_bytes(log, event->last ? "last" : "piece", event->data, event->size);
+    break;
   case WSC_EVENT_PING:
   case WSC_EVENT_PONG:
     fuzz_check(event->size <= 125, "a control frame over 125 bytes");
@@ -234,11 +239,29 @@ typedef struct run {
   fuzz_input actions;
   bool closed;
   fuzz_log log;
+  size_t joined_size;
+  uint8_t joined[FUZZ_MESSAGE_MAX]; /* the pieces of a message so far */
 } run;
+
+/* The last piece of a message becomes the message.  False: it was another. */
+static bool join(run *r, wsc_event *event) {
+  bool large = event->size > r->plan->piece_size || event->size > FUZZ_MESSAGE_MAX - r->joined_size;
+  fuzz_check(!large, "a piece too large");
+  fuzz_check(event->size > 0 || event->last, "a piece of nothing");
+  memcpy(r->joined + r->joined_size, event->data, event->size);
+  r->joined_size += event->size;
+  if (!event->last) return false;
+  event->type = WSC_EVENT_MESSAGE;
+  event->data = r->joined;
+  event->size = r->joined_size;
+  r->joined_size = 0;
+  return true;
+}
 
 static void take_events(run *r) {
   wsc_event event;
   while (wsc_conn_next_event(r->conn, &event) != WSC_EVENT_NONE) {
+    if (event.type == WSC_EVENT_PIECE && !join(r, &event)) continue;
     fuzz_check(!r->closed, "an event behind the close event");
     r->closed = event.type == WSC_EVENT_CLOSE;
     fuzz_take(r->conn, &event, &r->log);
@@ -309,10 +332,15 @@ void fuzz_hold_law(const fuzz_plan *plan, fuzz_input cuts) {
   fuzz_log whole = play(plan, all, (fuzz_input){.size = 0});
   fuzz_log single = play(plan, all, (fuzz_input){.data = &zero, .size = 1});
   fuzz_log cut = play(plan, all, cuts);
+  fuzz_plan in_pieces = *plan;
+  in_pieces.piece_size = cuts.size > 0 ? (size_t)cuts.data[0] + 1 : 1;
+  fuzz_log joined = play(&in_pieces, all, cuts);
   fuzz_log_compare(&whole, "in one piece", &single, "byte by byte");
   fuzz_log_compare(&whole, "in one piece", &cut, "in pieces");
+  fuzz_log_compare(&whole, "in one piece", &joined, "with messages given in pieces");
   fuzz_log_free(&whole);
   fuzz_log_free(&single);
   fuzz_log_free(&cut);
+  fuzz_log_free(&joined);
   free(bytes);
 }

@@ -8,6 +8,7 @@
 
 typedef struct fuzz_plan {
   bool server, trace;
+  size_t piece_size; /* 0: messages are given whole */
   const wsc_extension *extensions;
   size_t extension_count;
   const char *const *protocols;
@@ -31,7 +32,8 @@ void fuzz_act(wsc_conn *conn, uint8_t action, fuzz_log *log);
 /* Holds what is true of an event and writes it down. */
 void fuzz_take(wsc_conn *conn, const wsc_event *event, fuzz_log *log);
 
-/* Plays the plan whole, byte by byte and cut as `cuts` says; all three must look the same. */
+/* Plays the plan whole, byte by byte, cut as `cuts` says, and so with messages given in pieces; all
+ * four must look the same. */
 void fuzz_hold_law(const fuzz_plan *plan, fuzz_input cuts);
 
 #endif

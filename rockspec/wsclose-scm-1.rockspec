@@ -61,6 +61,7 @@ build = {
     ["wsclose.copas"] = "lua/wsclose/copas.lua",
     ["wsclose.cqueues"] = "lua/wsclose/cqueues.lua",
     ["wsclose.hosted"] = "lua/wsclose/hosted.lua",
+    ["wsclose.inbox"] = "lua/wsclose/inbox.lua",
     ["wsclose.love"] = "lua/wsclose/love.lua",
     ["wsclose.luv"] = "lua/wsclose/luv.lua",
     ["wsclose.cli"] = "lua/wsclose/cli/init.lua",

@@ -170,8 +170,8 @@ typedef struct wsc_deflate_tuning {
 /* Everything counts from 1; 0 takes the default given in wsc_config_init, which for a frame is the
  * message's. */
 typedef struct wsc_limits {
-  size_t message_size_max;    /* bytes after inflating */
-  size_t frame_size_max;      /* bytes on the wire; compressed, a sixteenth more */
+  uint64_t message_size_max;  /* bytes after inflating; UINT64_MAX: none */
+  uint64_t frame_size_max;    /* bytes on the wire; compressed, a sixteenth more */
   size_t fragments_max;       /* frames of one message */
   size_t header_size_max;     /* bytes of the handshake answer's head */
   size_t send_queue_size_max; /* bytes not yet taken by wsc_conn_output_done */
@@ -198,6 +198,8 @@ typedef struct wsc_config {
   wsc_deflate_tuning deflate;
 
   wsc_limits limits;
+  size_t piece_size_max; /* 0: messages are given whole.  Else as they come, in WSC_EVENT_PIECEs of
+                            so many bytes at most; a connection then holds no more of one */
   uint32_t handshake_timeout_ms; /* 0: none, as everywhere below */
   uint32_t drain_timeout_ms;     /* for what was sent before the Close, as long as bytes leave */
   uint32_t close_timeout_ms;     /* from when the Close has left, or from the last byte that left */
@@ -237,7 +239,9 @@ typedef enum wsc_event_type {
   WSC_EVENT_NONE,    /* feed more bytes */
   WSC_EVENT_OPEN,    /* the handshake is done */
   WSC_EVENT_MESSAGE, /* opcode 1 or 2 */
-  WSC_EVENT_PING,    /* already answered */
+  WSC_EVENT_PIECE, /* of a message, with config.piece_size_max: the next bytes of it.  They may end
+                      within a character, and are checked UTF-8 as far as they go */
+  WSC_EVENT_PING,  /* already answered */
   WSC_EVENT_PONG,
   WSC_EVENT_FRAME, /* config.trace */
   WSC_EVENT_DRAIN, /* of a client: a queue that was seen full has emptied; at most once a turn */
@@ -259,8 +263,9 @@ typedef struct wsc_frame_info {
 
 typedef struct wsc_event {
   wsc_event_type type;
-  uint8_t opcode;      /* MESSAGE: 1 text, 2 binary */
-  const uint8_t *data; /* MESSAGE, PING, PONG: lent until the next call on the connection */
+  uint8_t opcode;      /* MESSAGE, PIECE: 1 text, 2 binary */
+  bool last;           /* PIECE: it ends the message; it may be empty then */
+  const uint8_t *data; /* MESSAGE, PIECE, PING, PONG: lent until the next call on the connection */
   size_t size;
   uint64_t rtt_us; /* PONG that answers our latest ping, else WSC_NEVER */
   wsc_frame_info frame;

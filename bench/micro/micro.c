@@ -215,8 +215,10 @@ static void run_inflate(void *subject) {
   codec_task *task = subject;
   const char *sentence;
   wsc_buf_truncate(&task->out, 0);
-  int result = wsc_deflate_inflate(task->codec, &task->out, task->packed, task->packed_size, true,
-                                   JSON_SIZE, &sentence);
+  size_t size = task->packed_size;
+  wsc_inflate_room room = {.most = SIZE_MAX, .limit = JSON_SIZE};
+  int result =
+      wsc_deflate_inflate(task->codec, &task->out, task->packed, &size, true, &room, &sentence);
   need(result == WSC_OK && wsc_buf_size(&task->out) == JSON_SIZE, "nothing was inflated");
 }
 

@@ -62,7 +62,7 @@ local BLANK = { url = "ws://blank.invalid/", extensions = {} }
 ---@field stage "over"|"begun"|"stepped"|"drained" of the turn, as in src/net/turn.c
 ---@field until_time number the turn's step waits until then at the most
 ---@field end_time? number the turn gives nothing more from then on
----@field given integer messages that the turn has given
+---@field given integer messages, or pieces of them, that the turn has given
 ---@field messages_max? integer for a turn
 ---@field time_max? number for a turn, in seconds
 ---@field drained_size integer "drain" comes when no more bytes wait
@@ -255,7 +255,7 @@ local function next_event(self)
   if not event then return end
   self.until_time = 0
   if self.time_max and not self.end_time then self.end_time = self.now() + self.time_max end
-  if event == "message" then self.given = self.given + 1 end
+  if event == "message" or event == "piece" then self.given = self.given + 1 end
   if event == "close" then
     self.told = true
     if self.phase and c.error then c.error.phase = self.phase end

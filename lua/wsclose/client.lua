@@ -11,6 +11,7 @@ local core = require "wsclose.core"
 local attempt = require "wsclose.attempt"
 local checks = require "wsclose.checks"
 local close_info = require "wsclose.close_info"
+local inbox = require "wsclose.inbox"
 local log = require "wsclose.log"
 local options = require "wsclose.options"
 local outbox = require "wsclose.outbox"
@@ -21,6 +22,7 @@ local writer = require "wsclose.writer"
 local core_client = core.client_methods
 local now, notify, add_notice = attempt.now, attempt.notify, attempt.add_notice
 local handle_of = attempt.handle_of
+local keep_message, keep_piece, take_kept = inbox.keep_message, inbox.keep_piece, inbox.take
 
 local FOREVER = math.huge
 
@@ -30,11 +32,6 @@ function core_client.sleep(_, seconds) core.sleep(seconds) end
 
 -- A moment nearer than this has come: sums of seconds are not exact.
 local INSTANT = 1e-9
-
--- What receive keeps of messages that update met while nobody took them; counted with this much
--- for each message besides its bytes.
-local INBOX_BYTES = 16777216
-local INBOX_MESSAGE = 64
 
 ---@alias wsclose.Handle userdata|wsclose.Carried the core's client, or another: see CONTRIBUTING.md
 
@@ -81,6 +78,7 @@ local INBOX_MESSAGE = 64
 ---@field close_info? wsclose.CloseInfo
 ---@field on_open? fun(ws: wsclose.Client, info: wsclose.Info)
 ---@field on_message? fun(ws: wsclose.Client, data: string, kind: "text"|"binary")
+---@field on_piece? fun(ws: wsclose.Client, piece: string, kind: "text"|"binary", last: boolean)
 ---@field on_close? fun(ws: wsclose.Client, code: integer, reason: string, info: wsclose.CloseInfo)
 ---@field on_retry? fun(ws: wsclose.Client, delay: number, info: wsclose.CloseInfo)
 ---@field before_connect? fun(ws: wsclose.Client, attempt: integer): table?, string?
@@ -96,7 +94,10 @@ local INBOX_MESSAGE = 64
 ---@field package _quiet boolean running, without notices and timers: see advance
 ---@field package _notices table|false what is still to be told, a linked list
 ---@field package _timers wsclose.Timer[]|false see timers.lua
----@field package _inbox table|false messages kept for receive
+---@field package _inbox wsclose.Inbox|false for receive, or with the option pieces receive_piece
+---@field package _pulls? true the program has called one of them
+---@field package _full? boolean the inbox holds events back
+---@field package _dropped? integer messages that nobody took
 local Client = {}
 Client.__index = Client
 Client.__name = "wsclose.Client"
@@ -107,56 +108,11 @@ local client = { Client = Client, now = core.now, handle_of = handle_of }
 -- Callbacks that are set for the first time, and what else a client has only sometimes, come here;
 -- what it has already does not, so that nothing is slower.
 function Client:__newindex(name, value)
-  options.check_field(name, value)
+  options.check_field(name, value, self)
   rawset(self, name, value)
 end
 
 -- ---------------------------------------------------------------- events
-
--- While the program holds messages back no event is given.
-local function set_hold(self)
-  self._handle:pause(self._paused or self._full)
-end
-
--- For receive: there is no on_message.  A program that has never called receive may never do so:
--- then the oldest messages give way.  One that has, gets them all: the server has to wait.
-local function keep_message(self, data, kind)
-  local inbox = self._inbox
-  if not inbox then
-    inbox = { first = 1, last = 0, bytes = 0 }
-    self._inbox = inbox
-  end
-  inbox.last = inbox.last + 1
-  inbox[inbox.last] = { data, kind }
-  inbox.bytes = inbox.bytes + #data + INBOX_MESSAGE
-  if inbox.bytes < INBOX_BYTES then return end
-  if self._pulls then
-    self._full = true
-    set_hold(self)
-    return
-  end
-  while inbox.bytes >= INBOX_BYTES do
-    local oldest = inbox[inbox.first]
-    inbox[inbox.first] = nil
-    inbox.first = inbox.first + 1
-    inbox.bytes = inbox.bytes - #oldest[1] - INBOX_MESSAGE
-    self._dropped = (self._dropped or 0) + 1
-  end
-end
-
-local function from_inbox(self)
-  local inbox = self._inbox
-  local message = inbox[inbox.first]
-  if not message then return nil end
-  inbox[inbox.first] = nil
-  inbox.first = inbox.first + 1
-  inbox.bytes = inbox.bytes - #message[1] - INBOX_MESSAGE
-  if self._full and inbox.first > inbox.last then
-    self._full = nil
-    set_hold(self)
-  end
-  return message[1], message[2]
-end
 
 local function tell_open(self)
   local on_open = self.on_open
@@ -164,8 +120,9 @@ local function tell_open(self)
 end
 
 local function opened(self)
+  if self._inbox then inbox.opened(self) end
   if self.close_info then self.close_code, self.close_reason, self.close_info = nil, nil, nil end
-  if self._paused then set_hold(self) end
+  if self._paused then inbox.set_hold(self) end
   local policy = self._settings.retry
   if policy then policy:opened() end
   if self._settings.log then add_notice(self, { tell = log.opened }) end
@@ -179,6 +136,11 @@ local RARE = {
   close = function(self, _, _, info)
     if not attempt.follow(self, info) then attempt.ended(self, info) end
     notify(self)
+  end,
+  piece = function(self, piece, kind, last, wanted)
+    local on_piece, awaited = self.on_piece, wanted == "message"
+    if on_piece and not awaited then on_piece(self, piece, kind, last)
+    else keep_piece(self, piece, kind, last, awaited) end
   end,
   ping = function(self, data)
     local on_ping = self.on_ping
@@ -201,12 +163,22 @@ local RARE = {
   end,
 }
 
+-- What receive is to give behind an event that is no message: a piece, or what a callback has kept
+-- that called update.
+local function take_left(self)
+  if not self._inbox then return end
+  local data, kind, last, code = take_kept(self)
+  if kind then self._handle:flush() end
+  return data, kind, last, code
+end
+
 -- The one loop over events: those of a turn, which waits at most `seconds` and gives what is there
 -- and what one step brings.  What callbacks send meanwhile leaves in one write at its end, or where
 -- a callback's error ends the loop: Lua 5.4 closes the fourth value then; before, it leaves with
 -- the next call but send.
 --
--- `wanted`: with "message" the first one ends the loop and is the caller's; with "open" that.
+-- `wanted`: with "message" the first one, or the first piece of one, ends the loop and is the
+-- caller's; with "open" that.
 -- `seconds`: or an event of the turn, which then goes on behind it.
 local function dispatch(self, seconds, wanted)
   local handle = self._handle
@@ -214,18 +186,14 @@ local function dispatch(self, seconds, wanted)
   if wanted == "message" then next_event, state, closing = handle.take, handle, nil end
   for event, a, b, c in next_event, state, seconds, closing do
     if event ~= "message" then
-      RARE[event](self, a, b, c)
+      RARE[event](self, a, b, c, wanted)
       if event == wanted then
         handle:flush()
         return true
       end
-      -- a callback may have called update, and left a message in the inbox
-      if wanted == "message" and self._inbox then
-        local data, kind = from_inbox(self)
-        if data then
-          handle:flush()
-          return data, kind
-        end
+      if wanted == "message" then
+        local data, kind, last, code = take_left(self)
+        if kind then return data, kind, last, code end
       end
     elseif wanted == "message" then
       return a, b
@@ -330,15 +298,23 @@ function Client:run(seconds)
   return self.close_code, self.close_reason, self.close_info
 end
 
+-- For who counts values, as print does: without nils at the end.
+local function as_many(data, kind, last, code)
+  if last == nil then return data, kind end
+  if code == nil then return data, kind, last end
+  return data, kind, last, code
+end
+
 --- Waits for the next message.  A message goes to one taker: to receive while that is what the
 -- program waits in, else to on_message; without on_message it is kept for receive.
 ---@param seconds? number at most; default: as long as it takes
+---@param in_pieces? true by receive_piece only
 ---@return string? data nil: none came
 ---@return string kind "text" or "binary"; without data "timeout", or once closed for good how it
 ---  ended, a sentence
 ---@return "timeout"|"closed"|nil name without data
 ---@return integer? code once closed for good
-function Client:receive(seconds)
+function Client:receive(seconds, in_pieces)
   local give_up_at
   if seconds then
     check_seconds(seconds)
@@ -351,21 +327,23 @@ function Client:receive(seconds)
   while true do
     local data, kind, a, b, c
     if self._inbox then
-      data, kind = from_inbox(self)
-      if data then return data, kind end
+      if not in_pieces then inbox.check_whole(self, 3) end
+      data, kind, a, b = take_kept(self)
+      if kind then return as_many(data, kind, a, b) end
     end
     if not self._quiet then patience = advance(self, patience) end
     if patience then
       data, kind, a, b, c = self._handle:receive(patience)
       if data then return data, kind end
       if kind then
-        RARE[kind](self, a, b, c)
-        data, kind = dispatch(self, kind, "message")
-        if data then return data, kind end
+        local event = kind
+        RARE[event](self, a, b, c, "message")
+        data, kind, a, b = take_left(self)
+        if not kind then data, kind, a, b = dispatch(self, event, "message") end
       end
     end
-    if self._inbox then data, kind = from_inbox(self) end
-    if data then return data, kind end
+    if not kind and self._inbox then data, kind, a, b = take_kept(self) end
+    if kind then return as_many(data, kind, a, b) end
     if is_closed(self) then
       return nil, tostring(self.close_info), "closed", self.close_code
     end
@@ -377,10 +355,28 @@ function Client:receive(seconds)
   end
 end
 
+local receive = Client.receive
+
+--- With the option pieces: waits for the next piece of a message, as receive does for a message;
+-- without on_piece it is kept, and the server has to wait.
+---@param seconds? number at most; default: as long as it takes
+---@return string? piece nil: none came
+---@return string kind "text" or "binary"; without a piece a sentence, as receive gives it
+---@return boolean|"timeout"|"cut"|"closed" last it ends the message; "cut": the connection ended
+---  within the message, and the next piece begins another
+---@return integer? code with "cut" and "closed"
+function Client:receive_piece(seconds)
+  handle_of(self)
+  if seconds then check_seconds(seconds) end
+  inbox.check_pieces(self, 3)
+  return receive(self, seconds, true)
+end
+
 --- Iterates over messages until the client is closed for good.
 ---@return fun(): string?, string? iterator data and kind
 function Client:messages()
   handle_of(self)
+  inbox.check_whole(self, 3)
   return function()
     local data, kind = self:receive()
     if data then return data, kind end
@@ -544,14 +540,14 @@ Client.__close = Client.leave
 function Client:pause()
   handle_of(self)
   self._paused = true
-  if self._state == "running" and self._handle:state() ~= "connecting" then set_hold(self) end
+  if self._state == "running" and self._handle:state() ~= "connecting" then inbox.set_hold(self) end
 end
 
 --- Goes on reading.
 function Client:resume()
   handle_of(self)
   self._paused, self._full = nil, nil
-  if self._state == "running" then set_hold(self) end
+  if self._state == "running" then inbox.set_hold(self) end
 end
 
 -- ---------------------------------------------------------------- for a foreign event loop
@@ -664,7 +660,8 @@ function client.check_may_wait(name, level)
     level and level + 1 or 0)
 end
 
-for _, name in ipairs(nginx_methods and { "update", "run", "receive", "wait_open" } or {}) do
+local WAITING = { "update", "run", "receive", "receive_piece", "wait_open" }
+for _, name in ipairs(nginx_methods and WAITING or {}) do
   local plain = Client[name]
   nginx_methods[name] = function(self, seconds)
     local waits = seconds == nil and name ~= "update" or type(seconds) == "number" and seconds > 0
@@ -699,7 +696,8 @@ function client.new(url, settings, headers, handle)
   -- some clients have is left out: with more than eight fields a table takes twice the memory.
   local self = {
     url = url, headers = headers,
-    _handle = handle, _settings = false, _state = "idle", _quiet = false, _inbox = false,
+    _handle = handle, _settings = false, _state = "idle", _quiet = false,
+    _inbox = settings.config.pieces ~= nil and inbox.new(true),
   }
   for event, callback in pairs(settings.callbacks) do self[event] = callback end
   settings.callbacks = nil

@@ -55,16 +55,19 @@ end
 local function waiting_methods(host)
   local methods = {}
 
-  function methods.receive(self, seconds)
-    local due = due_in(self, seconds)
-    local data, kind, name, code = Client.receive(self, 0)
-    while name == "timeout" do
-      local left = due - now(self)
-      if left <= 0 then break end
-      host.wait(self, left)
-      data, kind, name, code = Client.receive(self, 0)
+  for _, method in ipairs { "receive", "receive_piece" } do
+    local plain = Client[method]
+    methods[method] = function(self, seconds)
+      local due = due_in(self, seconds)
+      local data, kind, name, code = plain(self, 0)
+      while name == "timeout" do
+        local left = due - now(self)
+        if left <= 0 then break end
+        host.wait(self, left)
+        data, kind, name, code = plain(self, 0)
+      end
+      return data, kind, name, code
     end
-    return data, kind, name, code
   end
 
   if not for_yields then

@@ -89,7 +89,8 @@ end
 ---@field depart fun(p, left: boolean) the transport is closed here, and all that output gave has
 ---  left or not; "close" is the next event
 ---@field next fun(p): ... the next event: "open" | "message", data, kind | "ping", data |
----  "pong", data, rtt | "frame", direction, frame | "close", code, reason, info | nil
+---  "pong", data, rtt | "frame", direction, frame | "close", code, reason, info | nil; with the
+---  option pieces "piece", data, kind, last in the place of "message"
 ---@field send fun(p, data: string, kind?, options?): boolean?, string?, string? as ws:send
 ---@field send_fragments fun(p, kind?): wsclose.Writer
 ---@field ping fun(p, data?: string): boolean?, string?, string?

@@ -225,7 +225,7 @@ local function exclusively(work)
 end
 
 local methods = {}
-for _, name in ipairs { "update", "run", "receive", "wait_open" } do
+for _, name in ipairs { "update", "run", "receive", "receive_piece", "wait_open" } do
   methods[name] = exclusively(client.Client[name])
 end
 

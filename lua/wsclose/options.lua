@@ -33,10 +33,10 @@ local options = {}
 ---@field interval? number seconds without a byte from the peer before a ping (20)
 ---@field timeout? number seconds without one after it has left before the peer is given up (20)
 
----@class wsclose.Limits whole numbers of at least 1
----@field message? integer bytes of a message, inflated (16 MiB)
----@field frame? integer bytes of a frame on the wire, compressed a sixteenth more (as message)
----@field fragments? integer frames of one message (262144)
+---@class wsclose.Limits whole numbers of at least 1; the first three may be math.huge: none
+---@field message? number bytes of a message, inflated (16 MiB)
+---@field frame? number bytes of a frame on the wire, compressed a sixteenth more (as message)
+---@field fragments? number frames of one message (262144)
 ---@field header? integer bytes of the handshake answer's head (16 KiB)
 ---@field send_queue? integer bytes that may wait for the network, and of a message sent (16 MiB)
 
@@ -69,6 +69,9 @@ local options = {}
 ---@field keylog_file? string
 ---@field session_cache? integer|boolean sessions kept for resumption
 
+---@class wsclose.Pieces
+---@field size? integer bytes of a piece at the most (16384)
+
 ---@class wsclose.Outbox
 ---@field bytes? integer what may be kept at most, all together (1 MiB)
 ---@field ttl? number seconds after which a kept message is dropped (none)
@@ -86,6 +89,7 @@ local options = {}
 ---@field timeouts? wsclose.Timeouts
 ---@field keepalive? wsclose.Keepalive|boolean false: no pings
 ---@field limits? wsclose.Limits
+---@field pieces? wsclose.Pieces|boolean messages are given as they come, to on_piece (false)
 ---@field tls? wsclose.Tls
 ---@field proxy? string|false URL; false: none; nil: as the environment says
 ---@field proxy_headers? table<string, string|number>|string[][] for CONNECT, as headers
@@ -104,6 +108,7 @@ local options = {}
 ---@field role? "client"|"server" of wsclose.protocol (client)
 ---@field on_open? fun(ws: wsclose.Client, info: wsclose.Info)
 ---@field on_message? fun(ws: wsclose.Client, data: string, kind: "text"|"binary")
+---@field on_piece? fun(ws: wsclose.Client, piece: string, kind: "text"|"binary", last: boolean)
 ---@field on_close? fun(ws: wsclose.Client, code: integer, reason: string, info: wsclose.CloseInfo)
 ---@field on_retry? fun(ws: wsclose.Client, delay: number, info: wsclose.CloseInfo)
 ---@field before_connect? fun(ws: wsclose.Client, attempt: integer): table?, string?
@@ -175,9 +180,24 @@ local function keepalive(path, value)
   return keepalive_group(path, value)
 end
 
+local positive = whole(1)
+
+-- Of sizes that nothing has to be made room for.
+local function whole_or_none(path, value)
+  return value == math.huge and value or positive(path, value)
+end
+
+local PIECE_SIZE = 16384
+local pieces_group = group { size = positive }
+
+local function pieces(path, value)
+  if value == false then return nil end
+  return value == true and PIECE_SIZE or pieces_group(path, value).size or PIECE_SIZE
+end
+
 local outbox_group = group {
-  bytes = whole(1),
-  high = whole(1),
+  bytes = positive,
+  high = positive,
   low = whole(0),
   confirm = boolean,
   full = function(path, value)
@@ -256,9 +276,10 @@ local CONFIG = {
   }, meaning),
   keepalive = keepalive,
   limits = group({
-    message = whole(1), frame = whole(1), fragments = whole(1), header = whole(1),
-    send_queue = whole(1),
+    message = whole_or_none, frame = whole_or_none, fragments = whole_or_none,
+    header = positive, send_queue = positive,
   }, meaning),
+  pieces = pieces,
   tls = tls,
   proxy = proxy,
   proxy_headers = proxy_headers,
@@ -275,7 +296,7 @@ local SETTINGS = {
   retry = policy,
   redirects = whole(0),
   outbox = outbox,
-  max_messages = whole(1),
+  max_messages = positive,
   max_time = seconds,
   clock = callable,
   log = log.read,
@@ -285,10 +306,19 @@ local SETTINGS = {
 
 local CALLBACKS = {}
 for _, name in ipairs {
-  "on_open", "on_message", "on_close", "on_retry", "before_connect", "on_ping", "on_pong",
-  "on_drain", "on_frame", "on_undelivered",
+  "on_open", "on_message", "on_piece", "on_close", "on_retry", "before_connect", "on_ping",
+  "on_pong", "on_drain", "on_frame", "on_undelivered",
 } do
   CALLBACKS[name] = callable
+end
+
+-- Which of the two a client has, the option pieces decides.
+local function check_taker(name, in_pieces, said, level)
+  if name == "on_message" and in_pieces then
+    error(said .. "with the option pieces messages are given to on_piece", level)
+  elseif name == "on_piece" and not in_pieces then
+    error(said .. "it needs the option pieces; without it messages are given to on_message", level)
+  end
 end
 
 local KNOWN = {}
@@ -358,7 +388,10 @@ local function read(given)
   end
   local settings, callbacks = read_settings(given), {}
   for name, value in pairs(given) do
-    if CALLBACKS[name] then callbacks[name] = callable(name, value) end
+    if CALLBACKS[name] then
+      callbacks[name] = callable(name, value)
+      check_taker(name, settings.config.pieces, ("option '%s': "):format(name), 0)
+    end
   end
   settings.callbacks = callbacks
   return settings
@@ -442,12 +475,15 @@ end
 
 --- Raises at who assigns a callback that is none.  Other fields are the program's own affair, but
 -- for functions by names that are callbacks elsewhere.
-function options.check_field(name, value)
+function options.check_field(name, value, ws)
   if value == nil or type(name) ~= "string" then return end
   local is_callback = CALLBACKS[name]
   if not is_callback and not name:find "^on" then return end
   local callable_value = checks.is_callable(value)
-  if is_callback and callable_value then return end
+  if is_callback and callable_value then
+    check_taker(name, ws._settings.config.pieces, ("ws.%s: "):format(name), 4)
+    return
+  end
   if is_callback then
     error(("ws.%s: expected a function, got %s"):format(name, checks.described(value)), 3)
   end

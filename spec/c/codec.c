@@ -112,7 +112,9 @@ static int l_deflate_inflate(lua_State *L) {
   wsc_buf *message = &box->message;
   size_t before = wsc_buf_size(message), room = (size_t)luaL_optinteger(L, 5, 0);
   if (room > 0 && !wsc_buf_reserve_exact(message, room)) return luaL_error(L, "no memory");
-  int error = wsc_deflate_inflate(box->deflate, message, bytes, size, fin, limit, &sentence);
+  wsc_inflate_room inflate_room = {.most = SIZE_MAX, .limit = limit};
+  int error =
+      wsc_deflate_inflate(box->deflate, message, bytes, &size, fin, &inflate_room, &sentence);
   if (error) wsc_testing_push_error(L, error, sentence);
   push_message(L, message, before);
   lua_pushinteger(L, (lua_Integer)wsc_buf_size(message));

@@ -1,6 +1,7 @@
 -- The law of architecture.md: the same bytes, cut anywhere, give the same events, the same errors
--- and the same output.  Streams are made from a seeded generator, so a failure can be run again:
--- WSCLOSE_SEED=n and WSCLOSE_STREAMS=1 give the one that the message names.
+-- and the same output.  With the option pieces too, once the pieces of a message are joined.
+-- Streams are made from a seeded generator, so a failure can be run again: WSCLOSE_SEED=n and
+-- WSCLOSE_STREAMS=1 give the one that the message names.
 
 local new_random = require "support.random"
 local talk = require "support.talk"
@@ -99,8 +100,9 @@ local function make_stream(seed)
   }
 end
 
-local function start(stream)
+local function start(stream, piece_size)
   return talk.new {
+    pieces = piece_size and { size = piece_size },
     extensions = { ["permessage-deflate"] = { required = stream.required } },
     limits = { message = 400, frame = 300, fragments = 4, header = 600 },
     trace = stream.trace,
@@ -121,22 +123,38 @@ local function describe_value(value)
   return "{" .. table.concat(parts, ",") .. "}"
 end
 
+-- The next event; pieces come when the message is over, as it.
+local function next_event(t, log)
+  local event, a, b, c = t.p:next()
+  while event == "piece" do
+    log.begun = log.begun .. a
+    if #a > log.piece_size or a == "" and not c then return "a wrong piece", a, b, c end
+    if c then
+      a, log.begun = log.begun, ""
+      return "message", a, b
+    end
+    event, a, b, c = t.p:next()
+  end
+  return event, a, b, c
+end
+
 -- Takes all events there are; the log is what the law is about.
 local function take(t, stream, log)
-  local event, a, b, c = t.p:next()
+  local event, a, b, c = next_event(t, log)
   while event do
     local values = { event, describe_value(a), describe_value(b), describe_value(c) }
     log[#log + 1] = table.concat(values, " ")
     if #log == stream.close_at then
       t.p:close(1000, "enough")
     end
-    event, a, b, c = t.p:next()
+    event, a, b, c = next_event(t, log)
   end
 end
 
--- `cut(n)` gives the size of the next piece of n bytes.
-local function play(stream, cut)
-  local t, log = start(stream), {}
+-- `cut(n)` gives the size of the next part of n bytes.  Second, what there was of a message that
+-- was never over.
+local function play(stream, cut, piece_size)
+  local t, log = start(stream, piece_size), { begun = "", piece_size = piece_size }
   local bytes = handshake.answer(t.request, stream.answer) .. stream.bytes
   local at = 1
   while at <= #bytes do
@@ -148,8 +166,11 @@ local function play(stream, cut)
   log[#log + 1] = "output " .. wire.to_hex(t.p:output())
   t.p:eof()
   take(t, stream, log)
-  return table.concat(log, "\n")
+  log[#log + 1] = "payload " .. t.p:stats().payload_in
+  return table.concat(log, "\n"), log.begun
 end
+
+local PIECE_SIZES = { 1, 2, 7, 40, 300, 65536 }
 
 local function whole(n)
   return n
@@ -176,6 +197,22 @@ describe("the chunking law", function()
       local bytewise = play(stream, single)
       if bytewise ~= expected then
         assert.equal(expected, bytewise, "seed " .. seed .. ", byte by byte")
+      end
+      local piece_size = PIECE_SIZES[seed % #PIECE_SIZES + 1]
+      local pieces, begun = play(stream, function(n)
+        return random(1, math.min(n, 300))
+      end, piece_size)
+      if pieces ~= expected then
+        assert.equal(expected, pieces, "seed " .. seed .. ", in pieces, random cuts")
+      end
+      local all_pieces, all_begun = play(stream, single, piece_size)
+      if all_pieces ~= expected then
+        assert.equal(expected, all_pieces, "seed " .. seed .. ", in pieces, byte by byte")
+      end
+      -- how much is seen of a message that breaks off is left open, but not what
+      local size = math.min(#all_begun, #begun)
+      if all_begun:sub(1, size) ~= begun:sub(1, size) then
+        assert.equal(all_begun, begun, "seed " .. seed .. ", the beginning of a message")
       end
       local close = expected:match "close (%d+)"
       seen[close] = (seen[close] or 0) + 1

@@ -40,7 +40,8 @@ local PATIENCE = 1000
 ---@field ws table the client
 ---@field way string
 ---@field opens integer how often on_open was called
----@field got string[] the messages that on_message was given
+---@field got string[] the messages that on_message was given, or with the option pieces those that
+---  on_piece was, the last of a message with a full stop behind it
 ---@field pings string[] and the pings
 ---@field closes {code: integer, reason: string, info: table, at: number}[]
 local Stage = {}
@@ -335,7 +336,13 @@ local function record(self, options)
   all.tls = { ca_file = self.way == TLS and certificates.shared().ca or nil }
   function all.clock() return self:now() end
   function all.on_open() self.opens = self.opens + 1 end
-  function all.on_message(_, data) self.got[#self.got + 1] = data end
+  if options.pieces then
+    function all.on_piece(_, piece, _, last)
+      self.got[#self.got + 1] = piece .. (last and "." or "")
+    end
+  else
+    function all.on_message(_, data) self.got[#self.got + 1] = data end
+  end
   function all.on_ping(_, data) self.pings[#self.pings + 1] = data end
   function all.on_close(_, code, reason, info)
     self.closes[#self.closes + 1] = { code = code, reason = reason, info = info, at = self:now() }

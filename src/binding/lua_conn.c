@@ -239,17 +239,6 @@ static void push_payload(lua_State *L, wsc_lua_box *box, wsc_event *event) {
 }
 #endif
 
-/* The payload is copied: the table comes before it. */
-static int push_frame(lua_State *L, const wsc_event *event) {
-  wsc_frame_info frame = event->frame;
-  uint8_t payload[WSC_TRACE_PAYLOAD_MAX];
-  if (frame.payload) frame.payload = memcpy(payload, frame.payload, frame.payload_size);
-  lua_pushliteral(L, "frame");
-  lua_pushstring(L, frame.outgoing ? "out" : "in");
-  wsc_lua_push_frame(L, &frame);
-  return 3;
-}
-
 static int push_control(lua_State *L, const char *name, const wsc_event *event) {
   char payload[125];
   if (event->size) memcpy(payload, event->data, event->size);
@@ -260,7 +249,21 @@ static int push_control(lua_State *L, const char *name, const wsc_event *event) 
   return 3;
 }
 
-static int push_rare_event(lua_State *L, wsc_lua_box *box, const wsc_event *event) {
+void wsc_lua_push_message(lua_State *L, wsc_lua_box *box, wsc_event *event) {
+  push_payload(L, box, event);
+  lua_pushvalue(L, lua_upvalueindex(event->opcode == 1 ? WSC_UP_TEXT : WSC_UP_BINARY));
+}
+
+/* The name comes last: making it may collect garbage, and a finalizer end what is lent. */
+static int push_piece(lua_State *L, wsc_lua_box *box, wsc_event *event) {
+  wsc_lua_push_message(L, box, event);
+  lua_pushboolean(L, event->last);
+  lua_pushliteral(L, "piece");
+  lua_insert(L, -4);
+  return 4;
+}
+
+static int push_rare_event(lua_State *L, wsc_lua_box *box, wsc_event *event) {
   switch (event->type) {
   case WSC_EVENT_OPEN:
     lua_pushliteral(L, "open");
@@ -268,22 +271,19 @@ static int push_rare_event(lua_State *L, wsc_lua_box *box, const wsc_event *even
   case WSC_EVENT_DRAIN:
     lua_pushliteral(L, "drain");
     return 1;
+  case WSC_EVENT_PIECE:
+    return push_piece(L, box, event);
   case WSC_EVENT_PING:
     return push_control(L, "ping", event);
   case WSC_EVENT_PONG:
     return push_control(L, "pong", event);
   case WSC_EVENT_FRAME:
-    return push_frame(L, event);
+    return wsc_lua_push_frame(L, &event->frame);
   case WSC_EVENT_CLOSE:
     return push_close(L, box);
   default:
     return 0;
   }
-}
-
-void wsc_lua_push_message(lua_State *L, wsc_lua_box *box, wsc_event *event) {
-  push_payload(L, box, event);
-  lua_pushvalue(L, lua_upvalueindex(event->opcode == 1 ? WSC_UP_TEXT : WSC_UP_BINARY));
 }
 
 int wsc_lua_push_event(lua_State *L, wsc_lua_box *box, wsc_event *event) {

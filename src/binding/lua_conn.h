@@ -21,8 +21,9 @@ bool wsc_lua_push_taken(lua_State *L, wsc_lua_box *box, wsc_event *event);
 /* Pushes the data and the kind of a message; what `event` lends may then be Lua's. */
 void wsc_lua_push_message(lua_State *L, wsc_lua_box *box, wsc_event *event);
 
-/* Pushes "open" | "message", data, kind | "ping", data | "pong", data, rtt | "frame", direction,
- * frame | "drain" | "close", code, reason, info | for WSC_EVENT_NONE nil. */
+/* Pushes "open" | "message", data, kind | "piece", data, kind, last | "ping", data | "pong", data,
+ * rtt | "frame", direction, frame | "drain" | "close", code, reason, info | for WSC_EVENT_NONE nil.
+ */
 int wsc_lua_push_event(lua_State *L, wsc_lua_box *box, wsc_event *event);
 
 /* free(): gives everything back */

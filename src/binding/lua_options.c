@@ -52,6 +52,12 @@ static void read_int(lua_State *L, int index, const char *name, void *value) {
   if (read_number(L, index, name, &number)) *(int *)value = (int)number;
 }
 
+static void read_big_size(lua_State *L, int index, const char *name, void *value) {
+  lua_Number number;
+  if (!read_number(L, index, name, &number)) return;
+  *(uint64_t *)value = number < 9223372036854775808.0 ? (uint64_t)number : UINT64_MAX;
+}
+
 static void read_size(lua_State *L, int index, const char *name, void *value) {
   lua_Number number;
   if (!read_number(L, index, name, &number)) return;
@@ -196,8 +202,8 @@ static void read_extensions(lua_State *L, int index, const char *name, void *pla
 
 static void read_limits(lua_State *L, int index, const char *name, void *limits) {
   static const option_field fields[] = {
-      {"message", read_size, offsetof(wsc_limits, message_size_max)},
-      {"frame", read_size, offsetof(wsc_limits, frame_size_max)},
+      {"message", read_big_size, offsetof(wsc_limits, message_size_max)},
+      {"frame", read_big_size, offsetof(wsc_limits, frame_size_max)},
       {"fragments", read_size, offsetof(wsc_limits, fragments_max)},
       {"header", read_size, offsetof(wsc_limits, header_size_max)},
       {"send_queue", read_size, offsetof(wsc_limits, send_queue_size_max)},
@@ -249,6 +255,7 @@ void wsc_lua_read_conn_config(lua_State *L, int index, wsc_config *config) {
       {"trace_payloads", read_bool, offsetof(wsc_config, trace_payloads)},
       {"require_protocol", read_bool, offsetof(wsc_config, require_protocol)},
       {"url", read_string, offsetof(wsc_config, url)},
+      {"pieces", read_size, offsetof(wsc_config, piece_size_max)},
       {"headers", read_headers, 0},
       {"protocols", read_protocols, 0},
       {"extensions", read_extensions, 0},

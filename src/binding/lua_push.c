@@ -185,7 +185,12 @@ static const char *opcode_name(unsigned opcode) {
   return names[opcode & 15] ? names[opcode & 15] : "reserved";
 }
 
-void wsc_lua_push_frame(lua_State *L, const wsc_frame_info *frame) {
+/* The payload is copied: other values come before it. */
+int wsc_lua_push_frame(lua_State *L, const wsc_frame_info *frame) {
+  uint8_t payload[WSC_TRACE_PAYLOAD_MAX];
+  if (frame->payload) memcpy(payload, frame->payload, frame->payload_size);
+  lua_pushliteral(L, "frame");
+  lua_pushstring(L, frame->outgoing ? "out" : "in");
   lua_createtable(L, 0, 8);
   set_integer(L, "opcode", frame->opcode);
   set_string(L, "name", opcode_name(frame->opcode));
@@ -193,5 +198,6 @@ void wsc_lua_push_frame(lua_State *L, const wsc_frame_info *frame) {
   set_bool(L, "rsv1", frame->rsv1);
   set_bool(L, "masked", frame->masked);
   set_integer(L, "size", frame->size);
-  if (frame->payload) set_bytes(L, "payload", frame->payload, frame->payload_size);
+  if (frame->payload) set_bytes(L, "payload", payload, frame->payload_size);
+  return 3;
 }

@@ -17,7 +17,9 @@ void wsc_lua_push_headers(lua_State *L, const wsc_response *response);
 void wsc_lua_push_extensions(lua_State *L, const wsc_conn *conn);
 
 void wsc_lua_push_stats(lua_State *L, const wsc_conn_stats *stats);
-void wsc_lua_push_frame(lua_State *L, const wsc_frame_info *frame);
+
+/* The event of a frame: three values, "frame", direction, frame. */
+int wsc_lua_push_frame(lua_State *L, const wsc_frame_info *frame);
 
 /* Seconds, or nil for WSC_NEVER. */
 void wsc_lua_push_seconds(lua_State *L, uint64_t time_us);

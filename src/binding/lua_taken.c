@@ -56,6 +56,7 @@ static void count_string(lua_State *L, wsc_lua_shared *shared, size_t size) {
 bool wsc_lua_push_taken(lua_State *L, wsc_lua_box *box, wsc_event *event) {
   wsc_lua_shared *shared = box->shared;
   const wsc_platform *platform = shared->platform;
+  if (event->type != WSC_EVENT_MESSAGE) return false;
   taken_string *string = platform->resize(platform->user, NULL, sizeof *string);
   void *block = string ? wsc_conn_take_message(box->conn, event) : NULL;
   if (!block) {

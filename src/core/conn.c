@@ -26,7 +26,12 @@ void wsc_config_init(wsc_config *config, const wsc_platform *platform) {
   };
 }
 
-static wsc_limits fill_limits(wsc_limits limits) {
+/* What is to be held as a whole is never longer than a block may be. */
+static uint64_t block_max(uint64_t size) {
+  return size < SIZE_MAX / 2 ? size : SIZE_MAX / 2;
+}
+
+static wsc_limits fill_limits(wsc_limits limits, bool whole) {
   wsc_config defaults;
   wsc_config_init(&defaults, NULL);
   if (!limits.message_size_max) limits.message_size_max = defaults.limits.message_size_max;
@@ -34,13 +39,15 @@ static wsc_limits fill_limits(wsc_limits limits) {
   if (!limits.fragments_max) limits.fragments_max = defaults.limits.fragments_max;
   if (!limits.header_size_max) limits.header_size_max = defaults.limits.header_size_max;
   if (!limits.send_queue_size_max) limits.send_queue_size_max = defaults.limits.send_queue_size_max;
+  if (whole) limits.message_size_max = block_max(limits.message_size_max);
+  if (whole) limits.frame_size_max = block_max(limits.frame_size_max);
   return limits;
 }
 
 static void init_conn(wsc_conn *conn, const wsc_config *config) {
   *conn = (wsc_conn){
       .platform = config->platform,
-      .limits = fill_limits(config->limits),
+      .limits = fill_limits(config->limits, config->piece_size_max == 0),
       .handshake_timeout_ms = config->handshake_timeout_ms,
       .drain_timeout_ms = config->drain_timeout_ms,
       .close_timeout_ms = config->close_timeout_ms,
@@ -63,7 +70,7 @@ static void init_conn(wsc_conn *conn, const wsc_config *config) {
   };
   wsc_buf_init(&conn->input, conn->platform);
   wsc_queue_init(&conn->queue, conn->platform, !conn->server);
-  wsc_message_init(&conn->message, conn->platform);
+  wsc_message_init(&conn->message, conn->platform, config->piece_size_max);
 }
 
 static bool make_trace(wsc_conn *conn, bool payloads) {

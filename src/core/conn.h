@@ -189,6 +189,7 @@ void wsc_conn_queue_late_pong(wsc_conn *conn);
 /* What a part of the input has come to. */
 typedef enum wsc_input_step {
   WSC_INPUT_MORE,  /* more bytes are needed */
+  WSC_INPUT_PIECE, /* as EVENT; more may be made of the bytes there were */
   WSC_INPUT_AGAIN, /* on to the next part */
   WSC_INPUT_EVENT  /* the event is filled in */
 } wsc_input_step;

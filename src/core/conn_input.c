@@ -120,14 +120,18 @@ static void lend(wsc_event *event, wsc_event_type type, const uint8_t *data, siz
   event->size = size;
 }
 
-static wsc_input_step end_message(wsc_conn *conn, wsc_event *event, const uint8_t *data,
-                                  size_t size) {
-  conn->frame_part = WSC_PART_HEAD;
+static void count_message(wsc_conn *conn, uint64_t size) {
   wsc_message_end(&conn->message);
-  if (size < WSC_TAKE_MIN) conn->taken = 0;
   conn->stats.messages_in++;
   conn->stats.payload_in += size;
   conn->stats.wire_in += conn->message.wire_size;
+}
+
+static wsc_input_step end_message(wsc_conn *conn, wsc_event *event, const uint8_t *data,
+                                  size_t size) {
+  conn->frame_part = WSC_PART_HEAD;
+  if (size < WSC_TAKE_MIN) conn->taken = 0;
+  count_message(conn, size);
   event->opcode = conn->message.opcode;
   lend(event, WSC_EVENT_MESSAGE, data, size);
   return WSC_INPUT_EVENT;
@@ -172,6 +176,42 @@ static wsc_input_step read_fragment(wsc_conn *conn, wsc_event *event) {
   if (!last) return WSC_INPUT_AGAIN;
   return end_message(conn, event, wsc_buf_data(&conn->message.body),
                      wsc_buf_size(&conn->message.body));
+}
+
+static wsc_input_step lend_piece(wsc_conn *conn, wsc_event *event, const wsc_piece *piece) {
+  bool over = conn->frame_left == 0 && !wsc_deflate_holds(conn->deflate);
+  bool last = over && conn->frame.fin;
+  if (over) conn->frame_part = WSC_PART_HEAD;
+  conn->lent = piece->taken;
+  if (piece->size == 0 && !last) {
+    release_lent(conn);
+    return over ? WSC_INPUT_AGAIN : WSC_INPUT_MORE;
+  }
+  if (last) count_message(conn, conn->message.given);
+  event->opcode = conn->message.opcode;
+  event->last = last;
+  lend(event, WSC_EVENT_PIECE, piece->data, piece->size);
+  return WSC_INPUT_PIECE;
+}
+
+/* What has come of the message is given at once, where it lies or inflated, and never put together.
+ * A piece may be full with less than what is there: what was unmasked of that, once, stays. */
+static wsc_input_step read_piece(wsc_conn *conn, wsc_event *event) {
+  size_t have = wsc_buf_size(&conn->input), clear = conn->frame_checked;
+  size_t n = have < conn->frame_left ? have : (size_t)conn->frame_left;
+  if (n == 0 && conn->frame_left > 0 && !wsc_deflate_holds(conn->deflate)) return WSC_INPUT_MORE;
+  uint8_t none = 0, *data = n > 0 ? wsc_buf_data(&conn->input) : &none;
+  size_t offset = (size_t)((conn->frame.size - conn->frame_left + clear) % 4);
+  if (n > clear) unmask(conn, data + clear, n - clear, offset);
+  wsc_piece piece;
+  wsc_message_fault fault = {.text = "no memory for a message"};
+  int result = wsc_message_take(&conn->message, conn->deflate, data, n,
+                                conn->frame.fin && n == conn->frame_left,
+                                conn->limits.message_size_max, &piece, &fault);
+  if (result != WSC_OK) return fail_frame(conn, result, fault.text);
+  conn->frame_left -= piece.taken;
+  conn->frame_checked = n - piece.taken;
+  return lend_piece(conn, event, &piece);
 }
 
 /* The last frame of a message that nobody takes is one message dropped. */
@@ -239,6 +279,7 @@ static wsc_input_step read_frame(wsc_conn *conn, wsc_event *event) {
   }
   if (conn->reading == WSC_READ_FOR_CLOSE) return skip_frame(conn);
   if (wsc_message_is_whole(&conn->message, &conn->frame)) return read_whole_message(conn, event);
+  if (conn->message.piece_size_max > 0) return read_piece(conn, event);
   return read_fragment(conn, event);
 }
 
@@ -307,6 +348,7 @@ wsc_event_type wsc_conn_next_event(wsc_conn *conn, wsc_event *event) {
       note_last_event(conn);
       break;
     }
+    if (result == WSC_INPUT_PIECE) break;
     if (result == WSC_INPUT_MORE && !at_rest(conn)) break;
   }
   return event->type;

@@ -189,7 +189,7 @@ static void free_idle(wsc_conn *conn) {
   conn->idle_timer = WSC_TIMER_OFF;
   free_if_empty(&conn->input);
   free_if_empty(&conn->queue.buf);
-  if (!conn->message.open) wsc_message_free(&conn->message);
+  if (!conn->message.open || conn->message.piece_size_max > 0) wsc_buf_free(&conn->message.body);
   if (conn->trace) free_if_empty(&conn->trace->records);
   if (conn->deflate) wsc_deflate_drop_scratch(conn->deflate);
   wsc_spare_free(conn->platform);

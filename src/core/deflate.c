@@ -29,6 +29,7 @@ struct wsc_deflate {
   uint8_t own_bits;
   bool own_no_takeover, peer_no_takeover;
   bool inflating;    /* bytes of a message came and its end did not */
+  bool held;         /* the inflater filled all the room there was: it may have more */
   bool at_final_end; /* the inflater stands behind a BFINAL block, possibly of an older message */
   uint8_t final_blocks; /* of this message */
 };
@@ -248,10 +249,12 @@ static int deflate_fault(const char **sentence, const char *text) {
 }
 
 /* Room for what comes: what is there, else by the guess that text shrinks to a quarter, by doubling
- * afterwards; never past limit + 1. */
-static uint8_t *inflate_room(wsc_buf *out, size_t left_in, size_t limit, uInt *room) {
+ * afterwards; never past limit + 1, nor more than makes it full. */
+static uint8_t *inflate_room(wsc_buf *out, size_t left_in, const wsc_inflate_room *room,
+                             uInt *size) {
   size_t held = wsc_buf_size(out);
-  size_t most = limit - held < SIZE_MAX ? limit - held + 1 : SIZE_MAX;
+  size_t most = room->limit - held < SIZE_MAX ? room->limit - held + 1 : SIZE_MAX;
+  if (most > room->most - held) most = room->most - held;
   size_t there = out->capacity - out->end;
   if (there == 0) {
     size_t wanted = left_in < SIZE_MAX / 4 ? left_in * 4 : SIZE_MAX;
@@ -261,20 +264,21 @@ static uint8_t *inflate_room(wsc_buf *out, size_t left_in, size_t limit, uInt *r
     if (!wsc_buf_reserve_exact(out, wanted)) return NULL;
     there = out->capacity - out->end;
   }
-  *room = clamp_size(there < most ? there : most);
+  *size = clamp_size(there < most ? there : most);
   return out->block + out->end;
 }
 
 /* One call of zlib.  The limit is checked before zlib's result: where the bytes are cut decides
  * whether zlib has already seen a fault that lies behind the limit. */
-static int inflate_once(wsc_deflate *codec, wsc_buf *out, size_t limit, const char **sentence) {
+static int inflate_once(wsc_deflate *codec, wsc_buf *out, const wsc_inflate_room *room,
+                        const char **sentence) {
   z_stream *stream = codec->inflater;
-  stream->next_out = inflate_room(out, stream->avail_in, limit, &stream->avail_out);
+  stream->next_out = inflate_room(out, stream->avail_in, room, &stream->avail_out);
   if (!stream->next_out) return WSC_ERR_MEMORY;
   uInt before = stream->avail_out;
   int result = inflate(stream, Z_SYNC_FLUSH);
   wsc_buf_commit(out, before - stream->avail_out);
-  if (wsc_buf_size(out) > limit) return WSC_ERR_TOO_BIG;
+  if (wsc_buf_size(out) > room->limit) return WSC_ERR_TOO_BIG;
   switch (result) {
   case Z_OK:
   case Z_BUF_ERROR: /* nothing to read: the output had just been filled by the last call */
@@ -295,29 +299,31 @@ static int inflate_once(wsc_deflate *codec, wsc_buf *out, size_t limit, const ch
  * stream for zlib; for RFC 7692 (7.2.3.4) the next block follows, with the same window.  Among
  * zlib's documented functions only a copy of the window there and back would keep it: 64 KiB moved
  * for two bytes of a message. */
-static int inflate_part(wsc_deflate *codec, wsc_buf *out, size_t limit, const char **sentence) {
+static int inflate_part(wsc_deflate *codec, wsc_buf *out, const wsc_inflate_room *room,
+                        const char **sentence) {
   z_stream *stream = codec->inflater;
-  bool full = false;
-  while (stream->avail_in > 0 || full) {
+  while (stream->avail_in > 0 || codec->held) {
+    if (wsc_buf_size(out) == room->most) return WSC_AGAIN;
     if (codec->at_final_end) inflateResetKeep(stream);
     codec->at_final_end = false;
-    int error = inflate_once(codec, out, limit, sentence);
+    int error = inflate_once(codec, out, room, sentence);
     if (error) return error;
-    full = stream->avail_out == 0 && !codec->at_final_end;
+    codec->held = stream->avail_out == 0 && !codec->at_final_end;
   }
   return WSC_OK;
 }
 
-static int inflate_piece(wsc_deflate *codec, wsc_buf *out, const uint8_t *data, size_t size,
-                         size_t limit, const char **sentence) {
+static int inflate_bytes(wsc_deflate *codec, wsc_buf *out, const uint8_t *data, size_t *size,
+                         const wsc_inflate_room *room, const char **sentence) {
   int error = WSC_OK;
-  while (size > 0 && !error) {
-    uInt part = clamp_size(size);
+  while ((*size > 0 || codec->held) && !error) {
+    uInt part = clamp_size(*size);
     codec->inflater->next_in = data;
     codec->inflater->avail_in = part;
-    error = inflate_part(codec, out, limit, sentence);
+    error = inflate_part(codec, out, room, sentence);
+    part -= codec->inflater->avail_in;
     data += part;
-    size -= part;
+    *size -= part;
   }
   return error;
 }
@@ -346,13 +352,17 @@ static int inflate_end(wsc_deflate *codec, const char **sentence) {
   return WSC_OK;
 }
 
-int wsc_deflate_inflate(wsc_deflate *codec, wsc_buf *out, const uint8_t *data, size_t size,
-                        bool fin, size_t limit, const char **sentence) {
-  assert(wsc_buf_size(out) <= limit);
-  if (size == 0 && !codec->inflating) return WSC_OK;
+int wsc_deflate_inflate(wsc_deflate *codec, wsc_buf *out, const uint8_t *data, size_t *size,
+                        bool fin, const wsc_inflate_room *room, const char **sentence) {
+  assert(wsc_buf_size(out) <= room->limit && wsc_buf_size(out) <= room->most);
+  if (*size == 0 && !codec->inflating) return WSC_OK;
   codec->inflating = true;
   int error = open_inflater(codec);
-  if (!error) error = inflate_piece(codec, out, data, size, limit, sentence);
+  if (!error) error = inflate_bytes(codec, out, data, size, room, sentence);
   if (!error && fin) error = inflate_end(codec, sentence);
   return error;
+}
+
+bool wsc_deflate_holds(const wsc_deflate *codec) {
+  return codec && codec->held;
 }

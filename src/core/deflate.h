@@ -35,16 +35,27 @@ size_t wsc_deflate_bound(wsc_deflate *deflate, size_t size);
 int wsc_deflate_compress(wsc_deflate *deflate, wsc_buf *out, const uint8_t *data, size_t size,
                          bool fin);
 
-/* Appends what `size` more bytes of a compressed message inflate to.  Never more than limit -
+/* How many bytes a buffer is to hold that a message is inflated into. */
+typedef struct wsc_inflate_room {
+  size_t most;  /* with them it is full: the rest is for another time */
+  size_t limit; /* with more than these the message is too big */
+} wsc_inflate_room;
+
+/* Appends what *size more bytes of a compressed message inflate to.  Never more than limit -
  * wsc_buf_size(out) + 1 bytes are produced: when the message passes `limit` bytes, out holds limit
  * + 1.  `fin`: the message's last bytes; the tail is supplied, unless the message ends with a
  * BFINAL block.  BFINAL blocks go on with the window kept, 64 of them in a message at the most.  A
  * message without a single byte is empty: some senders make their empty ones so.
- * Returns WSC_OK, WSC_ERR_TOO_BIG, WSC_ERR_DEFLATE (corrupt, unfinished at `fin`, too many BFINAL;
+ * Returns WSC_OK: *size is 0; WSC_AGAIN: `out` is full, and what is left of the bytes, *size of
+ * them and none perhaps, is to be given again with an emptied one; WSC_ERR_TOO_BIG,
+ * WSC_ERR_DEFLATE (corrupt, unfinished at `fin`, too many BFINAL;
  * *sentence says which) or WSC_ERR_MEMORY.  On each of them what was inflated before the fault
  * stands in `out`: the caller checks its text first, so that cutting the input elsewhere cannot
  * change which fault is reported. */
-int wsc_deflate_inflate(wsc_deflate *deflate, wsc_buf *out, const uint8_t *data, size_t size,
-                        bool fin, size_t limit, const char **sentence);
+int wsc_deflate_inflate(wsc_deflate *deflate, wsc_buf *out, const uint8_t *data, size_t *size,
+                        bool fin, const wsc_inflate_room *room, const char **sentence);
+
+/* Was WSC_AGAIN its latest answer?  Then there may be more without another byte. */
+bool wsc_deflate_holds(const wsc_deflate *deflate); /* NULL is fine */
 
 #endif

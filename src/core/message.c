@@ -4,8 +4,9 @@
 
 #include "hidden.h"
 
-void wsc_message_init(wsc_message *message, const wsc_platform *platform) {
-  *message = (wsc_message){0};
+void wsc_message_init(wsc_message *message, const wsc_platform *platform, size_t piece_size_max) {
+  uint32_t max = piece_size_max < UINT32_MAX ? (uint32_t)piece_size_max : UINT32_MAX;
+  *message = (wsc_message){.piece_size_max = max};
   wsc_buf_init(&message->body, platform);
 }
 
@@ -71,7 +72,7 @@ static void begin_message(wsc_message *message, const wsc_frame *frame) {
   message->compressed = (frame->rsv & 4) != 0;
   message->utf8 = WSC_UTF8_ACCEPT;
   message->fragments = 0;
-  message->wire_size = 0;
+  message->wire_size = message->given = 0;
   wsc_buf_truncate(&message->body, 0);
 }
 
@@ -81,7 +82,7 @@ int wsc_message_frame(wsc_message *message, const wsc_frame *frame, bool deflate
   if (result != WSC_OK) return result;
   if (!message->open) begin_message(message, frame);
   message->fragments++;
-  /* frame sizes stay under 2^63 and earlier ones passed the limits: no overflow */
+  /* frame sizes stay under 2^63, and the bytes of earlier ones have come: no overflow */
   message->wire_size += frame->size;
   return check_size(message, frame, limits, fault);
 }
@@ -97,21 +98,24 @@ int wsc_message_check(wsc_message *message, const uint8_t *data, size_t size, bo
   return WSC_OK;
 }
 
+/* size: afterwards the bytes that are left, because a piece is full. */
 static int inflate_more(wsc_message *message, wsc_deflate *deflate, const uint8_t *data,
-                        size_t size, bool last, size_t size_max, wsc_message_fault *fault) {
+                        size_t *size, bool last, uint64_t size_max, wsc_message_fault *fault) {
   size_t before = wsc_buf_size(&message->body);
-  int result =
-      wsc_deflate_inflate(deflate, &message->body, data, size, last, size_max, &fault->text);
+  uint64_t left = size_max - message->given;
+  wsc_inflate_room room = {.most = message->piece_size_max ? message->piece_size_max : SIZE_MAX,
+                           .limit = left < SIZE_MAX ? (size_t)left : SIZE_MAX};
+  int result = wsc_deflate_inflate(deflate, &message->body, data, size, last, &room, &fault->text);
   if (result == WSC_ERR_TOO_BIG) {
     snprintf(fault->room, sizeof fault->room,
-             "a message inflates to more than limits.message (%zu)", size_max);
+             "a message inflates to more than limits.message (%llu)", (unsigned long long)size_max);
     fault->text = fault->room;
   }
   if (result == WSC_ERR_MEMORY) return result;
   /* a fault in the text stands before the fault that stopped inflating; the byte past the limit is
    * not looked at */
   size_t after = wsc_buf_size(&message->body);
-  if (after > size_max) after = size_max;
+  if (after > room.limit) after = room.limit;
   wsc_message_fault text_fault;
   const uint8_t *text = after > before ? wsc_buf_data(&message->body) + before : NULL;
   int text_result = wsc_message_check(message, text, after > before ? after - before : 0,
@@ -122,9 +126,38 @@ static int inflate_more(wsc_message *message, wsc_deflate *deflate, const uint8_
 }
 
 int wsc_message_add(wsc_message *message, wsc_deflate *deflate, const uint8_t *data, size_t size,
-                    bool last, size_t size_max, wsc_message_fault *fault) {
-  if (message->compressed) return inflate_more(message, deflate, data, size, last, size_max, fault);
+                    bool last, uint64_t size_max, wsc_message_fault *fault) {
+  if (message->compressed)
+    return inflate_more(message, deflate, data, &size, last, size_max, fault);
   int result = wsc_message_check(message, data, size, last, fault);
   if (result != WSC_OK) return result;
   return wsc_buf_append(&message->body, data, size) ? WSC_OK : WSC_ERR_MEMORY;
+}
+
+static int take_plain(wsc_message *message, const uint8_t *data, size_t size, bool last,
+                      wsc_piece *piece, wsc_message_fault *fault) {
+  size_t taken = size < message->piece_size_max ? size : message->piece_size_max;
+  *piece = (wsc_piece){.data = data, .size = taken, .taken = taken};
+  return wsc_message_check(message, data, taken, last && taken == size, fault);
+}
+
+static int take_inflated(wsc_message *message, wsc_deflate *deflate, const uint8_t *data,
+                         size_t size, bool last, uint64_t size_max, wsc_piece *piece,
+                         wsc_message_fault *fault) {
+  size_t left = size;
+  wsc_buf_truncate(&message->body, 0);
+  int result = inflate_more(message, deflate, data, &left, last, size_max, fault);
+  *piece = (wsc_piece){.data = wsc_buf_data(&message->body),
+                       .size = wsc_buf_size(&message->body),
+                       .taken = size - left};
+  return result == WSC_AGAIN ? WSC_OK : result;
+}
+
+int wsc_message_take(wsc_message *message, wsc_deflate *deflate, const uint8_t *data, size_t size,
+                     bool last, uint64_t size_max, wsc_piece *piece, wsc_message_fault *fault) {
+  int result = message->compressed
+                   ? take_inflated(message, deflate, data, size, last, size_max, piece, fault)
+                   : take_plain(message, data, size, last, piece, fault);
+  message->given += piece->size;
+  return result;
 }

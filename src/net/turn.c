@@ -257,7 +257,7 @@ static bool take_event(wsc_client *client, wsc_event *event) {
   if (wsc_conn_next_event(client->conn, event) == WSC_EVENT_NONE) return false;
   client->turn_until_us = 0;
   start_time(client);
-  if (event->type == WSC_EVENT_MESSAGE) client->messages_given++;
+  if (event->type == WSC_EVENT_MESSAGE || event->type == WSC_EVENT_PIECE) client->messages_given++;
   if (event->type == WSC_EVENT_CLOSE) wsc_client_settle(client);
   return true;
 }

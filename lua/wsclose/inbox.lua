@@ -1,0 +1,122 @@
+--- What has come and nobody took yet: messages wait here for receive, pieces for receive_piece.
+
+---@class wsclose.Inbox
+---@field pieces boolean they wait here, in the place of messages
+---@field first integer
+---@field last integer
+---@field bytes integer of all from first to last
+---@field within boolean the latest piece did not end its message
+---@field passes_over? boolean nothing more of this connection's is given to receive_piece
+local inbox = {}
+
+-- What is kept of messages that update met while nobody took them; counted with this much for each
+-- besides its bytes.
+local BYTES_MAX = 16777216
+local ITEM_BYTES = 64
+
+---@param pieces boolean
+---@return wsclose.Inbox
+function inbox.new(pieces)
+  return { pieces = pieces, first = 1, last = 0, bytes = 0, within = false }
+end
+
+--- Raises where there are pieces, and a whole message is asked for.
+---@param level integer as error's
+function inbox.check_whole(self, level)
+  if not self._inbox or not self._inbox.pieces then return end
+  error("with the option pieces no message is given whole: call ws:receive_piece()", level)
+end
+
+--- Raises where there are none.
+---@param level integer as error's
+function inbox.check_pieces(self, level)
+  if self._inbox and self._inbox.pieces then return end
+  error("ws:receive_piece() needs the option pieces; without it call ws:receive()", level)
+end
+
+--- While the program holds messages back no event is given.
+function inbox.set_hold(self)
+  self._handle:pause(self._paused or self._full)
+end
+local set_hold = inbox.set_hold
+
+local function hold(self)
+  self._full = true
+  set_hold(self)
+end
+
+local function drop_message(self)
+  self._dropped = (self._dropped or 0) + 1
+end
+
+local function bytes_of(item)
+  return #(item[1] or "") + ITEM_BYTES
+end
+
+local function add(kept, item)
+  kept.last = kept.last + 1
+  kept[kept.last] = item
+  kept.bytes = kept.bytes + bytes_of(item)
+end
+
+local function remove_first(kept)
+  local item = kept[kept.first]
+  kept[kept.first] = nil
+  kept.first = kept.first + 1
+  kept.bytes = kept.bytes - bytes_of(item)
+  return item
+end
+
+--- A message that no on_message takes.  A program that has never called receive may never do so:
+-- then the oldest messages give way.  One that has, gets them all: the server has to wait.
+function inbox.keep_message(self, data, kind)
+  local kept = self._inbox or inbox.new(false)
+  self._inbox = kept
+  add(kept, { data, kind })
+  if kept.bytes < BYTES_MAX then return end
+  if self._pulls then return hold(self) end
+  while kept.bytes >= BYTES_MAX do
+    remove_first(kept)
+    drop_message(self)
+  end
+end
+
+--- A piece that no on_piece takes.  Unless receive_piece waits for it, nothing more comes before it
+-- is taken.  A connection that is closing cannot be held, and its messages may be long: what nobody
+-- waits for then is passed over, and so is all behind it.
+---@param awaited boolean
+function inbox.keep_piece(self, piece, kind, last, awaited)
+  local kept = self._inbox
+  if not awaited and self._handle:state() ~= "open" then kept.passes_over = true end
+  if kept.passes_over then
+    if last then drop_message(self) end
+    return
+  end
+  add(kept, { piece, kind, last })
+  kept.within = not last
+  if not awaited then hold(self) end
+end
+
+--- Another connection is open: the rest of a message that had begun will not come.
+function inbox.opened(self)
+  local kept = self._inbox
+  if kept.within then
+    add(kept, { nil, "within a message: " .. tostring(self.close_info), "cut", self.close_code })
+  end
+  kept.within, kept.passes_over = false, nil
+end
+
+--- The oldest: data, kind; of a piece data, kind, last; where a message was cut short nil, a
+-- sentence, "cut" and the code; or nothing.
+function inbox.take(self)
+  local kept = self._inbox
+  if kept.first > kept.last then return end
+  local item = remove_first(kept)
+  if self._full and kept.first > kept.last then
+    self._full = false
+    set_hold(self)
+  end
+  return item[1], item[2], item[3], item[4]
+end
+
+return inbox
