@@ -23,6 +23,7 @@ local core_client = core.client_methods
 local now, notify, add_notice = attempt.now, attempt.notify, attempt.add_notice
 local handle_of = attempt.handle_of
 local keep_message, keep_piece, take_kept = inbox.keep_message, inbox.keep_piece, inbox.take
+local as_many = inbox.as_many
 
 local FOREVER = math.huge
 
@@ -134,6 +135,7 @@ end
 local RARE = {
   open = opened,
   close = function(self, _, _, info)
+    if self._inbox then inbox.closed(self, info) end
     if not attempt.follow(self, info) then attempt.ended(self, info) end
     notify(self)
   end,
@@ -298,13 +300,6 @@ function Client:run(seconds)
   return self.close_code, self.close_reason, self.close_info
 end
 
--- For who counts values, as print does: without nils at the end.
-local function as_many(data, kind, last, code)
-  if last == nil then return data, kind end
-  if code == nil then return data, kind, last end
-  return data, kind, last, code
-end
-
 --- Waits for the next message.  A message goes to one taker: to receive while that is what the
 -- program waits in, else to on_message; without on_message it is kept for receive.
 ---@param seconds? number at most; default: as long as it takes
@@ -312,7 +307,8 @@ end
 ---@return string? data nil: none came
 ---@return string kind "text" or "binary"; without data "timeout", or once closed for good how it
 ---  ended, a sentence
----@return "timeout"|"closed"|nil name without data
+---@return "timeout"|"closed"|"reopened"|nil name without data; "reopened": with the option
+---  receive_reopened, what follows comes on another connection
 ---@return integer? code once closed for good
 function Client:receive(seconds, in_pieces)
   local give_up_at
@@ -378,7 +374,8 @@ function Client:messages()
   handle_of(self)
   inbox.check_whole(self, 3)
   return function()
-    local data, kind = self:receive()
+    local data, kind, name
+    repeat data, kind, name = self:receive() until name ~= "reopened"
     if data then return data, kind end
   end
 end
@@ -697,7 +694,7 @@ function client.new(url, settings, headers, handle)
   local self = {
     url = url, headers = headers,
     _handle = handle, _settings = false, _state = "idle", _quiet = false,
-    _inbox = settings.config.pieces ~= nil and inbox.new(true),
+    _inbox = inbox.of(settings),
   }
   for event, callback in pairs(settings.callbacks) do self[event] = callback end
   settings.callbacks = nil

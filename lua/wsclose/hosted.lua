@@ -4,6 +4,7 @@
 
 local attempt = require "wsclose.attempt"
 local client = require "wsclose.client"
+local inbox = require "wsclose.inbox"
 local wsclose = require "wsclose"
 
 local Client = client.Client
@@ -66,7 +67,7 @@ local function waiting_methods(host)
         host.wait(self, left)
         data, kind, name, code = plain(self, 0)
       end
-      return data, kind, name, code
+      return inbox.as_many(data, kind, name, code)
     end
   end
 

@@ -7,6 +7,8 @@
 ---@field bytes integer of all from first to last
 ---@field within boolean the latest piece did not end its message
 ---@field passes_over? boolean nothing more of this connection's is given to receive_piece
+---@field tells? boolean receive is to be told of another connection: the option receive_reopened
+---@field lost? wsclose.CloseInfo of the connection that was open, where it is
 local inbox = {}
 
 -- What is kept of messages that update met while nobody took them; counted with this much for each
@@ -18,6 +20,17 @@ local ITEM_BYTES = 64
 ---@return wsclose.Inbox
 function inbox.new(pieces)
   return { pieces = pieces, first = 1, last = 0, bytes = 0, within = false }
+end
+
+--- What a client begins with; false: nothing is to be kept yet.
+---@param settings wsclose.Settings
+---@return wsclose.Inbox|false
+function inbox.of(settings)
+  local pieces, tells = settings.config.pieces ~= nil, settings.receive_reopened
+  if not pieces and not tells then return false end
+  local kept = inbox.new(pieces)
+  kept.tells = tells
+  return kept
 end
 
 --- Raises where there are pieces, and a whole message is asked for.
@@ -76,8 +89,7 @@ function inbox.keep_message(self, data, kind)
   if kept.bytes < BYTES_MAX then return end
   if self._pulls then return hold(self) end
   while kept.bytes >= BYTES_MAX do
-    remove_first(kept)
-    drop_message(self)
+    if remove_first(kept)[1] then drop_message(self) end
   end
 end
 
@@ -97,17 +109,41 @@ function inbox.keep_piece(self, piece, kind, last, awaited)
   if not awaited then hold(self) end
 end
 
+--- A connection has ended, or an attempt to have one.
+---@param info wsclose.CloseInfo
+function inbox.closed(self, info)
+  if info.opened then self._inbox.lost = info end
+end
+
+-- For receive, behind what came on the connection before.  One is enough where the program did not
+-- call it meanwhile.
+local function tell_reopened(kept)
+  local latest = kept[kept.last]
+  if latest and latest[3] == "reopened" then
+    kept.last, kept.bytes = kept.last - 1, kept.bytes - bytes_of(latest)
+  end
+  add(kept, { nil, "connected anew; before: " .. tostring(kept.lost), "reopened" })
+end
+
 --- Another connection is open: the rest of a message that had begun will not come.
 function inbox.opened(self)
   local kept = self._inbox
   if kept.within then
     add(kept, { nil, "within a message: " .. tostring(self.close_info), "cut", self.close_code })
   end
-  kept.within, kept.passes_over = false, nil
+  if kept.tells and kept.lost then tell_reopened(kept) end
+  kept.within, kept.passes_over, kept.lost = false, nil, nil
+end
+
+--- As many values as there are, whoever gives them.
+function inbox.as_many(data, kind, name, code)
+  if code ~= nil then return data, kind, name, code end
+  if name ~= nil then return data, kind, name end
+  return data, kind
 end
 
 --- The oldest: data, kind; of a piece data, kind, last; where a message was cut short nil, a
--- sentence, "cut" and the code; or nothing.
+-- sentence, "cut" and the code; of another connection nil, a sentence, "reopened"; or nothing.
 function inbox.take(self)
   local kept = self._inbox
   if kept.first > kept.last then return end

@@ -93,6 +93,7 @@ local options = {}
 ---@field tls? wsclose.Tls
 ---@field proxy? string|false URL; false: none; nil: as the environment says
 ---@field proxy_headers? table<string, string|number>|string[][] for CONNECT, as headers
+---@field receive_reopened? boolean receive first tells of another connection (false)
 ---@field redirects? integer how many to follow (0)
 ---@field outbox? wsclose.Outbox|boolean what send keeps while not open
 ---@field max_messages? integer that one update gives; the rest waits for the next (no limit)
@@ -294,6 +295,7 @@ local CONFIG = {
 local SETTINGS = {
   headers = headers,
   retry = policy,
+  receive_reopened = boolean,
   redirects = whole(0),
   outbox = outbox,
   max_messages = positive,
@@ -332,6 +334,7 @@ end
 ---@field headers? string[] flat: name, value, name, value
 ---@field retry? wsclose.RetryPolicy
 ---@field redirects? integer
+---@field receive_reopened? boolean
 ---@field outbox? wsclose.Outbox
 ---@field budget? {messages?: integer, time?: number} of one update
 ---@field clock? fun(): number

@@ -429,7 +429,7 @@ local VALUES = {
   protocols = { "a" }, require_protocol = false, headers = { A = "b" }, extensions = {},
   retry = true, timeouts = {}, keepalive = false, limits = {}, tls = {}, outbox = true,
   proxy = "http://127.0.0.1:3128", proxy_headers = {},
-  max_messages = 1, max_time = 1, redirects = 1,
+  max_messages = 1, max_time = 1, redirects = 1, receive_reopened = true,
   bind = "127.0.0.1", resolve = {}, family = 4, nodelay = false, trace = true, log = "error",
   clock = function() return 0 end, random_bytes = nothing, role = "server",
   ["outbox.full"] = "oldest", ["outbox.confirm"] = true,
