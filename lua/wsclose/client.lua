@@ -106,10 +106,18 @@ Client._notices, Client._timers = false, false -- what only some clients have is
 
 local client = { Client = Client, now = core.now, handle_of = handle_of }
 
--- Callbacks that are set for the first time, and what else a client has only sometimes, come here;
--- what it has already does not, so that nothing is slower.
+-- What is a client's own of all that it has only sometimes.
+local OWN = {}
+for name in ([[_notices _timers _inbox _pulls _paused _full _dropped _stopping _left _reconnecting
+    _due _asking _route close_code close_reason close_info]]):gmatch "%S+" do
+  OWN[name] = true
+end
+
+-- Callbacks that are set for the first time come here, and all else that is not there yet; what a
+-- client has already does not, so that nothing is slower.
+local rawset = rawset
 function Client:__newindex(name, value)
-  options.check_field(name, value, self)
+  if not OWN[name] then options.check_field(name, value, self) end
   rawset(self, name, value)
 end
 
@@ -452,7 +460,8 @@ function Client:close(code, reason)
   local handle = handle_of(self)
   if self._outbox then self._outbox:finish(handle, now(self)) end
   handle:close(code, reason)
-  self._stopping, self._reconnecting = true, nil
+  self._stopping = true
+  if self._reconnecting then self._reconnecting = nil end
   if self._state == "idle" or self._state == "waiting" then
     stop(self)
   elseif self._state == "starting" then

@@ -65,6 +65,34 @@ describe("the example", function()
     end)
   end
 
+  it("mqtt.lua subscribes, publishes and ends with Close, at mosquitto", function()
+    local file = os.tmpname()
+    finally(function()
+      os.remove(file)
+      os.remove(file .. ".in")
+    end)
+    local config = assert(io.open(file .. ".in", "w"))
+    -- where all that it listens for is WebSocket, mosquitto 2.0.11 gives up
+    config:write "listener @PORT2@ 127.0.0.1\nlistener @PORT1@\nsocket_domain ipv4\n"
+    config:write "protocol websockets\nallow_anonymous true\nuser root\n"
+    config:close()
+    local broker = process.start {
+      "/usr/bin/python3", "spec/support/peers/ports.py", 2, file,
+      "/usr/sbin/mosquitto", "-c", file,
+    }
+    local url = ("ws://127.0.0.1:%d/"):format(broker.port)
+    local words = hosts.environment("lua5.4", url)
+    for _, word in ipairs {
+      "lua5.4", "-e", WITHOUT_SOCKET, "examples/mqtt.lua", url, "greetings", "hello, everybody",
+    } do
+      words[#words + 1] = word
+    end
+    words.portless = true
+    local program = process.start(words)
+    program:expect "^greetings%s+hello, everybody$"
+    program:expect "closed by this client: 1000 NORMAL"
+  end)
+
   it("love says a word, shows the answer and tells how it ended", function()
     local program, server = start("luajit", { "love", "examples/love" })
     program:expect "^> hello$"
