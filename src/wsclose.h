@@ -463,7 +463,9 @@ typedef struct wsc_client_config {
   const wsc_resolve_entry *resolve;
   size_t resolve_count;
   bool other_address; /* after 1013: try another address of the host than the last one first */
-  const char *proxy;  /* URL; "": none; NULL: as the environment says */
+  int socket;        /* a connected stream socket in the place of name, TCP and proxy; -1: none.  It
+                        is wsc_client_start's from the call on, whatever that gives */
+  const char *proxy; /* URL; "": none; NULL: as the environment says */
   const wsc_header *proxy_headers; /* for CONNECT, checked as conn.headers; Host is refused */
   size_t proxy_header_count;
   wsc_tls_config tls;
@@ -489,7 +491,9 @@ void wsc_client_free(wsc_client *client);
  * names, or the system's, which may be hundreds, and the client's certificate.  Attempts with the
  * same settings then find it, as long as the files stay as they are.  Touches no network.  What
  * cannot be read is for the attempt to tell; while one is on its way to the server nothing is done.
- * Not needed, but by programs that a wait of some 20 ms would hurt later. */
+ * Not needed, but by programs that a wait of some 20 ms would hurt later.  Takes no socket
+ * (asserted).
+ */
 void wsc_client_prepare(wsc_client *client, const wsc_client_config *config);
 
 /* What one turn of wsc_client_next gives at the most: messages, and the time that it takes from its

@@ -61,6 +61,8 @@ end
 
 -- ---------------------------------------------------------------- the end of an attempt
 
+local USED_UP = "the socket that was given is used up; give another in before_connect"
+
 --- Why the program's own end of a client is the last word, where it is.
 function attempt.closed_by_program(self, info)
   return close_info.not_retried(info, self._left and "the client has left for good"
@@ -85,6 +87,9 @@ local function decide(self, info, frames_in)
   if self._stopping then return nil, attempt.closed_by_program(self, info) end
   local policy = self._settings.retry
   if not policy then return nil, retry.unasked(info) end
+  if self._on_socket and not self.socket and not self.before_connect then
+    return nil, close_info.not_retried(info, USED_UP)
+  end
   policy:closed(frames_in > (info.received and 1 or 0))
   local ok, delay, refused = pcall(policy.next, policy, info.code, info)
   if ok then return delay, refused end
@@ -171,12 +176,23 @@ local function read_attempt(self, changed)
   return url, headers, protocols
 end
 
-local function connect(self, url, headers, protocols, config)
+-- The descriptor that this attempt stands on, or nil: it dials.  False: it would need another.
+local function take_socket(self, changed)
+  local socket = changed.socket or self.socket
+  if socket == nil and self._on_socket then return false end
+  if socket == nil then return nil end
+  local fault = options.socket_fault(socket)
+  if fault then error(fault, 0) end
+  self.socket, self._on_socket = nil, true
+  return socket
+end
+
+local function connect(self, url, headers, protocols, config, socket)
   local busy = self.close_code == 1013
   -- from inside of it the program's random_bytes and clock may call update
   self._state, self._quiet = "opening", false
   local done, ok, sentence, name =
-    pcall(self._handle.start, self._handle, config, url, headers, protocols, busy)
+    pcall(self._handle.start, self._handle, config, url, headers, protocols, busy, socket)
   if not done then
     self._state = "starting"
     error(ok, 0)
@@ -192,12 +208,14 @@ end
 
 local function start(self, changed)
   local url, headers, protocols = read_attempt(self, changed)
+  local socket = take_socket(self, changed)
   if self._handle:attempt() > 1 then count_before(self) end
   if self._settings.redirects then
     self._route = { left = self._settings.redirects, headers = headers, protocols = protocols,
       config = self._settings.config }
   end
-  connect(self, url, headers, protocols, self._settings.config)
+  if socket == false then return attempt.ended_early(self, "state", USED_UP, "client") end
+  connect(self, url, headers, protocols, self._settings.config, socket)
 end
 
 --- Goes where the server points.  Not done: false, and info.error says why if it was asked for.
@@ -210,6 +228,10 @@ function attempt.follow(self, info)
   if to and route.left == 0 then
     to, sentence = nil, ("one redirect more than the option redirects allows, to %s"):format(
       close_info.shown_url(to))
+  end
+  if to and self._on_socket then
+    sentence = "the redirect leads to %s, and the socket that was given to one server only"
+    to, sentence = nil, sentence:format(close_info.shown_url(to))
   end
   if not to then
     info.error = { name = "redirect", message = sentence, phase = "handshake" }

@@ -16,6 +16,9 @@ local HURRIED_READS = 128
 
 local CONNECT_TIMEOUT = 10
 
+local NO_SOCKETS = "no socket is used here, so none can be given: without the option socket the "
+  .. "host connects to the URL"
+
 -- A connection that was never begun, for what may be asked of one.
 local BLANK = { url = "ws://blank.invalid/", extensions = {} }
 
@@ -228,8 +231,9 @@ local function connect_limit(timeouts)
   return seconds > 0 and seconds or FOREVER
 end
 
-function Handle:start(config, url, headers, protocols)
+function Handle:start(config, url, headers, protocols, _, socket)
   self.url = url
+  if socket then return nil, NO_SOCKETS, "state" end
   local all = {}
   for name, value in pairs(config) do all[name] = value end
   all.url, all.headers = url, headers or config.headers

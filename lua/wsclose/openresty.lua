@@ -240,6 +240,7 @@ local UNSUPPORTED = {
     bind = "the system's routes choose the address of a cosocket",
     family = "the directive resolver says which addresses are asked for (ipv6=off, ipv4=off)",
     proxy = dial.proxy_fault,
+    socket = "a cosocket takes no descriptor; listen on a unix socket and use ws+unix:///path",
   },
   ["timeouts."] = { dns = "nginx decides it, by the directive resolver_timeout" },
   ["tls."] = tls.unsupported,

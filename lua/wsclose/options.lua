@@ -92,6 +92,7 @@ local options = {}
 ---@field pieces? wsclose.Pieces|boolean messages are given as they come, to on_piece (false)
 ---@field tls? wsclose.Tls
 ---@field proxy? string|false URL; false: none; nil: as the environment says
+---@field socket? integer descriptor of a connected one, in the place of name, TCP and proxy
 ---@field proxy_headers? table<string, string|number>|string[][] for CONNECT, as headers
 ---@field receive_reopened? boolean receive first tells of another connection (false)
 ---@field redirects? integer how many to follow (0)
@@ -247,6 +248,13 @@ local function family(path, value)
   return value
 end
 
+local function socket(path, value)
+  if type(value) ~= "number" or value < 0 or value % 1 ~= 0 or value >= 2 ^ 31 then
+    fail(path, "the descriptor of a socket", value)
+  end
+  return value
+end
+
 local function role(path, value)
   if value ~= "client" and value ~= "server" then fail(path, '"client" or "server"', value) end
   return value
@@ -298,6 +306,7 @@ local SETTINGS = {
   receive_reopened = boolean,
   redirects = whole(0),
   outbox = outbox,
+  socket = socket,
   max_messages = positive,
   max_time = seconds,
   clock = callable,
@@ -423,6 +432,7 @@ function options.check_arguments(url, given, server_too)
     error("url: expected a string, got " .. type(url), 3)
   end
   local settings, sentence = options.read(given)
+  if settings and settings.socket then sentence = options.socket_fault(settings.socket) end
   if settings and is_server and not server_too then
     sentence = "option 'role': only wsclose.protocol(nil, …) can be a server"
   end
@@ -437,6 +447,16 @@ function options.read_headers(given)
   local ok, flat = pcall(headers, "headers", given)
   if ok then return flat end
   return nil, flat
+end
+
+--- What is wrong with the descriptor that one attempt is given, or nil.
+---@param given any
+---@return string? sentence
+function options.socket_fault(given)
+  local ok, sentence = pcall(socket, "socket", given)
+  if not ok then return sentence end
+  if core.is_socket(given) then return nil end
+  return ("option 'socket': the descriptor %d is none of a stream socket"):format(given)
 end
 
 --- Checked subprotocols of one attempt.

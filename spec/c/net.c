@@ -304,6 +304,25 @@ static int l_close(lua_State *L) {
   return 0;
 }
 
+/* pair() -> two descriptors, each the other's end */
+static int l_pair(lua_State *L) {
+  int ends[2];
+  if (socketpair(AF_UNIX, SOCK_STREAM, 0, ends) != 0)
+    return luaL_error(L, "no pair: error number %d", errno);
+  lua_pushinteger(L, ends[0]);
+  lua_pushinteger(L, ends[1]);
+  return 2;
+}
+
+/* write(fd, bytes): all of them */
+static int l_write(lua_State *L) {
+  size_t size;
+  const char *bytes = luaL_checklstring(L, 2, &size);
+  ssize_t sent = send((int)luaL_checkinteger(L, 1), bytes, size, MSG_NOSIGNAL);
+  if (sent != (ssize_t)size) return luaL_error(L, "not written: error number %d", errno);
+  return 0;
+}
+
 /* ------------------------------------------------------------ watch */
 
 static unsigned check_want(lua_State *L, int index) {
@@ -412,6 +431,8 @@ static const luaL_Reg net_functions[] = {{"fault", l_fault},
                                          {"random_bytes", l_random_bytes},
                                          {"tls_users", l_tls_users},
                                          {"flood", l_flood},
+                                         {"pair", l_pair},
+                                         {"write", l_write},
                                          {NULL, NULL}};
 
 void wsc_testing_net(lua_State *L) {

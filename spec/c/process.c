@@ -64,6 +64,28 @@ static int l_fork(lua_State *L) {
   return 1;
 }
 
+/* spawn(fd, word, …): a program that has the descriptor as its input and output, as those of
+ * ProxyCommand have; it is nobody's child and ends with its input */
+static int l_spawn(lua_State *L) {
+  int fd = (int)luaL_checkinteger(L, 1), count = lua_gettop(L) - 1;
+  char *words[16] = {NULL};
+  luaL_argcheck(L, count > 0 && count < 16, 2, "1 to 15 words expected");
+  for (int i = 0; i < count; i++) words[i] = (char *)(uintptr_t)luaL_checkstring(L, i + 2);
+  pid_t pid = fork();
+  if (pid < 0) return luaL_error(L, "no fork: error number %d", errno);
+  if (pid == 0) {
+    if (fork() != 0) _exit(0);
+    dup2(fd, 0);
+    dup2(fd, 1);
+    for (int other = 3; other < 1024; other++) close(other);
+    execvp(words[0], words);
+    _exit(1);
+  }
+  while (waitpid(pid, NULL, 0) < 0 && errno == EINTR) continue;
+  close(fd);
+  return 0;
+}
+
 /* ------------------------------------------------------------ signals */
 
 /* A handler has nowhere else to write to. */
@@ -239,6 +261,7 @@ static int l_allow_files(lua_State *L) {
 }
 
 static const luaL_Reg process_functions[] = {{"fork", l_fork},
+                                             {"spawn", l_spawn},
                                              {"close_at_exit", l_close_at_exit},
                                              {"is_kept", l_is_kept},
                                              {"in_state", l_in_state},

@@ -85,16 +85,18 @@ static void read_attempt(lua_State *L, wsc_client_config *config) {
     config->conn.protocols = names;
   }
   config->other_address = lua_toboolean(L, 6) != 0;
+  config->socket = (int)luaL_optinteger(L, 7, -1);
+  if (holds_nul(L, 3)) config->conn.url = "\1"; /* refused as well */
 }
 
-/* start(config, url, headers, protocols, other_address) -> true, or nil, sentence, name.
- * headers and protocols: lists as in the config, in the place of its own; nil: those. */
+/* start(config, url, headers, protocols, other_address, socket) -> true, or nil, sentence, name.
+ * headers and protocols: lists as in the config, in the place of its own; nil: those; socket: a
+ * descriptor, see wsc_client_config. */
 static int client_start(lua_State *L) {
   wsc_lua_box *box = wsc_lua_use_box(L);
-  lua_settop(L, 6);
+  lua_settop(L, 7);
   need_client(L, box);
   wsc_lua_keep_url(L, box, 3);
-  if (holds_nul(L, 3)) return refuse_start(L, "the URL holds a NUL byte", WSC_ERR_URL);
   wsc_client_config config;
   read_config(L, box, &config);
   read_attempt(L, &config);

@@ -119,6 +119,12 @@ static int module_check_protocols(lua_State *L) {
   return push_verdict(L, error, sentence);
 }
 
+/* is_socket(fd): of a stream */
+static int module_is_socket(lua_State *L) {
+  lua_pushboolean(L, wsc_poll_is_socket((int)luaL_checkinteger(L, 1)));
+  return 1;
+}
+
 static int module_valid_utf8(lua_State *L) {
   size_t size;
   const char *text = luaL_checklstring(L, 1, &size);
@@ -196,6 +202,7 @@ static const luaL_Reg module_functions[] = {
     {"check_header", module_check_header},
     {"check_extension", module_check_extension},
     {"check_protocols", module_check_protocols},
+    {"is_socket", module_is_socket},
     {"valid_utf8", module_valid_utf8},
     {"check_proxy", module_check_proxy},
     {"close_code_sendable", module_close_code_sendable},

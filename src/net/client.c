@@ -7,6 +7,7 @@
 
 #include "core/conn.h"
 
+#include <assert.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -18,6 +19,7 @@ void wsc_client_config_init(wsc_client_config *config, const wsc_platform *platf
                                 .dns_timeout_ms = 5000,
                                 .tls_timeout_ms = 5000,
                                 .nodelay = true,
+                                .socket = -1,
                                 .tls = {.verify = true, .session_cache_size = 8}};
   wsc_config_init(&config->conn, platform);
 }
@@ -151,6 +153,7 @@ void wsc_client_prepare(wsc_client *client, const wsc_client_config *config) {
   const char *sentence;
   char fault[256];
   if (client->setup) return; /* it was lent the contexts there are */
+  assert(config->socket < 0);
   if (wsc_setup_new(&setup, config, &options, &sentence) != WSC_OK) return;
   renew_tls(client, setup, &config->tls, fault, sizeof fault);
   wsc_setup_free(setup, NULL);
@@ -217,6 +220,7 @@ static void note_peer(wsc_client *client, const wsc_address *peer) {
   char text[WSC_ADDRESS_TEXT];
   int port;
   wsc_address_format(peer, text, &port);
+  if (*text == '\0') return; /* it has no name: one of a pair, say */
   client->port = (uint16_t)port;
   client->family = (uint8_t)wsc_address_family(peer);
   wsc_release(client->platform, client->address);

@@ -1,4 +1,5 @@
 -- What a request asks for with ?case=…, answered with one line.
+local core = require "wsclose.core"
 local wsclose = require "wsclose.openresty"
 local ngx = ngx -- luacheck: globals ngx
 
@@ -425,7 +426,10 @@ end
 
 -- What each option of docs/api.md may be; those not named take anything.
 local function nothing() end
+local some_socket = 0
+while not core.is_socket(some_socket) do some_socket = some_socket + 1 end
 local VALUES = {
+  socket = some_socket,
   protocols = { "a" }, require_protocol = false, headers = { A = "b" }, extensions = {},
   retry = true, timeouts = {}, keepalive = false, limits = {}, tls = {}, outbox = true,
   proxy = "http://127.0.0.1:3128", proxy_headers = {},

@@ -40,3 +40,8 @@ int64_t wsc_poll_read(int fd, int other, uint64_t timeout_us, void *data, size_t
   (void)fd, (void)other, (void)timeout_us, (void)data, (void)size;
   return 0;
 }
+
+bool wsc_poll_is_socket(int fd) {
+  (void)fd;
+  return false;
+}

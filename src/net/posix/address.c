@@ -118,6 +118,8 @@ void wsc_address_peer(const wsc_address *address, char *text) {
   int port;
   wsc_address_format(address, text, &port);
   size_t length = strlen(text);
-  if (address->storage.ss_family != AF_UNIX)
+  if (length == 0)
+    snprintf(text, WSC_PEER_TEXT, "the other end"); /* of a pair, say */
+  else if (address->storage.ss_family != AF_UNIX)
     snprintf(text + length, WSC_PEER_TEXT - length, " port %d", port);
 }

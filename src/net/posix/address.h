@@ -11,7 +11,8 @@ typedef struct wsc_address {
   socklen_t size;
 } wsc_address;
 
-/* "192.0.2.1" or "2001:db8::1" with *port, or the path of a unix socket with port 0.  text has
+/* "192.0.2.1" or "2001:db8::1" with *port, or the path of a unix socket with port 0; "" for
+ * one without a name.  text has
  * WSC_ADDRESS_TEXT bytes. */
 #define WSC_ADDRESS_TEXT 112
 void wsc_address_format(const wsc_address *address, char *text, int *port);

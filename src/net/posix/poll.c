@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <limits.h>
 #include <poll.h>
+#include <sys/socket.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
@@ -69,4 +70,10 @@ int64_t wsc_poll_read(int fd, int other, uint64_t timeout_us, void *data, size_t
   ssize_t got = read(fd, data, size);
   if (got >= 0) return got;
   return errno == EINTR || errno == EAGAIN ? WSC_AGAIN : 0;
+}
+
+bool wsc_poll_is_socket(int fd) {
+  int type = 0;
+  socklen_t size = sizeof type;
+  return getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &size) == 0 && type == SOCK_STREAM;
 }

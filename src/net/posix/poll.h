@@ -36,4 +36,6 @@ int64_t wsc_poll_read(int fd, int other, uint64_t timeout_us, void *data, size_t
 /* poll with microseconds; WSC_NEVER: for ever. */
 int wsc_poll_for(struct pollfd *entries, size_t count, uint64_t timeout_us);
 
+bool wsc_poll_is_socket(int fd); /* of a stream */
+
 #endif

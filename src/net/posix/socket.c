@@ -253,8 +253,7 @@ static const wsc_stream_ops socket_ops = {.open = socket_open,
                                           .shutdown = socket_shutdown,
                                           .free = socket_free};
 
-wsc_stream *wsc_socket_new(const wsc_platform *platform, const wsc_address *address,
-                           const wsc_socket_options *options) {
+static socket_stream *make_stream(const wsc_platform *platform, const wsc_address *address) {
   socket_stream *socket = wsc_alloc(platform, 1, sizeof *socket + address->size);
   if (!socket) return NULL;
   socket->base.ops = &socket_ops;
@@ -262,6 +261,37 @@ wsc_stream *wsc_socket_new(const wsc_platform *platform, const wsc_address *addr
   socket->fd = -1;
   socket->address_size = address->size;
   memcpy(socket->address, &address->storage, address->size);
+  return socket;
+}
+
+wsc_stream *wsc_socket_new(const wsc_platform *platform, const wsc_address *address,
+                           const wsc_socket_options *options) {
+  socket_stream *socket = make_stream(platform, address);
+  if (!socket) return NULL;
   set_up(socket, address->storage.ss_family, options);
+  return &socket->base;
+}
+
+/* ---------------------------------------------------------------- made by the program */
+
+/* All calls say for themselves that they do not wait, so the mode, which another process may share,
+ * stays as it is. */
+wsc_stream *wsc_socket_adopt(const wsc_platform *platform, int fd, bool nodelay,
+                             wsc_address *peer) {
+  *peer = (wsc_address){.size = sizeof peer->storage};
+  bool connected = getpeername(fd, (struct sockaddr *)&peer->storage, &peer->size) == 0;
+  if (!connected) peer->size = 0;
+  socket_stream *socket = make_stream(platform, peer);
+  if (!socket) {
+    close(fd);
+    return NULL;
+  }
+  socket->fd = fd;
+  socket->connected = connected;
+  fcntl(fd, F_SETFD, FD_CLOEXEC);
+  set_options(fd, peer->storage.ss_family, nodelay);
+  if (connected) return &socket->base;
+  socket->error = WSC_ERR_RESET;
+  wsc_stream_say(&socket->base, "the socket that was given is not, or no longer, connected");
   return &socket->base;
 }

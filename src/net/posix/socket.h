@@ -15,4 +15,8 @@ typedef struct wsc_socket_options {
 wsc_stream *wsc_socket_new(const wsc_platform *platform, const wsc_address *address,
                            const wsc_socket_options *options);
 
+/* A socket that is connected already, owned from here on, and where it leads to.  NULL: no memory.
+ * That it is not connected is told by the first `open`. */
+wsc_stream *wsc_socket_adopt(const wsc_platform *platform, int fd, bool nodelay, wsc_address *peer);
+
 #endif

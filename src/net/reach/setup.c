@@ -29,7 +29,7 @@ static uint64_t deadline_after(uint64_t now_us, uint32_t wait_ms) {
 
 static int parse_target(wsc_setup *setup, const wsc_client_config *config, const char **sentence) {
   int result = wsc_uri_parse(&setup->uri, setup->platform, config->conn.url, sentence);
-  if (result != WSC_OK) return result;
+  if (result != WSC_OK || setup->stream) return result;
   if (!wsc_setup_on_unix(setup)) {
     result = wsc_proxy_choose(&setup->proxy, setup->platform, config->proxy, &setup->uri, sentence);
     return result != WSC_OK ? result
@@ -42,7 +42,7 @@ static int parse_target(wsc_setup *setup, const wsc_client_config *config, const
 }
 
 static void set_bind(wsc_setup *setup, const char *bind) {
-  if (!bind || wsc_setup_on_unix(setup)) return;
+  if (!bind || setup->stream || wsc_setup_on_unix(setup)) return;
   setup->has_bind = wsc_address_parse(&setup->bind, bind, 0);
   if (setup->has_bind) return;
   setup->early_error = WSC_ERR_UNREACHABLE;
@@ -58,7 +58,7 @@ static int init_name(wsc_setup *setup, wsc_name *name, const wsc_client_config *
 static int init_names(wsc_setup *setup, const wsc_client_config *config) {
   const wsc_uri *uri = &setup->uri;
   const wsc_proxy *proxy = &setup->proxy;
-  if (wsc_setup_on_unix(setup)) return WSC_OK;
+  if (setup->stream || wsc_setup_on_unix(setup)) return WSC_OK;
   if (!wsc_setup_by_proxy(setup))
     return init_name(setup, &setup->next_hop, config, uri->dial_host, uri->port);
   int result = init_name(setup, &setup->next_hop, config, proxy->host, proxy->port);
@@ -84,9 +84,20 @@ static int prepare(wsc_setup *setup, const wsc_client_config *config,
 int wsc_setup_new(wsc_setup **result, const wsc_client_config *config,
                   const wsc_setup_options *options, const char **sentence) {
   const wsc_platform *platform = config->conn.platform;
-  wsc_setup *setup = wsc_alloc(platform, 1, sizeof *setup);
+  wsc_address peer = {.size = 0};
+  wsc_stream *given = NULL;
   *result = NULL;
-  if (!setup) return WSC_ERR_MEMORY;
+  if (config->socket >= 0) { /* first: it is owned whatever comes */
+    given = wsc_socket_adopt(platform, config->socket, config->nodelay, &peer);
+    if (!given) return WSC_ERR_MEMORY;
+  }
+  wsc_setup *setup = wsc_alloc(platform, 1, sizeof *setup);
+  if (!setup) {
+    wsc_stream_drop(given, NULL);
+    return WSC_ERR_MEMORY;
+  }
+  setup->stream = given;
+  setup->peer = peer;
   setup->platform = setup->target.platform = setup->next_hop.platform = platform;
   setup->uri.platform = setup->proxy.platform = platform;
   int outcome = prepare(setup, config, options, sentence);

@@ -18,8 +18,9 @@ typedef struct wsc_setup_options {
   uint64_t now_us;
 } wsc_setup_options;
 
-/* Copies what it needs.  WSC_OK and *setup; WSC_ERR_URL and a sentence (static) for the URL or the
- * proxy's; WSC_ERR_MEMORY.  Whatever else is wrong comes from the first step. */
+/* Copies what it needs; config->socket is owned from here on, in any case.  WSC_OK and *setup;
+ * WSC_ERR_URL and a sentence (static) for the URL or the proxy's; WSC_ERR_MEMORY.  Whatever else is
+ * wrong comes from the first step. */
 int wsc_setup_new(wsc_setup **setup, const wsc_client_config *config,
                   const wsc_setup_options *options, const char **sentence);
 void wsc_setup_free(wsc_setup *setup, wsc_pollset *set); /* NULL is fine */

@@ -48,6 +48,7 @@ static void write_label(const wsc_setup *setup, char *label, size_t size) {
 }
 
 static int begin_dial(wsc_setup *setup) {
+  if (setup->stream) return WSC_OK; /* the program has dialled */
   bool path = wsc_setup_on_unix(setup);
   char label[300];
   write_label(setup, label, sizeof label);
@@ -61,7 +62,16 @@ static int begin_dial(wsc_setup *setup) {
   return setup->dial ? WSC_OK : WSC_ERR_MEMORY;
 }
 
+static int open_top(wsc_setup *setup) {
+  wsc_stream *stream = setup->stream;
+  int result = stream->ops->open(stream);
+  if (result != WSC_OK && result != WSC_AGAIN)
+    snprintf(setup->fault, sizeof setup->fault, "%s", wsc_stream_fault(stream, result));
+  return result;
+}
+
 static int go_on_dial(wsc_setup *setup, const wsc_step *step) {
+  if (setup->stream) return open_top(setup);
   int result = wsc_dial_step(setup->dial, step);
   if (result == WSC_AGAIN) return result;
   if (result != WSC_OK) {
@@ -111,10 +121,7 @@ static int begin_tunnel(wsc_setup *setup) {
 static int open_layer(wsc_setup *setup, const wsc_step *step) {
   wsc_stream *stream = setup->stream;
   if (step->ready && !step->ready[0] && !stream->ops->pending(stream)) return WSC_AGAIN;
-  int result = stream->ops->open(stream);
-  if (result != WSC_OK && result != WSC_AGAIN)
-    snprintf(setup->fault, sizeof setup->fault, "%s", wsc_stream_fault(stream, result));
-  return result;
+  return open_top(setup);
 }
 
 void wsc_stage_tell(const wsc_setup *setup, char *text, size_t size) {
