@@ -23,6 +23,10 @@ for _, lua in ipairs { "lua5.1", "lua5.2" } do
       start("straight"):straight()
     end)
 
+    it("waits for pieces of a message", function()
+      start("pieces").program:expect "^IN PIECES THEN nil closed 1000$"
+    end)
+
     it("wakes who waits for the next attempt when another thread closes", function()
       start("wake").program:expect "^STOPPED closed$"
     end)

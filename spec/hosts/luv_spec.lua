@@ -38,6 +38,10 @@ for _, way in ipairs {
       host:straight()
     end)
 
+    it("waits for pieces of a message", function()
+      start("pieces").program:expect "^IN PIECES THEN nil closed 1000$"
+    end)
+
     it("wakes who waits for the next attempt when another coroutine closes", function()
       start("wake").program:expect "^STOPPED closed$"
     end)

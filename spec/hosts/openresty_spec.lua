@@ -63,6 +63,8 @@ describe("wsclose.openresty in nginx", function()
       "before meanwhile, 2 attempts" },
     { "follows redirects", "redirect", "there target?id=..." },
     { "sends a message in fragments", "fragments", "in pieces" },
+    { "gives a message in pieces", "pieces",
+      "30000 bytes in 30 or more pieces, then closed 1000" },
     { "makes the next attempt when it is kicked", "kick", "2 attempts" },
     { "holds messages back while paused", "pause", "timeout then held" },
     { "leaves while another light thread runs it", "leave", "1001 closed" },
@@ -78,7 +80,7 @@ describe("wsclose.openresty in nginx", function()
     { "has no groups, and says what to use", "many", "false wsclose.group: in nginx each client "
       .. "has a light thread of its own: ngx.thread.spawn(ws.run, ws)" },
     { "raises for waits of wsclose itself, whose update works", "plain",
-      "10 of 10 raise; plainly 1000" },
+      "11 of 11 raise; plainly 1000" },
     { "stops waiting for the next attempt when another light thread closes", "stop",
       "closed after 1 attempt" },
   } do

@@ -20,6 +20,10 @@ function cases.straight()
   copas.addthread(function() program.straight(wsclose, copas.addthread) end)
 end
 
+function cases.pieces()
+  copas.addthread(function() program.pieces(wsclose) end)
+end
+
 function cases.wake()
   copas.addthread(function() program.wake(wsclose, copas.addthread) end)
 end

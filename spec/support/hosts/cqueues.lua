@@ -24,6 +24,10 @@ function cases.straight()
   spawn(function() program.straight(wsclose, spawn) end)
 end
 
+function cases.pieces()
+  spawn(function() program.pieces(wsclose) end)
+end
+
 function cases.wake()
   spawn(function() program.wake(wsclose, spawn) end)
 end

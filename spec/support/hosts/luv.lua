@@ -29,6 +29,10 @@ function cases.straight()
   say("MAIN " .. tostring(ok) .. " " .. why)
 end
 
+function cases.pieces()
+  coroutine.wrap(program.pieces)(wsclose)
+end
+
 function cases.wake()
   coroutine.wrap(program.wake)(wsclose, spawn)
 end

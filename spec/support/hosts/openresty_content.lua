@@ -229,6 +229,22 @@ function cases.fragments()
   return data
 end
 
+function cases.pieces()
+  local ws = connect("pieces", { pieces = { size = 1000 } })
+  local count, size = 0, 0
+  assert(select(2, ws:receive_piece(0.01)) == "timeout")
+  ws:send(("a word or two, "):rep(2000))
+  repeat
+    local piece, _, last = ws:receive_piece(5)
+    assert(#piece <= 1000)
+    count, size = count + 1, size + #piece
+  until last
+  ws:close(1000, "done")
+  local _, _, why, code = ws:receive_piece()
+  return ("%d bytes in %s pieces, then %s %d"):format(size, count >= 30 and "30 or more" or count,
+    why, code)
+end
+
 function cases.kick()
   local retry = { initial = 600, max = 600, jitter = "none", attempts = 1 }
   local ws = assert(wsclose.new("ws://127.0.0.1:1/", { retry = retry }))
@@ -369,6 +385,7 @@ function cases.plain()
   for _, wait in ipairs {
     function() return plain.connect(URL) end, function() return ws:run() end,
     function() return ws:receive() end, function() return ws:receive(0.1) end,
+    function() return ws:receive_piece() end,
     function() return ws:update(0.1) end, function() return ws:wait_open() end,
     function() return ws:messages()() end, function() return plain.run(ws) end,
     function() return plain.update(0.1, { ws, ws }) end,
@@ -384,7 +401,7 @@ function cases.plain()
     ws:close()
   end
   while ws:update() do ngx.sleep(0.001) end
-  return ("%d of 10 raise; %s %d"):format(refused, got, ws.close_code)
+  return ("%d of 11 raise; %s %d"):format(refused, got, ws.close_code)
 end
 
 function cases.many()
@@ -431,7 +448,7 @@ while not core.is_socket(some_socket) do some_socket = some_socket + 1 end
 local VALUES = {
   socket = some_socket,
   protocols = { "a" }, require_protocol = false, headers = { A = "b" }, extensions = {},
-  retry = true, timeouts = {}, keepalive = false, limits = {}, tls = {}, outbox = true,
+  retry = true, timeouts = {}, keepalive = false, limits = {}, pieces = true, tls = {}, outbox = true,
   proxy = "http://127.0.0.1:3128", proxy_headers = {},
   max_messages = 1, max_time = 1, redirects = 1, receive_reopened = true,
   bind = "127.0.0.1", resolve = {}, family = 4, nodelay = false, trace = true, log = "error",
@@ -456,6 +473,7 @@ function cases.option()
   local given = { [name] = value }
   if group then given = { [group] = { [inner] = value } } end
   if name == "outbox.low" then given.outbox.high = 2 end
+  if name == "on_piece" then given.pieces = true end
   local ok, why = pcall(wsclose.new, URL, given)
   return ok and "taken" or (why:gsub("^.-:%d+: ", ""))
 end

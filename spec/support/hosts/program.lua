@@ -40,6 +40,27 @@ function program.straight(wsclose, spawn)
   program.say(("CONNECT %s %s"):format(tostring(refused), name))
 end
 
+--- A message that comes in pieces, each waited for in the host.
+---@param wsclose table
+function program.pieces(wsclose)
+  local options = program.options { pieces = { size = 1000 } }
+  local ws = assert(wsclose.connect(program.url .. "?id=pieces", options))
+  local numbers, pieces = {}, {}
+  for i = 1, 50000 do numbers[i] = i end
+  local message = table.concat(numbers, " ")
+  assert(select(2, ws:receive_piece(0.01)) == "timeout")
+  ws:send(message)
+  repeat
+    local piece, _, last = ws:receive_piece()
+    assert(#piece <= 1000)
+    pieces[#pieces + 1] = piece
+  until last
+  assert(table.concat(pieces) == message)
+  ws:close(1000, "done")
+  local none, _, why, code = ws:receive_piece()
+  program.say(("IN PIECES THEN %s %s %d"):format(tostring(none), why, code))
+end
+
 --- Another coroutine closes while this one waits for the next attempt.
 ---@param wsclose table
 ---@param spawn fun(f: fun()) runs a function in a coroutine of its own, and not at once
