@@ -148,6 +148,7 @@ end
 ---@return support.Process
 function way.s_server(leaf, ...)
   local command = {
+    "stdbuf", "-oL", -- for what it says by printf
     "openssl", "s_server", "-accept", "127.0.0.1:0", "-cert", leaf.cert, "-key", leaf.key, ...,
   }
   command.portless = true
@@ -174,10 +175,10 @@ end
 
 --- A TLS server that misbehaves on demand, peers/tls_relay.py.
 ---@param leaf certificates.Leaf
----@param version? "1.2"
+---@param special? string "1.2", or how many tickets of TLS 1.3 it gives
 ---@return support.Process
-function way.relay(leaf, version)
-  return process.start { PYTHON, PEERS .. "tls_relay.py", leaf.cert, leaf.key, version }
+function way.relay(leaf, special)
+  return process.start { PYTHON, PEERS .. "tls_relay.py", leaf.cert, leaf.key, special }
 end
 
 -- ---------------------------------------------------------------- proxies

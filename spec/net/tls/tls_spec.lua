@@ -3,6 +3,7 @@
 -- that misbehaves on demand (peers/tls_relay.py), nginx, stunnel or nothing at all.
 
 local certificates = require "support.certificates"
+local handshake = require "support.scripted.handshake"
 local peers = require "support.peers"
 local process = require "support.process"
 local scripted = require "support.scripted_server"
@@ -25,7 +26,11 @@ setup(function()
       also = "ssl_protocols TLSv1.2; ssl_session_tickets off; ssl_session_cache shared:ids:100k;",
     },
   })
-  relays = { ["1.2"] = way.relay(made.good, "1.2"), ["1.3"] = way.relay(made.good) }
+  relays = {
+    ["1.2"] = way.relay(made.good, "1.2"),
+    ["1.3"] = way.relay(made.good),
+    ["200 tickets"] = way.relay(made.good, "200"),
+  }
 end)
 teardown(process.stop_all)
 after_each(scripted.close_all)
@@ -377,6 +382,76 @@ describe("one record of TLS", function()
     end)
     assert.same(messages, r.messages)
     assert.is_nil(server.connections[1].ended)
+  end)
+end)
+
+describe("records without data", function()
+  -- OpenSSL's own server, which the spec answers by hand.
+  local function open_by_hand()
+    local server = way.s_server(made.good, "-tls1_3")
+    local r, time = way.client(url(server.port), { tls = with_ca() })
+    local key
+    r:wait(function()
+      key = key or server:look "^Sec%-WebSocket%-Key: (%S+)"
+      return key
+    end)
+    server:tell((handshake.answer({ key = key }):gsub("\n$", ""))) -- which tell puts there
+    r:wait_open()
+    r.ws:update(0)
+    return r, server, time
+  end
+
+  local function update_keys(r, server, count)
+    for _ = 1, count do
+      server:tell "k"
+      server:expect "SSL_do_handshake %-> 1$"
+      r.ws:update(0)
+    end
+  end
+
+  local function say(server, text)
+    server:tell("\129" .. string.char(#text + 1) .. text)
+  end
+
+  it("are read on, up to 32 times in a row", function()
+    local r, server = open_by_hand()
+    for _ = 1, 2 do
+      update_keys(r, server, 32)
+      say(server, "data")
+      assert.equal("data\n", r:wait_message().data)
+    end
+    update_keys(r, server, 33)
+    assert.same({
+      name = "tls", message = "the peer sends TLS records without data on and on", phase = "open",
+    }, r:wait_close().info.error)
+  end)
+
+  it("are no sign of life", function()
+    local r, server, time = open_by_hand()
+    local count = 0
+    repeat
+      count = count + 1
+      time.now = time.now + 10.1
+      update_keys(r, server, 1)
+    until r.closes[1] or count == 10
+    assert.equal("ping_timeout", r.closes[1].info.error.name)
+  end)
+
+  it("give the turn back, however many there are: 200 tickets", function()
+    local r, server, front = behind("200 tickets", "close", function(c)
+      c:upgrade()
+      c:stall()
+    end)
+    r:wait(function()
+      return r.ws:info().phase == "handshake"
+    end)
+    scripted.pump(nil, server, function()
+      return server.connections[1] and server.connections[1].request
+    end)
+    front:expect "^SENT" -- the answer, behind them
+    r.ws:update(0)
+    assert.equal("connecting", r.ws:state())
+    r:wait_open()
   end)
 end)
 

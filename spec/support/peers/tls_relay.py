@@ -1,11 +1,12 @@
 """Takes TLS off for a server without it, and misbehaves on demand.
 
-    tls_relay.py CERTIFICATE KEY [1.2]
+    tls_relay.py CERTIFICATE KEY [1.2 | TICKETS]
 
 A line "MODE BACKEND-PORT SIZE RECORD" on standard input says what the connections that come next do; it is
 answered with "MODE word".  `close` passes the backend's end on with close_notify, `cut` without,
 `damage` sends a record that nobody can decrypt in its place, `reset` an RST.  The first SIZE bytes
 from the backend are collected, and encrypted as records of RECORD bytes.
+TICKETS are how many sessions a client is given, of TLS 1.3.
 For each connection "TLS version new|resumed" is printed, "SENT bytes" once what came from the backend is
 with the client, then "END how the client ended it".
 """
@@ -105,13 +106,15 @@ class Orders(threading.Thread):
             say("MODE", mode)
 
 
-def main(certificate, key, version=None):
+def main(certificate, key, special=None):
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate, key)
     # Python sets it, and would take every end for close_notify.
     context.options &= ~getattr(ssl, "OP_IGNORE_UNEXPECTED_EOF", 0)
-    if version == "1.2":
+    if special == "1.2":
         context.maximum_version = ssl.TLSVersion.TLSv1_2
+    elif special:
+        context.num_tickets = int(special)
     listener = socket.create_server(("127.0.0.1", 0))
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, BUFFER)
     orders = Orders(daemon=True)

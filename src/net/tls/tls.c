@@ -12,8 +12,9 @@
 
 #include "core/hidden.h"
 
-/* Records without application data that one read goes through before it gives the turn back. */
-enum { TLS_SILENT_RECORDS_MAX = 32 };
+/* A peer may send records without data on and on, tickets or changes of keys, which cost more than
+ * their bytes.  After so many reads in a row that brought nothing else, it has had its say. */
+enum { TLS_SILENT_READS_MAX = 32 };
 
 /* Of one read, whatever there is: to decrypt all of a long message, or of a burst of short ones,
  * where a record costs more than its bytes, would hold up a frame. */
@@ -109,16 +110,18 @@ static int read_failed(wsc_tls_stream *tls) {
   return tls_fail(tls, wsc_tls_explain(tls));
 }
 
-/* One record, or less: WSC_AGAIN also after many that held no application data. */
+/* One record, or less: WSC_AGAIN also after some that held no application data. */
 static int64_t read_record(wsc_tls_stream *tls, uint8_t *data, size_t size) {
-  int result = WSC_AGAIN;
-  for (int i = 0; i < TLS_SILENT_RECORDS_MAX && result == WSC_AGAIN; i++) {
-    size_t got = 0;
-    if (SSL_read_ex(tls->ssl, data, size, &got) == 1) return (int64_t)got;
-    result = read_failed(tls);
-    if (tls->lower_error == WSC_AGAIN) break;
+  size_t got = 0;
+  if (SSL_read_ex(tls->ssl, data, size, &got) == 1) {
+    tls->silent = 0;
+    return (int64_t)got;
   }
-  return result;
+  int result = read_failed(tls);
+  if (result != WSC_AGAIN || tls->lower_error == WSC_AGAIN) return result;
+  if (++tls->silent <= TLS_SILENT_READS_MAX) return WSC_AGAIN;
+  wsc_stream_say(&tls->stream, "the peer sends TLS records without data on and on");
+  return tls_fail(tls, WSC_ERR_TLS);
 }
 
 /* Without another look at the lower stream, unless the last one showed that there is more. */

@@ -116,6 +116,7 @@ typedef struct wsc_tls_stream {
   int write_error; /* of the lower stream; all output is dropped from then on */
   int lower_error; /* of the latest read of the lower stream: WSC_OK, WSC_AGAIN, an error */
   bool lower_more; /* that read filled the room it was given */
+  uint8_t silent;  /* reads that found records without data, since there was data */
   uint8_t head[WSC_TLS_HEAD_MAX]; /* the first bytes the peer sent */
   size_t head_size;
 
