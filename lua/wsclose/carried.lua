@@ -380,7 +380,8 @@ local function queued(self, result, sentence, name)
   local much = self.stage ~= "over" and self.p:buffered() >= DRAIN_MARK
   if result and not self.corked then write(self) end
   if name == "busy" or much or self.p:buffered() >= DRAIN_MARK then self.watched = true end
-  return result, sentence, name
+  if result then return true end
+  return nil, sentence, name
 end
 
 -- The method of a client as well: the program may call it directly.
@@ -388,8 +389,7 @@ function Handle:send(...)
   local handle, level = rawget(self, "_handle"), DIRECTLY
   if not handle then handle, level = self, THROUGH_CLIENT end
   local result, sentence, name = call(handle.p, level, handle.p.send, ...)
-  result, sentence, name = queued(handle, result, sentence, name)
-  return result, sentence, name
+  return queued(handle, result, sentence, name)
 end
 
 function Handle:send_fragment(...)

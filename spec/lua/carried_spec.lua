@@ -33,6 +33,29 @@ describe("a carried connection", function()
     assert.equal(10, clock:now())
   end)
 
+  it("ends its wait where it is woken from elsewhere, and nothing has come", function()
+    local ws, called
+    testing.server(URL, function(server)
+      server:accept()
+      server:wait(2)
+      ws:after(1, function() called = clock:now() end)
+      server:wait(8)
+      server:raw "\129"
+      server:wait(50)
+      server:raw "\1x"
+    end)
+    ws = assert(wsclose.new(URL, { keepalive = false }))
+    assert.equal("x", (ws:receive()))
+    assert.equal(10, called) -- with the first byte
+  end)
+
+  it("gives as many values for a send as the core's client", function()
+    local ws = open()
+    assert.equal(1, select("#", ws:send "x"))
+    ws:close()
+    assert.equal(3, select("#", ws:send "x"))
+  end)
+
   it("writes what callbacks send at the turn's end, in one", function()
     local waiting = {}
     local ws, server = open { on_message = function(ws, data)
