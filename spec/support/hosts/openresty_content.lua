@@ -449,7 +449,7 @@ local VALUES = {
   socket = some_socket,
   protocols = { "a" }, require_protocol = false, headers = { A = "b" }, extensions = {},
   retry = true, timeouts = {}, keepalive = false, limits = {}, pieces = true, tls = {}, outbox = true,
-  proxy = "http://127.0.0.1:3128", proxy_headers = {},
+  proxy = "http://127.0.0.1:3128", proxy_headers = {}, pieces = true,
   max_messages = 1, max_time = 1, redirects = 1, receive_reopened = true,
   bind = "127.0.0.1", resolve = {}, family = 4, nodelay = false, trace = true, log = "error",
   clock = function() return 0 end, random_bytes = nothing, role = "server",
