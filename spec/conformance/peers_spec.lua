@@ -356,6 +356,25 @@ for _, plan in ipairs(plans) do
   end)
 end
 
+-- python-websockets' usual compressor holds little and writes a head every 2 KiB or so where it
+-- finds nothing to compress: the frame is longer than the message.
+describe("16 MiB of noise as python-websockets compresses them by default", function()
+  lazy_teardown(process.stop_all)
+
+  it("are taken under the usual limits", function()
+    local url = ("ws://127.0.0.1:%d/?defaults"):format(peers.start("websockets").port)
+    local r = recorder.new(url, { on_frame = true })
+    assert.equal("12", r:wait_open().extensions[DEFLATE].params.server_max_window_bits)
+    local data = noise_of(SIZE_LARGE)
+    assert.is_true(r.ws:send(data, "binary"))
+    assert_message("binary", data, r:wait_message())
+    local frame = r.frames[#r.frames].frame
+    assert.is_true(frame.rsv1 and frame.size > SIZE_LARGE, frame.size)
+    r.ws:close()
+    r:wait_close()
+  end)
+end)
+
 describe("libwebsockets' own test server", function()
   local peer
 

@@ -10,7 +10,10 @@ from http import HTTPStatus
 from urllib.parse import parse_qs, urlsplit
 
 import websockets
-from websockets.extensions.permessage_deflate import ServerPerMessageDeflateFactory
+from websockets.extensions.permessage_deflate import (
+    ServerPerMessageDeflateFactory,
+    enable_server_permessage_deflate,
+)
 
 PONG = 10
 SIZE_MAX = 64 * 1024 * 1024
@@ -31,6 +34,8 @@ def query_of(path):
 
 
 def extensions_for(query):
+    if "defaults" in query:
+        return enable_server_permessage_deflate(None)
     wanted = {name: int(query[name]) if query[name] else True for name in PARAMETERS if name in query}
     if "deflate" in query or wanted:
         return [ServerPerMessageDeflateFactory(**wanted)]
