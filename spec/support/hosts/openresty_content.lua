@@ -161,10 +161,13 @@ function cases.timers()
     ws:after(0.01, function() ws:send "other" end)
   end)
   local other = ws:receive()
-  ws:every(0.01, function()
+  local beat
+  beat = ws:every(0.01, function()
     count = count + 1
     ngx.sleep(0.001)
-    if count == 3 then ws:close(1000, "done") end
+    if count < 3 then return end
+    beat:cancel()
+    ws:close(1000, "done")
   end)
   local code = ws:run()
   local patient = assert(wsclose.new("ws://127.0.0.1:1/", {

@@ -85,9 +85,12 @@ function program.timers(wsclose, spawn)
   local own, count = ws:receive(), 0
   spawn(function() ws:after(0.01, function() ws:send "other" end) end)
   local other = ws:receive()
-  ws:every(0.01, function()
+  local beat
+  beat = ws:every(0.01, function()
     count = count + 1
-    if count == 3 then ws:close(1000, "done") end
+    if count < 3 then return end
+    beat:cancel()
+    ws:close(1000, "done")
   end)
   local code = ws:run()
   program.say(("TIMERS %s %s %d %d"):format(own, other, count, code))
@@ -109,12 +112,9 @@ function program.timer_alone(new)
     on_close = function(_, code) program.say(("ALONE %d %d"):format(beats, code)) end,
   }))
   ws:every(0.01, function()
+    if ws:state() ~= "open" then return end
     beats = beats + 1
-    if ws:state() ~= "open" then
-      beats = 0
-    elseif beats >= 3 then
-      ws:close(1000)
-    end
+    if beats == 3 then ws:close(1000) end
   end)
 end
 
