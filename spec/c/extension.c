@@ -115,6 +115,7 @@ static void set_integer(lua_State *L, const char *name, int value) {
 
 void wsc_testing_push_agreement(lua_State *L, const wsc_agreement *agreement) {
   const wsc_deflate_params *params = &agreement->params;
+  luaL_checkstack(L, 4, "the extensions stand below");
   lua_newtable(L);
   set_boolean(L, "deflate", agreement->deflate);
   lua_pushstring(L, agreement->missing);

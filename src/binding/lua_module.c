@@ -329,6 +329,7 @@ static void add_clients(lua_State *L, int core, int anchor) {
 #endif
 
 int wsc_lua_open(lua_State *L, const wsc_platform *platform) {
+  luaL_checkstack(L, 2 * WSC_UP_COUNT + LUA_MINSTACK, "to load wsclose"); /* set_methods copies */
   lua_createtable(L, 0, 16);
   int core = lua_gettop(L);
   for (const luaL_Reg *function = module_functions; function->name; function++) {
