@@ -166,7 +166,7 @@ suite demonstration echoing measuring: export LUA_CPATH := ./$(OUT)/?.so;;
 suite: export WSCLOSE_BUILD := $(BUILD)
 
 .PHONY: demo demonstration echo echoing env modules test suite
-.PHONY: test-all test-hosts test-asan test-valgrind
+.PHONY: test-all test-hosts test-asan test-valgrind test-checked collecting
 demo:
 	@scripts/setup demo $(LUA)
 	@$(MAKE) --no-print-directory demonstration
@@ -233,6 +233,23 @@ test-valgrind:
 	@scripts/setup valgrind $(LUA)
 	@$(MAKE) --no-print-directory suite RUNNER="$(valgrind)" SPEC="$(or $(SPEC),spec/core spec/net)" \
 	  BUSTED_FLAGS="$(long_tables:%=--filter-out=%) $(BUSTED_FLAGS)"
+
+# Under Lua 5.4 with the checks of its C API; then lives of a client, a few messages each, with a
+# full collection at each allocation.
+test-checked:
+	@scripts/setup test lua5.4
+	@scripts/checked_lua
+	@$(MAKE) --no-print-directory suite LUA=lua5.4 LUA_BIN=$(CURDIR)/build/others/bin/lua5.4-checked \
+	  SPEC="$(or $(SPEC),spec/binding spec/conformance spec/core spec/lua spec/testing)"
+	@$(MAKE) --no-print-directory collecting LUA=lua5.4
+collecting: export LUA_PATH := ./lua/?.lua;./lua/?/init.lua;./bench/?.lua
+collecting: export LUA_CPATH := ./$(OUT)/?.so;./$(BUILD)/bench/?.so
+collecting: $(MODULE) $(BUILD)/bench/kernel.so
+	@set -e; for life in pingpong pipeline flood json connect; do \
+	  echo "wsclose: $$life, collecting at each allocation"; \
+	  LD_PRELOAD=$(CURDIR)/$(BUILD)/bench/kernel.so build/others/bin/lua5.4-collecting \
+	    bench/scripts/$$life.lua 64; \
+	done
 
 # ---------------------------------------------------------------- games and programs in C
 
@@ -371,6 +388,7 @@ help:
 	@echo "make test-hosts   nginx, LÖVE, Neovim, HAProxy, Tarantool, WeeChat …"
 	@echo "make test-asan    the suite with AddressSanitizer and UBSan"
 	@echo "make test-valgrind  the C side under valgrind"
+	@echo "make test-checked the suite under a Lua that checks how its C API is used"
 	@echo "make lint         compilers, clang-tidy, cppcheck, luacheck, clang-format, shellcheck"
 	@echo "make fuzz         each fuzz target for FUZZ_SECONDS ($(FUZZ_SECONDS))"
 	@echo "make engine       the C engine of examples/engine; make native, the C program without Lua"
