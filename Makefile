@@ -251,6 +251,12 @@ collecting: $(MODULE) $(BUILD)/bench/kernel.so
 	    bench/scripts/$$life.lua 64; \
 	done
 
+# Breaks the code in N places drawn by SEED, one at a time: does a spec turn red?
+.PHONY: mutate
+mutate:
+	@scripts/setup test lua5.4
+	@$$($(find) interpreter lua5.4) scripts/mutate.lua $(or $(N),20) $(or $(SEED),1) $(FILES)
+
 # ---------------------------------------------------------------- games and programs in C
 
 .PHONY: engine native bench-frames bench-memory
