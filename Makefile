@@ -394,6 +394,7 @@ help:
 	@echo "make test-hosts   nginx, LÖVE, Neovim, HAProxy, Tarantool, WeeChat …"
 	@echo "make test-asan    the suite with AddressSanitizer and UBSan"
 	@echo "make test-valgrind  the C side under valgrind"
+	@echo "make mutate       breaks the code in N places, one at a time, and tells what stays green"
 	@echo "make test-checked the suite under a Lua that checks how its C API is used"
 	@echo "make lint         compilers, clang-tidy, cppcheck, luacheck, clang-format, shellcheck"
 	@echo "make fuzz         each fuzz target for FUZZ_SECONDS ($(FUZZ_SECONDS))"

@@ -3,9 +3,9 @@
 --     make mutate [N=20] [SEED=1] [FILES="src/core/deflate.c …"]
 --
 -- A place is a condition, a constant, an operator or a whole statement, drawn from the product's
--- files by the seed.  The specs that have the file's name run first; where they stay green, those of
--- its layer follow.  A place that no spec holds is shown as a difference, to become a spec or to be
--- removed as dead.  All of it happens in a copy, build/mutate.
+-- files by the seed.  The specs that have the file's name run first; where they stay green, those
+-- of its layer follow.  A place that no spec holds is shown as a difference, to become a spec or to
+-- be removed as dead.  All of it happens in a copy, build/mutate.
 
 local COPY = "build/mutate"
 local ROOTS = { "src/core", "src/net", "src/binding", "lua/wsclose" }
@@ -128,8 +128,8 @@ end
 
 local function is_red(specs)
   if specs == "" then return false end
-  local command = "cd %s && timeout -k 5 %d make --no-print-directory suite SPEC='%s' >suite.log 2>&1"
-  return not run(command:format(COPY, SECONDS, specs))
+  local suite = "timeout -k 5 %d make --no-print-directory suite SPEC='%s' >suite.log 2>&1"
+  return not run(("cd %s && "):format(COPY) .. suite:format(SECONDS, specs))
 end
 
 local function judge(place)
