@@ -68,9 +68,12 @@ static int l_fork(lua_State *L) {
  * ProxyCommand have; it is nobody's child and ends with its input */
 static int l_spawn(lua_State *L) {
   int fd = (int)luaL_checkinteger(L, 1), count = lua_gettop(L) - 1;
-  char *words[16] = {NULL};
+  union {
+    const char *given[16];
+    char *taken[16];
+  } words = {{NULL}};
   luaL_argcheck(L, count > 0 && count < 16, 2, "1 to 15 words expected");
-  for (int i = 0; i < count; i++) words[i] = (char *)(uintptr_t)luaL_checkstring(L, i + 2);
+  for (int i = 0; i < count; i++) words.given[i] = luaL_checkstring(L, i + 2);
   pid_t pid = fork();
   if (pid < 0) return luaL_error(L, "no fork: error number %d", errno);
   if (pid == 0) {
@@ -78,7 +81,7 @@ static int l_spawn(lua_State *L) {
     dup2(fd, 0);
     dup2(fd, 1);
     for (int other = 3; other < 1024; other++) close(other);
-    execvp(words[0], words);
+    execvp(words.taken[0], words.taken);
     _exit(1);
   }
   while (waitpid(pid, NULL, 0) < 0 && errno == EINTR) continue;

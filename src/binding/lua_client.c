@@ -43,13 +43,6 @@ static int client_prepare(lua_State *L) {
   return 0;
 }
 
-static int refuse_start(lua_State *L, const char *sentence, int error) {
-  lua_pushnil(L);
-  lua_pushstring(L, sentence ? sentence : "not enough memory");
-  lua_pushstring(L, wsc_error_name(error));
-  return 3;
-}
-
 static bool holds_nul(lua_State *L, int index) {
   size_t size;
   const char *text = luaL_checklstring(L, index, &size);
@@ -107,7 +100,7 @@ static int client_start(lua_State *L) {
   int error = wsc_client_start(box->client, &config, &sentence);
   box->conn = error == WSC_OK ? wsc_client_conn(box->client) : NULL;
   wsc_lua_let_go(L, box);
-  if (error != WSC_OK) return refuse_start(L, sentence, error);
+  if (error != WSC_OK) return wsc_lua_push_error(L, error, sentence);
   lua_pushboolean(L, 1);
   return 1;
 }

@@ -80,11 +80,7 @@ static const char *why_not(const wsc_conn *conn, int error) {
 }
 
 int wsc_lua_push_failure(lua_State *L, const wsc_lua_box *box, int error) {
-  const char *sentence = why_not(box->conn, error);
-  lua_pushnil(L);
-  lua_pushstring(L, sentence);
-  lua_pushstring(L, wsc_error_name(error));
-  return 3;
+  return wsc_lua_push_error(L, error, why_not(box->conn, error));
 }
 
 static int push_too_big(lua_State *L, const wsc_lua_box *box, size_t size) {
@@ -92,10 +88,7 @@ static int push_too_big(lua_State *L, const wsc_lua_box *box, size_t size) {
   snprintf(sentence, sizeof sentence,
            "a message of %zu bytes never fits: limits.send_queue is %zu bytes", size,
            wsc_conn_send_max(box->conn));
-  lua_pushnil(L);
-  lua_pushstring(L, sentence);
-  lua_pushstring(L, wsc_error_name(WSC_ERR_TOO_BIG));
-  return 3;
+  return wsc_lua_push_error(L, WSC_ERR_TOO_BIG, sentence);
 }
 
 /* What was queued leaves at once, unless more may follow within the same turn. */

@@ -6,6 +6,7 @@
 #include "lua_conn.h"
 #include "lua_loop.h"
 #include "lua_options.h"
+#include "lua_push.h"
 #include "lua_tunnel.h"
 #include "net/posix/clock.h"
 #include "net/posix/poll.h"
@@ -39,15 +40,11 @@ static int module_read(lua_State *L) {
   return 1;
 }
 
-/* true, or nil and a sentence */
+/* true, or nil, a sentence and the error's name */
 static int push_verdict(lua_State *L, int error, const char *sentence) {
-  if (error == WSC_OK) {
-    lua_pushboolean(L, 1);
-    return 1;
-  }
-  lua_pushnil(L);
-  lua_pushstring(L, sentence ? sentence : wsc_error_name(error));
-  return 2;
+  if (error != WSC_OK) return wsc_lua_push_error(L, error, sentence);
+  lua_pushboolean(L, 1);
+  return 1;
 }
 
 static void push_decoded(lua_State *L, wsc_slice text, bool lower) {

@@ -25,6 +25,13 @@ static void set_integer(lua_State *L, const char *name, uint64_t value) {
   lua_setfield(L, -2, name);
 }
 
+int wsc_lua_push_error(lua_State *L, int error, const char *sentence) {
+  lua_pushnil(L);
+  lua_pushstring(L, sentence);
+  lua_pushstring(L, wsc_error_name(error));
+  return 3;
+}
+
 void wsc_lua_push_seconds(lua_State *L, uint64_t time_us) {
   if (time_us == WSC_NEVER)
     lua_pushnil(L);

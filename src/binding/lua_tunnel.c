@@ -2,6 +2,7 @@
 
 #include "core/tunnel.h"
 #include "lua_options.h"
+#include "lua_push.h"
 #include "net/proxy/proxy.h"
 
 #include "core/hidden.h"
@@ -9,7 +10,6 @@
 typedef struct lua_tunnel {
   const void *mark;
   wsc_lua_shared *shared; /* counted; NULL once freed */
-  wsc_uri uri;
   wsc_proxy proxy;
   wsc_tunnel *tunnel; /* owned */
   int error;          /* WSC_AGAIN until the proxy has answered */
@@ -26,7 +26,6 @@ static int tunnel_collect(lua_State *L) {
   wsc_tunnel_free(self->tunnel);
   self->tunnel = NULL;
   wsc_proxy_free(&self->proxy);
-  wsc_uri_free(&self->uri);
   wsc_lua_shared_drop(self->shared);
   self->shared = NULL;
   return 0;
@@ -42,15 +41,19 @@ typedef struct tunnel_request {
 static int start_tunnel(lua_tunnel *self, const tunnel_request *request, const char **sentence) {
   const wsc_platform *platform = self->shared->platform;
   wsc_proxy *proxy = &self->proxy;
-  int error = wsc_uri_parse(&self->uri, platform, request->url, sentence);
-  if (error == WSC_OK)
-    error = wsc_proxy_choose(proxy, platform, request->proxy, &self->uri, sentence);
+  wsc_uri uri;
+  int error = wsc_uri_parse(&uri, platform, request->url, sentence);
+  if (error != WSC_OK) return error;
+  error = wsc_proxy_choose(proxy, platform, request->proxy, &uri, sentence);
   if (error == WSC_OK)
     error = wsc_proxy_add_headers(proxy, request->headers, request->header_count, sentence);
-  if (error != WSC_OK || proxy->kind == WSC_PROXY_NONE) return error;
-  const char *host = proxy->local_names && request->address ? request->address : self->uri.host;
-  self->tunnel = wsc_tunnel_new(platform, proxy, host, self->uri.port);
-  return self->tunnel ? WSC_OK : WSC_ERR_MEMORY;
+  if (error == WSC_OK && proxy->kind != WSC_PROXY_NONE) {
+    const char *host = proxy->local_names && request->address ? request->address : uri.host;
+    self->tunnel = wsc_tunnel_new(platform, proxy, host, uri.port);
+    if (!self->tunnel) error = WSC_ERR_MEMORY;
+  }
+  wsc_uri_free(&uri);
+  return error;
 }
 
 /* tunnel(url, proxy, headers, address) -> object; false: the way to `url` leads through no proxy;
@@ -70,17 +73,11 @@ static int tunnel_new(lua_State *L) {
   lua_setmetatable(L, -2);
   self->shared = *anchor;
   self->shared->users++;
-  self->uri.platform = self->proxy.platform = self->shared->platform;
+  self->proxy.platform = self->shared->platform;
   int error = start_tunnel(self, &request, &sentence);
-  if (error == WSC_OK && self->tunnel) return 1;
-  if (error == WSC_OK) {
-    lua_pushboolean(L, 0);
-    return 1;
-  }
-  lua_pushnil(L);
-  lua_pushstring(L, sentence ? sentence : "no memory");
-  lua_pushstring(L, wsc_error_name(error));
-  return 3;
+  if (error != WSC_OK) return wsc_lua_push_error(L, error, sentence ? sentence : "no memory");
+  if (!self->tunnel) lua_pushboolean(L, 0);
+  return 1;
 }
 
 /* ---------------------------------------------------------------- methods */
@@ -102,31 +99,29 @@ static int tunnel_next_hop(lua_State *L) {
   return 4;
 }
 
+static int push_bytes(lua_State *L, const wsc_buf *bytes) {
+  size_t size = wsc_buf_size(bytes);
+  lua_pushlstring(L, size > 0 ? (const char *)wsc_buf_data(bytes) : "", size);
+  return 1;
+}
+
 /* output() -> bytes for the proxy; "" for none */
 static int tunnel_output(lua_State *L) {
   wsc_buf *output = &check_tunnel(L)->tunnel->output;
   size_t size = wsc_buf_size(output);
-  lua_pushlstring(L, size > 0 ? (const char *)wsc_buf_data(output) : "", size);
+  push_bytes(L, output);
   if (size == wsc_buf_size(output)) wsc_buf_consume(output, size);
-  return 1;
-}
-
-static int push_rest(lua_State *L, const wsc_buf *input) {
-  size_t size = wsc_buf_size(input);
-  lua_pushlstring(L, size > 0 ? (const char *)wsc_buf_data(input) : "", size);
   return 1;
 }
 
 static int push_tunnel_state(lua_State *L, const lua_tunnel *self) {
   const wsc_tunnel *tunnel = self->tunnel;
-  if (self->error == WSC_OK) return push_rest(L, &tunnel->input);
+  if (self->error == WSC_OK) return push_bytes(L, &tunnel->input);
   if (self->error == WSC_AGAIN) {
     lua_pushboolean(L, 0);
     return 1;
   }
-  lua_pushnil(L);
-  lua_pushstring(L, *tunnel->fault == '\0' ? "no memory" : tunnel->fault);
-  lua_pushstring(L, wsc_error_name(self->error));
+  wsc_lua_push_error(L, self->error, *tunnel->fault == '\0' ? "no memory" : tunnel->fault);
   if (tunnel->status == 0) return 3;
   lua_pushinteger(L, tunnel->status);
   return 4;

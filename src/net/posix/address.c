@@ -4,6 +4,8 @@
 #endif
 #include "address.h"
 
+#include "core/ip.h"
+
 #include <arpa/inet.h>
 #include <net/if.h>
 #include <netinet/in.h>
@@ -14,11 +16,9 @@
 
 #include "core/hidden.h"
 
-static bool parse_ipv4(wsc_address *address, const char *text, uint16_t port) {
-  struct sockaddr_in in = {.sin_family = AF_INET, .sin_port = htons(port)};
-  if (inet_pton(AF_INET, text, &in.sin_addr) != 1) return false;
-  memcpy(&address->storage, &in, sizeof in);
-  address->size = sizeof in;
+static bool keep_address(wsc_address *address, const void *name, size_t size) {
+  memcpy(&address->storage, name, size);
+  address->size = (socklen_t)size;
   return true;
 }
 
@@ -32,23 +32,21 @@ static bool parse_scope(const char *scope, uint32_t *id) {
   return *scope >= '0' && *scope <= '9' && *end == '\0' && number <= UINT32_MAX;
 }
 
-static bool parse_ipv6(wsc_address *address, const char *text, uint16_t port) {
-  struct sockaddr_in6 in = {.sin6_family = AF_INET6, .sin6_port = htons(port)};
-  char plain[INET6_ADDRSTRLEN];
-  size_t size = strcspn(text, "%");
-  if (size >= sizeof plain) return false;
-  memcpy(plain, text, size);
-  plain[size] = '\0';
-  if (inet_pton(AF_INET6, plain, &in.sin6_addr) != 1) return false;
-  if (text[size] == '%' && !parse_scope(text + size + 1, &in.sin6_scope_id)) return false;
-  memcpy(&address->storage, &in, sizeof in);
-  address->size = sizeof in;
-  return true;
-}
-
 bool wsc_address_parse(wsc_address *address, const char *text, uint16_t port) {
+  struct sockaddr_in in = {.sin_family = AF_INET, .sin_port = htons(port)};
+  struct sockaddr_in6 in6 = {.sin6_family = AF_INET6, .sin6_port = htons(port)};
+  uint8_t bytes[16];
+  wsc_slice scope = {text, strlen(text)}, plain = wsc_slice_take_until(&scope, "%");
+  size_t size = wsc_ip_parse(bytes, plain);
   memset(address, 0, sizeof *address);
-  return parse_ipv4(address, text, port) || parse_ipv6(address, text, port);
+  if (size == 4 && scope.size == 0) {
+    memcpy(&in.sin_addr, bytes, 4);
+    return keep_address(address, &in, sizeof in);
+  }
+  if (size != 16 || (scope.size > 0 && !parse_scope(scope.data + 1, &in6.sin6_scope_id)))
+    return false;
+  memcpy(&in6.sin6_addr, bytes, 16);
+  return keep_address(address, &in6, sizeof in6);
 }
 
 bool wsc_address_unix(wsc_address *address, const char *path) {

@@ -1,7 +1,8 @@
 /* TLS as a stream: see tls.h and stream.h. */
 #include "tls_private.h"
 
-#include <arpa/inet.h>
+#include "core/ip.h"
+
 #include <assert.h>
 #include <stdio.h>
 #include <string.h>
@@ -271,9 +272,7 @@ static const wsc_stream_ops tls_ops = {.open = tls_open,
 
 static bool set_address(wsc_tls_stream *tls, bool *is_address) {
   unsigned char bytes[16];
-  size_t size = inet_pton(AF_INET, tls->host, bytes) == 1    ? 4
-                : inet_pton(AF_INET6, tls->host, bytes) == 1 ? 16
-                                                             : 0;
+  size_t size = wsc_ip_parse(bytes, (wsc_slice){tls->host, strlen(tls->host)});
   *is_address = size > 0;
   if (size == 0) return true;
   return X509_VERIFY_PARAM_set1_ip(SSL_get0_param(tls->ssl), bytes, size) == 1;
