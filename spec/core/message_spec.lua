@@ -8,6 +8,7 @@ local wire = require "support.wire"
 local wsclose = require "wsclose"
 
 local memory = testing.memory
+local counted = network.counted()
 
 -- A gigabyte, and less where a tool makes each byte slow.
 local VAST = os.getenv "WSCLOSE_STREAMS" and 2 ^ 25 or 2 ^ 30
@@ -138,6 +139,45 @@ describe("a message in pieces", function()
       for _, piece in function() return server:next() end do text = text .. piece end
     end
     assert.equal("a plain message" .. ("and a compressed one, "):rep(20), text)
+  end)
+
+  it("comes unmasked to a server that is fed while pieces wait", function()
+    local server = assert(wsclose.protocol(nil, { role = "server", pieces = { size = 3 } }))
+    local t = talk.open_deflate()
+    server:input(t.request.head)
+    assert.equal("open", (server:next()))
+    server:output()
+    t.p:send("a plain message", "text")
+    local bytes = t.p:output()
+    server:input(bytes:sub(1, 14)) -- eight of its bytes
+    local text = select(2, server:next())
+    server:input(bytes:sub(15))
+    for _, piece in function() return server:next() end do text = text .. piece end
+    assert.equal("a plain message", text)
+  end)
+
+  it("holds no more while it waits for the rest of one than between two", function()
+    local p = assert(counted.protocol("ws://a.example/", { pieces = true }))
+    local server = assert(counted.protocol(nil, { role = "server" }))
+    server:input(p:output())
+    assert.equal("open", (server:next()))
+    p:input(server:output())
+    assert.equal("open", (p:next()))
+    p:tick(0)
+    local writer = server:send_fragments "binary"
+    writer:write(("\0"):rep(100000))
+    p:input(server:output())
+    while p:next() do end
+    local function idle_bytes(now)
+      for i = 0, 5 do p:tick(now + i) end
+      return memory.live_bytes()
+    end
+    local within = idle_bytes(1)
+    writer:finish "end"
+    p:input(server:output())
+    assert.same({ "piece", "end", "binary", true }, { p:next() })
+    assert.is_nil(p:next())
+    assert.equal(idle_bytes(10), within)
   end)
 end)
 
@@ -274,8 +314,6 @@ local function growth(p, feed)
 end
 
 describe("a message of a gigabyte", function()
-  local counted = network.counted()
-
   local function opened()
     local client = assert(counted.protocol("ws://a.example/",
       { pieces = true, limits = { message = math.huge } }))

@@ -224,6 +224,38 @@ for _, way in ipairs(stage.ways) do
       assert.equal(1000000, size)
     end)
 
+    it("gives those that come after close() to receive_piece while it is waited in", function()
+      local s = with_ten {}
+      s.ws.on_piece = nil
+      s.ws:close(1000)
+      assert.equal(TEN:rep(10) .. ".", table.concat(received(s.ws)))
+    end)
+
+    it("leaves from within on_piece, and the message counts as dropped", function()
+      local s = with_ten {}
+      function s.ws:on_piece(piece)
+        s.got[#s.got + 1] = piece
+        self:leave()
+      end
+      s:turn()
+      assert.same({ 1, 1, 1 }, { #s.got, #s.closes, s.closes[1].info.dropped })
+    end)
+
+    it("may yield in on_piece, and be given the rest when it goes on", function()
+      local s = with_ten {}
+      function s.ws:on_piece(piece, _, last) -- luacheck: ignore 212
+        s.got[#s.got + 1] = piece .. (last and "." or "")
+        coroutine.yield()
+      end
+      local turn = coroutine.wrap(function() s.ws:update(0) end)
+      for i = 1, 10 do
+        turn()
+        assert.equal(i, #s.got)
+      end
+      turn()
+      assert.equal(TEN:rep(10) .. ".", table.concat(s.got))
+    end)
+
     it("passes over what comes after close() while nobody takes it", function()
       local s = stage.open(way, { pieces = { size = 10 } })
       s.ws.on_piece = nil
@@ -318,6 +350,10 @@ describe("the option pieces", function()
       raised(function() whole_ones:receive_piece(0) end))
     assert.matches(here .. "with the option pieces no message is given whole: call "
       .. "ws:receive_piece%(%)", raised(function() in_pieces:receive(0) end))
+    assert.matches(here .. "with the option pieces no message is given whole",
+      raised(function() in_pieces:messages() end))
+    assert.matches(here .. "expected a wsclose object, got no value",
+      raised(function() in_pieces.receive_piece() end))
     assert.matches(here .. "expected seconds, got string",
       raised(function() in_pieces:receive_piece "1" end))
   end)
