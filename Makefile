@@ -357,6 +357,7 @@ dist:
 	@LUA_BIN="$(LUA_BIN)" scripts/dist
 release-check:
 	@scripts/setup test $(LUA)
+	@scripts/setup packages
 	@LUA=$(LUA) scripts/release-check $(VERSION)
 
 # Writes the repository's address where it has to stand.
