@@ -118,7 +118,7 @@ describe("the exit status", function()
 
   for _, case in ipairs {
     { {}, "usage: wsclose [OPTION…] URL; wsclose --help tells more" },
-    { { "http://127.0.0.1/" }, "the URL does not begin with" },
+    { { "http://127.0.0.1/" }, 'the URL "http://127.0.0.1/" does not begin with' },
     { { "-H", "secret", "ws://a/" }, "--header: expected 'NAME: VALUE'\n" },
     { { "-H", "@/nowhere/at all", "ws://a/" }, "--header: /nowhere/at all: No such file" },
     { { "-H", "Host: \1", "ws://a/" }, "option 'headers" },
