@@ -121,12 +121,16 @@ describe("a socket that is given", function()
     assert_echo(recorder.new(URL, { socket = forwarded(plain.port) }))
   end)
 
-  it("has TLS on top for wss, checked against the URL's host", function()
+  it("has TLS on top for wss, for the URL's host, whatever the header Host says", function()
     local tls = { ca_file = made.ca }
-    local r = recorder.new("wss://feed.example/", { socket = forwarded(secure.port), tls = tls })
+    local r = recorder.new("wss://feed.example/", {
+      socket = forwarded(secure.port), tls = tls, headers = { Host = "other.example" },
+    })
     assert.equal("TLSv1.3", r:wait_open().tls.version)
     assert_echo(r)
-    r = recorder.new("wss://other.example/", { socket = forwarded(secure.port), tls = tls })
+    r = recorder.new("wss://other.example/", {
+      socket = forwarded(secure.port), tls = tls, headers = { Host = "feed.example" },
+    })
     local came = r:wait_close()
     assert.equal(1015, came.code)
     assert.matches("host name mismatch: asked for other.example", came.info.error.message)
