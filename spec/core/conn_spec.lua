@@ -125,6 +125,18 @@ describe("the closing handshake, RFC 6455 7", function()
     assert.same({}, t:frames())
   end)
 
+  it("lets no pong follow our Close, though some still waited", function()
+    local t, pings = talk.open(), {}
+    for i = 1, 200 do pings[i] = wire.frame { opcode = "ping", payload = tostring(i) } end
+    t:input(table.concat(pings))
+    t:drain() -- 64 pongs are queued, the latest of the rest waits behind them
+    t:input_close(1001)
+    t:drain()
+    local frames = t:frames()
+    assert.equal("close", frames[#frames].name)
+    assert.same({}, t:frames())
+  end)
+
   it("ignores everything after the peer's Close", function()
     local t = talk.open()
     t:input_close(1000)
