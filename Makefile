@@ -303,6 +303,16 @@ herd:
 	@lua=$$($(find) interpreter luajit 2>/dev/null) || lua=$$($(find) interpreter lua5.4); \
 	  $$lua bench/herd/run.lua $(CLIENTS)
 
+# Real clients of a real server beside the simulation of the same, into docs/retry.md; minutes.
+# CLIENTS="1000 5 30": so many, seconds without a server, seconds that it needs for all.
+.PHONY: herd-real
+herd-real:
+	@scripts/setup herd
+	@$(MAKE) --no-print-directory LUA=luajit
+	@ulimit -n "$$(ulimit -Hn)"; LUA_PATH="./lua/?.lua;./lua/?/init.lua;./?.lua;;" \
+	  LUA_CPATH="./build/luajit/?.so;;" $$($(find) interpreter luajit) bench/herd/real/run.lua \
+	  $(CLIENTS)
+
 # ---------------------------------------------------------------- pieces of the core, measured
 
 .PHONY: bench-micro measuring
@@ -406,6 +416,7 @@ help:
 	@echo "make bench-baseline  writes that file anew"
 	@echo "make bench-frames the longest update of LÖVE and the C engine, SECONDS (60) for each"
 	@echo "make bench-scale  what a message costs among CLIENTS (1 100 1000 10000) on one loop"
+	@echo "make herd-real    10,000 real clients come back to a real server, beside the simulation; CLIENTS"
 	@echo "make herd         20,000 clients come back: retry policies simulated, into docs/retry.md; CLIENTS"
 	@echo "make bench        time beside other clients, into docs/performance.md; BENCH=--help"
 	@echo "make amalgamation all of it as dist/wsclose.c and dist/wsclose.h"

@@ -19,7 +19,7 @@ measure.LOADS = { 30, 60, 120, 240, 480, 960, 1920 }
 
 local function fleets(policy, number, clients, emit)
   for at, scenario in ipairs(scenarios) do
-    local r = simulate.run(policy, scenario, clients, SEED)
+    local r = simulate.mean(policy, scenario, clients, SEED)
     emit("fleet", number, at, r.peak, r.p99_rate, r.failed, r.back[50], r.back[90], r.back[99],
       r.back[100], r.least)
     if scenario.id == "1001-5" then

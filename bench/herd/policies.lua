@@ -16,7 +16,9 @@ end
 -- ---------------------------------------------------------------- ours
 
 -- The policy as programs use it; `world` is the virtual clock.
-local function ours(options)
+---@param options table of retry
+---@return function make
+function policies.ours(options)
   return function(random, world)
     local given = { random = random, clock = world.clock }
     for name, value in pairs(options) do given[name] = value end
@@ -30,8 +32,8 @@ local function ours(options)
   end
 end
 
-add("wsclose", ours {})
-add("wsclose, fleet", ours { profile = "fleet" })
+add("wsclose", policies.ours {})
+add("wsclose, fleet", policies.ours { profile = "fleet" })
 
 -- ---------------------------------------------------------------- by formula
 

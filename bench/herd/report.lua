@@ -118,6 +118,46 @@ function report.tables(results, clients)
   return table.concat(lines, "\n")
 end
 
+--- Real herds beside the simulation of the same.
+---@param results table[] name, real, simulated
+---@param facts {clients: integer, down: number, needs: number}
+---@return string Markdown
+function report.beside(results, facts)
+  local lines = {
+    ("%d clients, a restart of %g s after a 1001, a server that takes all in %g s and answers 503")
+      :format(facts.clients, facts.down, facts.needs),
+    "to those for whom it has no room; the simulation is the mean of four runs.", "",
+  }
+  add_head(lines, { "policy", "", "peak", "failed", "50 %", "90 %", "99 %", "100 %" })
+  for _, result in ipairs(results) do
+    for _, side in ipairs { "real", "simulated" } do
+      local r = result[side]
+      lines[#lines + 1] = line { result.name, side, figure(r.peak) .. "×", figure(r.failed),
+        figure(r.back[50]), figure(r.back[90]), figure(r.back[99]), figure(r.back[100]) }
+    end
+  end
+  return table.concat(lines, "\n")
+end
+
+-- ---------------------------------------------------------------- files
+
+function report.write(path, text)
+  local file = assert(io.open(path, "wb"))
+  file:write(text)
+  file:close()
+end
+
+--- Writes `text` into a page, between the markers of a command.
+function report.write_into(path, command, text)
+  local file = assert(io.open(path, "rb"))
+  local page = file:read "*a"
+  file:close()
+  local _, first = page:find(("<!-- %s begins here -->\n"):format(command), 1, true)
+  local last = page:find(("<!-- %s ends here -->"):format(command), 1, true)
+  assert(first and last, path .. " has no markers")
+  report.write(path, page:sub(1, first) .. "\n" .. text .. "\n\n" .. page:sub(last))
+end
+
 -- ---------------------------------------------------------------- plot
 
 local WIDTH, HEIGHT, LEFT, TOP, BOTTOM = 720, 300, 50, 40, 40

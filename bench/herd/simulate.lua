@@ -8,8 +8,6 @@ local heap = require "bench.herd.heap"
 local policies = require "bench.herd.policies"
 local scenarios = require "bench.herd.scenarios"
 
-local TRIP = 0.05 -- seconds from an attempt to its answer
-
 local simulate = {}
 
 -- ---------------------------------------------------------------- the server
@@ -68,7 +66,7 @@ local function attempt(run, client)
   local node = pick(run, time)
   run.attempts = run.attempts + 1
   if not node then
-    local wait = scenario.lost and scenario.patience or TRIP
+    local wait = scenario.lost and scenario.patience or scenario.trip
     return settle(run, client, time + wait,
       scenario.lost and scenarios.UNANSWERED or scenarios.REFUSED)
   end
@@ -76,14 +74,14 @@ local function attempt(run, client)
   local start = math.max(node.busy_until, time)
   if start - time > scenario.queue then
     node.busy_until = start + scenario.effort * run.work
-    return settle(run, client, time + TRIP, scenario.full)
+    return settle(run, client, time + scenario.trip, scenario.full)
   end
   node.busy_until = start + run.work
   if start + run.work - time > scenario.patience then
     return settle(run, client, time + scenario.patience, scenarios.TIMEOUT)
   end
   run.node_of[client], run.epoch_of[client] = node, node.epoch
-  settle(run, client, start + run.work + TRIP, "open")
+  settle(run, client, start + run.work + scenario.trip, "open")
 end
 
 -- What became of an attempt.
@@ -210,6 +208,24 @@ function simulate.run(policy, scenario, clients, seed)
     arrivals = run.arrivals, back = quantiles(run, count), given_up = run.given_up / count,
     least = scenario.nodes == 1 and up + 0.99 * scenario.needs or up,
   }
+end
+
+--- The mean of as many runs as the scenario has; `arrivals` are those of the first.
+---@return herd.Result
+function simulate.mean(policy, scenario, clients, seed)
+  local mean = simulate.run(policy, scenario, clients, seed)
+  for more = 1, scenario.runs - 1 do
+    local r = simulate.run(policy, scenario, clients, seed + more)
+    for _, name in ipairs { "peak", "p99_rate", "failed", "given_up" } do
+      mean[name] = mean[name] + (r[name] - mean[name]) / (more + 1)
+    end
+    for percent, seconds in pairs(r.back) do
+      local so_far = mean.back[percent]
+      mean.back[percent] = math.max(so_far, seconds) < math.huge
+        and so_far + (seconds - so_far) / (more + 1) or math.huge
+    end
+  end
+  return mean
 end
 
 return simulate

@@ -122,10 +122,11 @@ describe("a client with a retry policy", function()
     assert.same({ 2, 6, 2, 6 }, delays)
   end)
 
-  it("does not count a connection as stable on which nothing came in", function()
+  local function delays_of(pong_comes)
     local delays = {}
     local ws, server, time = start(upgraded(function(c)
       c:told "end"
+      if pong_comes then c:send_pong "" end
       c:close_session(1001)
     end), {
       retry = NO_JITTER,
@@ -140,7 +141,15 @@ describe("a client with a retry policy", function()
       time.now = time.now + delays[#delays]
       ws:update()
     end
-    assert.same({ 2, 6 }, delays)
+    return delays
+  end
+
+  it("does not count a connection as stable on which nothing came in", function()
+    assert.same({ 2, 6 }, delays_of(false))
+  end)
+
+  it("counts one as stable on which no more than a pong came in", function()
+    assert.same({ 2, 2 }, delays_of(true))
   end)
 
   it("ends where the policy refuses, and says why", function()
