@@ -13,6 +13,9 @@ local retry = require "wsclose.retry"
 
 local core_now = core.now
 
+-- For what each attempt sets: the way round the client's __newindex is long.
+local rawset = rawset
+
 local attempt = {}
 
 --- The time on the client's clock, in seconds.
@@ -52,7 +55,7 @@ function attempt.add_notice(self, notice)
   self._handle:wake()
   local last = self._notices
   if not last then
-    rawset(self, "_notices", notice) -- each attempt has one: the way round __newindex is long
+    rawset(self, "_notices", notice)
     return
   end
   while last.next do last = last.next end
@@ -128,7 +131,9 @@ function attempt.ended(self, info)
   local time = now(self)
   local _, _, frames_in = self._handle:progress()
   self._state = "closed"
-  self.close_code, self.close_reason, self.close_info = info.code, info.reason, info
+  rawset(self, "close_code", info.code)
+  rawset(self, "close_reason", info.reason)
+  rawset(self, "close_info", info)
   local number, began, url = self._handle:attempt()
   info.url, info.attempt = close_info.shown_url(url), number
   info.duration = math.max(0, time - began) -- the clock may have gone back

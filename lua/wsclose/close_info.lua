@@ -63,6 +63,7 @@ end
 ---@param url string
 ---@return string
 function close_info.shown_url(url)
+  if not url:find("@", 1, true) and not url:find("?", 1, true) then return url end
   local public = url:gsub("^([^/?#]*//)[^/?#]*@", "%1")
   return (public:gsub("%?([^#]*)", function(query)
     return "?" .. query:gsub("[^&]+", hide_value)
