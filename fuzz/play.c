@@ -22,7 +22,7 @@ const char fuzz_request_deflate[] = REQUEST EXTENSIONS "; client_max_window_bits
 void fuzz_plan_config(const fuzz_plan *plan, wsc_config *config, const wsc_platform *platform) {
   wsc_config_init(config, platform);
   config->server = plan->server;
-  config->trace = plan->trace;
+  config->trace = config->trace_payloads = plan->trace;
   config->piece_size_max = plan->piece_size;
   config->url = "ws://a.example/";
   config->extensions = plan->extensions;
@@ -237,7 +237,7 @@ typedef struct run {
   const fuzz_plan *plan;
   wsc_conn *conn;
   fuzz_input actions;
-  bool closed;
+  bool closed, written;
   fuzz_log log;
   size_t joined_size;
   uint8_t joined[FUZZ_MESSAGE_MAX]; /* the pieces of a message so far */
@@ -294,15 +294,22 @@ static void log_stats(run *r) {
                 (unsigned long long)stats->pongs_in);
 }
 
-static void finish(run *r) {
+static void write_output(run *r) {
   fuzz_input output = {.size = 0};
   output.data = wsc_conn_output(r->conn, &output.size);
   fuzz_log_bytes(&r->log, "output", output.data, output.size);
-  check_output(output, r->plan->server);
+  if (!r->written) check_output(output, r->plan->server); /* the head is there once */
+  r->written = true;
   wsc_conn_output_done(r->conn, output.size);
   take_events(r);
+}
+
+/* Half an HTTP answer in the place of frames fails at the end: a Close is still to be written. */
+static void finish(run *r) {
+  write_output(r);
   wsc_conn_input_eof(r->conn);
   take_events(r);
+  if (!r->closed) write_output(r);
   fuzz_check(r->closed, "the end of the input brought no close event");
   log_stats(r);
 }

@@ -1159,12 +1159,14 @@ describe("the trace", function()
     t.p:send(long, "binary")
     t:input { opcode = "text", payload = "in", fin = false }
     local bytes = wire.frame { opcode = "continuation", payload = long }
-    for i = 1, #bytes do t:input(bytes:sub(i, i)) end
     local seen = {}
-    for _, event in ipairs(t:drain()) do
-      local frame = event[3]
-      seen[#seen + 1] = event[1] == "frame" and { event[2], frame.name, frame.payload, frame.size }
-        or event
+    for i = 0, #bytes do
+      t:input(bytes:sub(i, i))
+      for _, event in ipairs(t:drain()) do
+        local frame = event[3]
+        seen[#seen + 1] = event[1] == "frame"
+          and { event[2], frame.name, frame.payload, frame.size } or event
+      end
     end
     assert.same({
       { "out", "text", "out", 3 },
