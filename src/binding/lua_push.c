@@ -27,7 +27,7 @@ static void set_integer(lua_State *L, const char *name, uint64_t value) {
 
 int wsc_lua_push_error(lua_State *L, int error, const char *sentence) {
   lua_pushnil(L);
-  lua_pushstring(L, sentence);
+  lua_pushstring(L, sentence ? sentence : "not enough memory");
   lua_pushstring(L, wsc_error_name(error));
   return 3;
 }

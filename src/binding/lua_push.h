@@ -21,7 +21,7 @@ void wsc_lua_push_stats(lua_State *L, const wsc_conn_stats *stats);
 /* The event of a frame: three values, "frame", direction, frame. */
 int wsc_lua_push_frame(lua_State *L, const wsc_frame_info *frame);
 
-/* Three values: nil, the sentence, the error's name. */
+/* Three values: nil, the sentence (NULL: there was no memory for one), the error's name. */
 int wsc_lua_push_error(lua_State *L, int error, const char *sentence);
 
 /* Seconds, or nil for WSC_NEVER. */
