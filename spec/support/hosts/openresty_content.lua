@@ -451,7 +451,7 @@ while not core.is_socket(some_socket) do some_socket = some_socket + 1 end
 local VALUES = {
   socket = some_socket,
   protocols = { "a" }, require_protocol = false, headers = { A = "b" }, extensions = {},
-  retry = true, timeouts = {}, keepalive = false, limits = {}, pieces = true, tls = {}, outbox = true,
+  retry = true, timeouts = {}, keepalive = false, limits = {}, tls = {}, outbox = true,
   proxy = "http://127.0.0.1:3128", proxy_headers = {}, pieces = true,
   max_messages = 1, max_time = 1, redirects = 1, receive_reopened = true,
   bind = "127.0.0.1", resolve = {}, family = 4, nodelay = false, trace = true, log = "error",
