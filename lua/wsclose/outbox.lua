@@ -198,10 +198,12 @@ end
 
 -- ---------------------------------------------------------------- giving to a connection
 
-local function forget(self, number)
+-- Of those given the first ones, up to a number.  `why`: they are lost.
+local function forget(self, number, why)
   local item = front(self.given)
   while item and item.number <= number do
     shift(self.given)
+    if why then lose(self, item, why) end
     item = front(self.given)
   end
 end
@@ -297,20 +299,6 @@ end
 
 -- ---------------------------------------------------------------- the end
 
--- Of what was given, in order: the server has it, or may have it, or was given a part.
-local function settle(self, started, written)
-  local item = front(self.given)
-  while item and item.number <= started do
-    shift(self.given)
-    if item.number > written then
-      lose(self, item, "cut")
-    elseif self.confirm then
-      lose(self, item, "unconfirmed")
-    end
-    item = front(self.given)
-  end
-end
-
 -- Puts what never began to leave in front again; gives what the core counted for it.
 local function take_back(self)
   local wire = 0
@@ -329,7 +317,8 @@ end
 ---@return integer undelivered bytes that are lost: neither written nor kept
 function Outbox:ended(handle, undelivered, time)
   local _, started, _, _, written = handle:progress()
-  settle(self, started or 0, written or 0)
+  forget(self, written or 0, self.confirm and "unconfirmed" or nil)
+  forget(self, started or 0, "cut")
   undelivered = math.max(0, undelivered - take_back(self))
   self.asked = false
   self:expire(time)
