@@ -708,7 +708,7 @@ function client.new(url, settings, headers, handle)
   for event, callback in pairs(settings.callbacks) do self[event] = callback end
   settings.callbacks = nil
   self._settings = shared.settings(settings)
-  self.socket = settings.socket
+  if settings.socket then self.socket = settings.socket end -- Lua 5.1 keeps a place for nil too
   local budget = settings.budget
   if budget then handle:limit(budget.messages, budget.time) end
   if settings.outbox then
