@@ -1,5 +1,5 @@
 --- A message of a gigabyte over a socket, plain and compressed, taken in pieces: by how much the
--- process grows meanwhile.  Linux; needs LuaSocket.
+-- process grows meanwhile: `make bench-pieces`.  Linux; needs LuaSocket.
 --
 --     lua5.4 bench/pieces.lua [MIB]
 
