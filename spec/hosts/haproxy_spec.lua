@@ -34,6 +34,12 @@ describe("HAProxy", function()
     start("wake").program:expect "^STOPPED closed$"
   end)
 
+  it("calls timers, whichever task set them", function()
+    local host = start "timers"
+    host.program:expect "^PID"
+    host:timers()
+  end)
+
   it("loses nothing where it takes the processor from a handler, or that sleeps", function()
     local told = start("busy").program:expect "^GOT.*"
     assert.equal("GOT 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20, CLOSE 1000", told)

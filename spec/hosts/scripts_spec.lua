@@ -45,6 +45,10 @@ describe("Nmap", function()
     hosts.start("lua5.3", { "sh", "-c", "WSCLOSE_CASE=straight " .. NMAP }):straight()
   end)
 
+  it("calls timers, whichever script set them", function()
+    hosts.start("lua5.3", { "sh", "-c", "WSCLOSE_CASE=timers " .. NMAP }):timers()
+  end)
+
   it("tells how a port's handshakes went, as the page says", function()
     local page = pages.start("scripts", {
       "sh", "-c", "nmap --script +{} -p $WSCLOSE_PORT 127.0.0.1",

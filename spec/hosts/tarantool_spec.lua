@@ -29,6 +29,10 @@ describe("Tarantool", function()
     start("wake").program:expect "^STOPPED closed$"
   end)
 
+  it("calls timers, whichever fiber set them", function()
+    start("timers"):timers()
+  end)
+
   it("keeps the order where a handler yields and another fiber sends", function()
     local told = start("yields").program:expect "^GOT.*"
     assert.equal("GOT 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20, CLOSE 1000", told)

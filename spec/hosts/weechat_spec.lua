@@ -33,6 +33,10 @@ describe("WeeChat", function()
     end)
   end
 
+  it("calls timers", function()
+    start("timers").program:expect "^ALONE 3 1000$"
+  end)
+
   it("loses nothing to an error in a callback", function()
     local program = start("errors").program
     program:expect "^1 message 1$"

@@ -29,6 +29,10 @@ function cases.wake()
   program.wake(hosted, core.register_task)
 end
 
+function cases.timers()
+  program.timers(hosted, core.register_task)
+end
+
 -- HAProxy takes the processor from a handler that works long, and a handler may sleep.
 function cases.busy()
   local got, sum = {}, 0

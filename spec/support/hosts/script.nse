@@ -12,12 +12,13 @@ function cases.scenario()
 end
 
 -- Two scripts at once.
-function cases.straight()
-  local program = require "support.hosts.program"
-  program.straight(require("wsclose.hosted").module {
-    wait = function() stdnse.sleep(0.01) end,
-    wake = function() end,
-  }, stdnse.new_thread)
+for _, name in ipairs { "straight", "timers" } do
+  cases[name] = function()
+    require "support.hosts.program"[name](require("wsclose.hosted").module {
+      wait = function() stdnse.sleep(0.01) end,
+      wake = function() end,
+    }, stdnse.new_thread)
+  end
 end
 
 action = function()

@@ -37,6 +37,10 @@ function cases.wake()
   program.wake(wsclose, fiber.new)
 end
 
+function cases.timers()
+  program.timers(wsclose, fiber.new)
+end
+
 -- A handler that yields, while another fiber sends.
 function cases.yields()
   local got = {}

@@ -46,6 +46,11 @@ function cases.scenario()
   scenario(new, say)
 end
 
+function cases.timers()
+  program.say = say
+  program.timer_alone(new)
+end
+
 -- An error in a callback is printed, and the client goes on.
 function cases.errors()
   local count = 0
