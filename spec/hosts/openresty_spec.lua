@@ -98,10 +98,10 @@ describe("wsclose.openresty in nginx", function()
     file:close()
     local section = page:match "\n## Options\n(.-\n)\n## "
     for group, rows in section:gmatch "\n| `?(%l+)`? | default | |\n| %-%-%- [^\n]*\n(.-\n)\n" do
-      group = group == "option" and "" or group .. "."
+      local prefix = group == "option" and "" or group .. "."
       for name in rows:gsub("(|[^|\n]+)[^\n]*\n", "%1"):gmatch "`([%l_]+)`" do
-        local answer = server:body("/run?case=option&name=" .. group .. name):gsub("\n$", "")
-        if answer == "taken" then taken = taken + 1 else refused[group .. name] = answer end
+        local answer = server:body("/run?case=option&name=" .. prefix .. name):gsub("\n$", "")
+        if answer == "taken" then taken = taken + 1 else refused[prefix .. name] = answer end
       end
     end
     local names = {}

@@ -203,7 +203,7 @@ static wsc_input_step read_piece(wsc_conn *conn, wsc_event *event) {
   uint8_t none = 0, *data = n > 0 ? wsc_buf_data(&conn->input) : &none;
   size_t offset = (size_t)((conn->frame.size - conn->frame_left + clear) % 4);
   if (n > clear) unmask(conn, data + clear, n - clear, offset);
-  wsc_piece piece;
+  wsc_piece piece = {0};
   wsc_message_fault fault = {.text = "no memory for a message"};
   int result = wsc_message_take(&conn->message, conn->deflate, data, n,
                                 conn->frame.fin && n == conn->frame_left,
