@@ -182,6 +182,30 @@ extension("0000", "permessage-deflate; server_max_window_bits=08")
 extension("0000", " , ,permessage-deflate ;  server_no_context_takeover=1")
 extension("0000", "a;b=\"unfinished")
 
+-- --------------------------------------------------------------- proxies, RFC 9110 9.3.6, RFC 1928
+
+local TUNNEL = {}
+local SOCKS5, LOGIN, IPV6, ENDS, MEMORY = 1, 2, 4, 8, 16
+
+local function tunnel(flags, cuts, ...)
+  cuts = hex(cuts)
+  TUNNEL[#TUNNEL + 1] = string.char(flags, #cuts) .. cuts .. table.concat { ... }
+end
+
+tunnel(0, "03", "HTTP/1.1 200 Connection established\r\n\r\n", frame("8105", "Hello"))
+tunnel(LOGIN, "0701", "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.0 200 OK\r\nVia: x\r\n\r\n")
+tunnel(ENDS, "", "HTTP/1.1 407 Proxy Authentication Required\r\n",
+  "Proxy-Authenticate: Basic\r\n\r\n")
+tunnel(ENDS, "05", "HTTP/1.1 2")
+tunnel(0, "", "SSH-2.0-x\r\n")
+tunnel(SOCKS5, "00", hex "0500 05000001 7f000001 0050", "rest")
+tunnel(SOCKS5 + LOGIN, "02", hex "0502 0100 05000003 03", "abc", hex "0050")
+tunnel(SOCKS5 + LOGIN, "", hex "0502 0101")
+tunnel(SOCKS5 + IPV6, "01", hex "0500 05000004 20010db8000000000000000000000001 01bb")
+tunnel(SOCKS5 + ENDS, "", hex "0500 0505")
+tunnel(SOCKS5, "", hex "05ff")
+tunnel(SOCKS5 + LOGIN + MEMORY, "", hex "04 0502 0100 05000001 7f000001 0050")
+
 -- ---------------------------------------------------------------- writing
 
 local function write(target, seeds)
@@ -198,5 +222,6 @@ write("conn", CONN)
 write("calls", CALLS)
 write("handshake", HANDSHAKE)
 write("deflate", DEFLATE)
+write("tunnel", TUNNEL)
 write("uri", URI)
 write("extension", EXTENSION)
