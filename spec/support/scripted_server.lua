@@ -41,7 +41,7 @@ local scripted = {
 }
 
 --- How long `pump` goes on before it calls a spec stuck; no measure of speed.
-scripted.patience = 10
+scripted.patience = 30
 
 ---@alias scripted.Script fun(connection: scripted.Connection)
 
