@@ -1,14 +1,13 @@
 -- Messages that are given in pieces (option `pieces`), as they come.  That joined they are the
 -- message, however the bytes were cut, is held by chunking_spec.lua.
 
-local network = require "support.network"
+local counted = require("support.counted")()
 local talk = require "support.talk"
 local testing = require "wsclose.core_testing"
 local wire = require "support.wire"
 local wsclose = require "wsclose"
 
 local memory = testing.memory
-local counted = network.counted()
 
 -- A gigabyte, and less where a tool makes each byte slow.
 local VAST = os.getenv "WSCLOSE_STREAMS" and 2 ^ 25 or 2 ^ 30

@@ -302,7 +302,7 @@ describe("a scheme at the wrong port", function()
         c:finish()
       end, "the server ended the connection during the handshake; if this port speaks TLS the URL "
         .. "begins with wss://" },
-    { "wss", "plain HTTP", function(c)
+    { "wss", "plain HTTP instead of a hello over TLS", function(c)
         c:send "HTTP/1.1 400 Bad Request\r\n\r\n"
       end, "the peer does not speak TLS, which ws:// does not need (it answered "
         .. '"HTTP/1.1 400 Bad Request")' },
@@ -317,7 +317,7 @@ describe("a scheme at the wrong port", function()
   end
 end)
 
-describe("what the program names in tls", function()
+describe("what the program names in tls, over TLS", function()
   local made = certificates.shared()
 
   local function message_of(tls)

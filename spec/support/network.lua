@@ -301,29 +301,7 @@ end
 
 -- ---------------------------------------------------------------- the module on counted memory
 
---- A fresh `require "wsclose"` on the testing platform: `testing.memory` counts its memory.
----@return table wsclose
----@return table core its wsclose.core
-function network.counted()
-  local kept = {}
-  for name in pairs(package.loaded) do
-    if name:match "^wsclose" and name ~= "wsclose.core_testing" then
-      kept[name] = package.loaded[name]
-    end
-  end
-  for name in pairs(kept) do
-    package.loaded[name] = nil
-  end
-  local core = testing.open_core()
-  package.loaded["wsclose.core"] = core
-  local wsclose = require "wsclose"
-  for name in pairs(package.loaded) do
-    if name:match "^wsclose" and name ~= "wsclose.core_testing" then
-      package.loaded[name] = kept[name]
-    end
-  end
-  return wsclose, core
-end
+network.counted = require "support.counted"
 
 --- Collects all there is of the counted modules: what a finalizer lets go of takes another round.
 function network.collect()
