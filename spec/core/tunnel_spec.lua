@@ -220,7 +220,7 @@ describe("a tunnel", function()
     ["socks5h://Aladdin:opensesame@p"] = { "\5\2", "\1\0", GRANTED },
   } do
     it("leaves no password in memory that it gives back: " .. proxy:match "^%w+", function()
-      for size = 1, 60 do
+      for _, size in ipairs { 1, 2, 3, 6, 9, 14, 21, 32, 43, 60 } do
         local host, mark = ("h."):rep(2 * size + 6) .. "h", ("xxx"):rep(size)
         for _, secret in ipairs { "opensesame", "UWxhZGRpbjpvcGVuc2VzYW1l" } do
           memory.leaks(secret)

@@ -103,6 +103,8 @@ local function script_of(self, options)
   end
 end
 
+local clients = {}
+
 local front
 
 -- One for all specs of a file: each leads it to its own server.
@@ -368,6 +370,7 @@ function stage.new(way, options)
   }, Stage)
   local url = play(self, "start", options or {})
   self.ws = assert(wsclose.new(url, record(self, options or {})))
+  clients[#clients + 1] = self.ws
   return self
 end
 
@@ -383,8 +386,10 @@ function stage.open(way, options)
   return self
 end
 
---- Ends servers, clients and the scripted world.
+--- Ends servers, clients and the scripted world.  A client whose clock knows it is not collected.
 function stage.close_all()
+  for _, ws in ipairs(clients) do ws:leave() end
+  clients = {}
   scripted.close_all()
   testing.reset()
 end
