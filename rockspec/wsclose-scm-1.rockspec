@@ -133,6 +133,7 @@ build = {
         "src/net/loop_wait.c",
         "src/net/posix/address.c",
         "src/net/posix/clock.c",
+        "src/net/posix/environment.c",
         "src/net/posix/poll.c",
         "src/net/posix/pollset.c",
         "src/net/posix/random.c",

@@ -1,9 +1,8 @@
 /* A wsc_tls_config becomes an SSL_CTX, which clients share over a cache; and what each keeps for
  * TLS beside it: see tls.h and tls_private.h. */
-#ifndef _GNU_SOURCE
-#define _GNU_SOURCE /* secure_getenv under -std=c11 */
-#endif
 #include "tls_private.h"
+
+#include "net/posix/environment.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -55,16 +54,8 @@ static bool hash_authorities(EVP_MD_CTX *md, const wsc_tls_config *config) {
   return hash_file(md, config->ca_file) && hash_file(md, config->ca_path);
 }
 
-/* The environment's has no say where who runs the program is not who it runs for. */
 static const char *keylog_path(const wsc_tls_config *config) {
-#ifdef __linux__
-  const char *path = secure_getenv("SSLKEYLOGFILE");
-#else
-  bool own = getuid() == geteuid() && getgid() == getegid();
-  const char *path = own ? getenv("SSLKEYLOGFILE") : NULL;
-#endif
-  if (config->keylog_file) return config->keylog_file;
-  return path && *path ? path : NULL;
+  return config->keylog_file ? config->keylog_file : wsc_environment_trusted("SSLKEYLOGFILE");
 }
 
 static bool hash_config(EVP_MD_CTX *md, const wsc_tls_config *config) {
