@@ -191,6 +191,30 @@ describe("a server that does not read", function()
     assert.equal(0, r.ws:buffered())
   end)
 
+  -- What was begun before the peer's Close keeps ours from leaving.
+  it("and ends its side after its Close is waited for no longer than timeouts.close", function()
+    local time, clock = network.new_clock()
+    local r, server = open(function(c)
+      c:upgrade()
+      c.reading = false
+      c:told "go"
+      c:send_close(1001, "restarting")
+      c:half_close()
+      c:stall()
+    end, { clock = clock, keepalive = false, timeouts = { close = 5, drain = 60 } })
+    r.ws:send(("x"):rep(8 * MEGABYTE))
+    tell(server, "go")
+    for _ = 1, 5 do -- the Close is read, and the end
+      r.ws:update()
+    end
+    assert.equal("closing", r.ws:state())
+    time.now = time.now + 5.1
+    r.ws:update()
+    assert.same({ 1001, "restarting" }, { r.closes[1].code, r.closes[1].reason })
+    assert.equal("close_timeout", r.closes[1].info.error.name)
+    assert.is_nil(r.closes[1].info.sent)
+  end)
+
   it("does not keep the client from reading", function()
     local r, server = open_to_deaf()
     r.ws:send(("x"):rep(8 * MEGABYTE))

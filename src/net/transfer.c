@@ -82,6 +82,8 @@ static void reading_stopped(wsc_client *client, int64_t result) {
 bool wsc_client_read(wsc_client *client, bool waits) {
   wsc_stream *stream = client->stream;
   size_t room;
+  /* nothing more can come: what is left of our Close leaves in time, or not */
+  if (client->readable == WSC_READABLE_ENDED) return true;
   if (!wsc_client_reads(client)) return false;
   if (!waits && !may_read(client)) return true;
   uint8_t *data = wsc_conn_input(client->conn, &room);
