@@ -4,7 +4,7 @@
 
 #include "binding/lua_box.h"
 #include "net/client.h"
-#include "net/fault.h"
+#include "net/system/fault.h"
 #include "net/tls/tls_private.h"
 
 #include <dlfcn.h>

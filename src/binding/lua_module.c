@@ -8,8 +8,8 @@
 #include "lua_options.h"
 #include "lua_push.h"
 #include "lua_tunnel.h"
-#include "net/posix/clock.h"
-#include "net/posix/poll.h"
+#include "net/system/clock.h"
+#include "net/system/poll.h"
 
 #include <string.h>
 

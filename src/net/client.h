@@ -9,7 +9,7 @@
 #ifndef WSC_NET_CLIENT_H
 #define WSC_NET_CLIENT_H
 
-#include "net/posix/clock.h"
+#include "net/system/clock.h"
 #include "net/reach/setup.h"
 
 #include <sys/types.h>

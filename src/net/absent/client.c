@@ -2,7 +2,7 @@
  * of them for its objects.  There is no way to make one. */
 #include "wsclose.h"
 
-#include "net/posix/poll.h"
+#include "net/system/poll.h"
 
 #include "core/hidden.h"
 

@@ -1,5 +1,5 @@
 /* The monotonic clock of Windows. */
-#include "net/posix/clock.h"
+#include "net/system/clock.h"
 
 #include <windows.h>
 

@@ -5,7 +5,7 @@
 #ifndef _DEFAULT_SOURCE
 #define _DEFAULT_SOURCE /* getentropy under -std=c11 */
 #endif
-#include "net/posix/random.h"
+#include "net/system/random.h"
 
 #include <limits.h>
 #include <stdlib.h>

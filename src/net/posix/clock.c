@@ -2,9 +2,9 @@
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE /* clock_gettime under -std=c11 */
 #endif
-#include "clock.h"
+#include "net/system/clock.h"
 
-#include "poll.h"
+#include "net/system/poll.h"
 
 #include <time.h>
 

@@ -2,7 +2,7 @@
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE /* secure_getenv under -std=c11 */
 #endif
-#include "environment.h"
+#include "net/system/environment.h"
 
 #include <stdlib.h>
 #include <unistd.h>

@@ -2,7 +2,7 @@
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE /* ppoll under -std=c11 */
 #endif
-#include "poll.h"
+#include "net/system/poll.h"
 
 #include <assert.h>
 #include <errno.h>

@@ -2,7 +2,7 @@
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE /* dup3 under -std=c11 */
 #endif
-#include "pollset.h"
+#include "net/system/pollset.h"
 
 #include "core/buf.h"
 

@@ -8,7 +8,7 @@
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE /* MAP_ANONYMOUS and madvise under -std=c11 */
 #endif
-#include "random.h"
+#include "net/system/random.h"
 
 #include <openssl/crypto.h>
 #include <openssl/evp.h>

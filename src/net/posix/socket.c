@@ -2,10 +2,10 @@
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE /* SOCK_CLOEXEC and SOCK_NONBLOCK under -std=c11 */
 #endif
-#include "socket.h"
+#include "net/system/socket.h"
 
 #include "core/buf.h"
-#include "net/fault.h"
+#include "net/system/fault.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -2,7 +2,7 @@
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE /* dladdr and the flags of eventfd under -std=c11 */
 #endif
-#include "thread.h"
+#include "net/system/thread.h"
 
 #include <dlfcn.h>
 #include <errno.h>

@@ -2,8 +2,8 @@
 #ifndef WSC_NET_DIAL_H
 #define WSC_NET_DIAL_H
 
-#include "net/posix/pollset.h"
-#include "net/posix/socket.h"
+#include "net/system/pollset.h"
+#include "net/system/socket.h"
 
 #define WSC_DIAL_STAGGER_US 250000u /* RFC 8305 8: connection attempt delay */
 

@@ -3,7 +3,7 @@
 #ifndef WSC_NET_NAME_H
 #define WSC_NET_NAME_H
 
-#include "net/posix/pollset.h"
+#include "net/system/pollset.h"
 #include "resolve.h"
 
 typedef struct wsc_name {

@@ -14,8 +14,8 @@
 #include "resolve.h"
 
 #include "addrinfo.h"
-#include "net/fault.h"
-#include "net/posix/thread.h"
+#include "net/system/fault.h"
+#include "net/system/thread.h"
 
 #include "core/buf.h"
 

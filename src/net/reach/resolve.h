@@ -8,7 +8,7 @@
 #ifndef WSC_NET_RESOLVE_H
 #define WSC_NET_RESOLVE_H
 
-#include "net/posix/socket.h"
+#include "net/system/socket.h"
 
 #define WSC_LOOKUP_MAX 32 /* addresses kept of one name */
 

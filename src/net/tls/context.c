@@ -2,7 +2,7 @@
  * TLS beside it: see tls.h and tls_private.h. */
 #include "tls_private.h"
 
-#include "net/posix/environment.h"
+#include "net/system/environment.h"
 
 #include <assert.h>
 #include <errno.h>
