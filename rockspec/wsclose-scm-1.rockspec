@@ -137,6 +137,7 @@ build = {
         "src/net/posix/random.c",
         "src/net/posix/socket.c",
         "src/net/posix/thread.c",
+        "src/net/posix/words.c",
         "src/net/proxy/env.c",
         "src/net/proxy/tunnel_stream.c",
         "src/net/reach/addrinfo.c",

@@ -33,6 +33,14 @@ extern "C" {
 /* A time that never comes: "no deadline". */
 #define WSC_NEVER UINT64_MAX
 
+/* A socket as the system has them: Windows' SOCKET is wider than an int. */
+#if defined(_WIN32)
+typedef uintptr_t wsc_socket;
+#else
+typedef int wsc_socket;
+#endif
+#define WSC_NO_SOCKET ((wsc_socket)-1)
+
 /* ---------------------------------------------------------------- errors */
 
 /* The first error of a connection sticks; `wsc_error_close_code` maps it to the code that goes on
@@ -463,9 +471,9 @@ typedef struct wsc_client_config {
   const wsc_resolve_entry *resolve;
   size_t resolve_count;
   bool other_address; /* after 1013: try another address of the host than the last one first */
-  int socket;        /* a connected stream socket in the place of name, TCP and proxy; -1: none.  It
-                        is wsc_client_start's from the call on, whatever that gives */
-  const char *proxy; /* URL; "": none; NULL: as the environment says */
+  wsc_socket socket;  /* connected, a stream, in the place of name, TCP and proxy; WSC_NO_SOCKET:
+                         none.  It is wsc_client_start's from the call on, whatever that gives */
+  const char *proxy;  /* URL; "": none; NULL: as the environment says */
   const wsc_header *proxy_headers; /* for CONNECT, checked as conn.headers; Host is refused */
   size_t proxy_header_count;
   wsc_tls_config tls;
@@ -547,7 +555,7 @@ uint64_t wsc_client_deadline(const wsc_client *client);
 bool wsc_client_wait(wsc_client *client, uint64_t timeout_us);
 
 /* A descriptor that turns readable when the client has work, the same for the client's whole life;
- * -1 where the system has neither epoll nor kqueue.  Made at the first call. */
+ * -1 where the system has neither epoll nor kqueue, as Windows.  Made at the first call. */
 int wsc_client_pollfd(wsc_client *client);
 
 /* Says goodbye without waiting and ends the attempt: reads what has come, then an open connection

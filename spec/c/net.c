@@ -361,7 +361,7 @@ static int l_watch_meaning(lua_State *L) {
   for (size_t i = 0; i < sizeof bits / sizeof *bits; i++) {
     struct pollfd entry = {.revents = bits[i].bit};
     if (strcmp(bits[i].name, name) != 0) continue;
-    push_ready(L, wsc_watch_ready(&entry));
+    push_ready(L, wsc_poll_ready(&entry, 0));
     return 1;
   }
   return luaL_argerror(L, 1, "a bit of poll expected");

@@ -78,7 +78,7 @@ static void read_attempt(lua_State *L, wsc_client_config *config) {
     config->conn.protocols = names;
   }
   config->other_address = lua_toboolean(L, 6) != 0;
-  config->socket = (int)luaL_optinteger(L, 7, -1);
+  config->socket = (wsc_socket)luaL_optinteger(L, 7, -1);
   if (holds_nul(L, 3)) config->conn.url = "\1"; /* refused as well */
 }
 

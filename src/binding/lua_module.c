@@ -118,7 +118,7 @@ static int module_check_protocols(lua_State *L) {
 
 /* is_socket(fd): of a stream */
 static int module_is_socket(lua_State *L) {
-  lua_pushboolean(L, wsc_poll_is_socket((int)luaL_checkinteger(L, 1)));
+  lua_pushboolean(L, wsc_poll_is_socket((wsc_socket)luaL_checkinteger(L, 1)));
   return 1;
 }
 

@@ -1,16 +1,13 @@
 /* The client: makes attempts, leads each through its life, and keeps what lasts between them. */
-#ifndef _GNU_SOURCE
-#define _GNU_SOURCE /* getpid under -std=c11 */
-#endif
 #include "client.h"
 #include "loop.h"
 
 #include "core/conn.h"
+#include "net/system/environment.h"
 
 #include <assert.h>
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "core/hidden.h"
 
@@ -19,7 +16,7 @@ void wsc_client_config_init(wsc_client_config *config, const wsc_platform *platf
                                 .dns_timeout_ms = 5000,
                                 .tls_timeout_ms = 5000,
                                 .nodelay = true,
-                                .socket = -1,
+                                .socket = WSC_NO_SOCKET,
                                 .tls = {.verify = true, .session_cache_size = 8}};
   wsc_config_init(&config->conn, platform);
 }
@@ -42,7 +39,7 @@ void wsc_client_set_lookup(wsc_client *client, wsc_lookup_fn function, void *use
  * or a change to the epoll instance would be felt by the parent. */
 static void end_transport(wsc_client *client, bool orderly) {
   if (!client->stream && !client->setup) return;
-  bool own = client->pid == getpid();
+  bool own = client->pid == wsc_process_id();
   wsc_pollset *set = own ? client->set : wsc_pollset_shared(client->set);
   if (client->stream && orderly && own) client->stream->ops->shutdown(client->stream);
   wsc_stream_drop(client->stream, set);
@@ -108,7 +105,7 @@ static void say_goodbye(wsc_client *client) {
 
 void wsc_client_leave(wsc_client *client) {
   if (!client->conn) return;
-  if (client->stream && client->pid == getpid() && !client->broken) say_goodbye(client);
+  if (client->stream && client->pid == wsc_process_id() && !client->broken) say_goodbye(client);
   wsc_conn_leave(client->conn, false);
   end_transport(client, true);
   if (client->members) wsc_loop_touch(client);
@@ -153,7 +150,7 @@ void wsc_client_prepare(wsc_client *client, const wsc_client_config *config) {
   const char *sentence;
   char fault[256];
   if (client->setup) return; /* it was lent the contexts there are */
-  assert(config->socket < 0);
+  assert(config->socket == WSC_NO_SOCKET);
   if (wsc_setup_new(&setup, config, &options, &sentence) != WSC_OK) return;
   renew_tls(client, setup, &config->tls, fault, sizeof fault);
   wsc_setup_free(setup, NULL);
@@ -162,7 +159,7 @@ void wsc_client_prepare(wsc_client *client, const wsc_client_config *config) {
 /* ---------------------------------------------------------------- the beginning */
 
 static void adopt(wsc_client *client) {
-  pid_t pid = getpid();
+  int pid = wsc_process_id();
   if (client->pid == pid) return;
   wsc_pollset_renew(wsc_pollset_owner(client->set));
   client->pid = pid;

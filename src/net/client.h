@@ -12,8 +12,6 @@
 #include "net/system/clock.h"
 #include "net/reach/setup.h"
 
-#include <sys/types.h>
-
 /* Where a turn stands: see turn.c. */
 typedef enum wsc_turn {
   WSC_TURN_OVER,    /* none is under way */
@@ -52,7 +50,7 @@ struct wsc_client {
   size_t drained_size;    /* with so much waiting a queue counts as empty */
 
   /* of the attempt */
-  pid_t pid;       /* the process that made it */
+  int pid;         /* the process that made it */
   int write_error; /* a write failed; what the peer had sent before is still read, then told */
   uint64_t now_us; /* the time as it was read last */
 

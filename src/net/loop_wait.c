@@ -2,9 +2,6 @@
 #include "core/buf.h"
 #include "loop_private.h"
 
-#include <errno.h>
-#include <poll.h>
-
 #include "core/hidden.h"
 
 /* How long to wait where not all descriptors can be looked at. */
@@ -101,7 +98,7 @@ static void make_all_ready(wsc_loop *loop) {
 
 /* Nothing can be looked at: every client is to look for itself, after a while. */
 static bool wait_blindly(wsc_loop *loop, uint64_t timeout_us) {
-  wsc_poll_for(NULL, 0, timeout_us < BLIND_US ? timeout_us : BLIND_US);
+  wsc_sleep_us(timeout_us < BLIND_US ? timeout_us : BLIND_US);
   make_all_ready(loop);
   return false;
 }
@@ -113,7 +110,7 @@ static bool wait_for_reports(wsc_loop *loop, uint64_t timeout_us) {
   for (;; timeout_us = 0) {
     size_t before = loop->ready_count;
     int count = wsc_pollset_wait(loop->hub, reports, timeout_us);
-    if (count < 0 && errno != EINTR) return wait_blindly(loop, timeout_us);
+    if (count < -1) return wait_blindly(loop, timeout_us);
     for (int i = 0; i < count; i++) note_ready(reports[i].tag, reports[i].ready);
     if (count < WSC_REPORTS_MAX || loop->ready_count == before) return count == 0;
   }
@@ -125,10 +122,9 @@ static bool reserve_polled(wsc_loop *loop, size_t count) {
   size_t room = loop->polled_room ? loop->polled_room : WSC_WATCH_MAX;
   while (room < count) room *= 2;
   if (room == loop->polled_room) return true;
-  void *block =
-      loop->platform->resize(loop->platform->user, loop->polled, room * sizeof *loop->polled);
-  if (!block) return false;
-  loop->polled = block;
+  struct pollfd *polled = wsc_poll_resize(loop->platform, loop->polled, room);
+  if (!polled) return false;
+  loop->polled = polled;
   loop->polled_room = room;
   return true;
 }
@@ -141,7 +137,7 @@ static size_t collect_polled(wsc_loop *loop) {
     const wsc_member *member = WSC_MEMBER_OF(place, all);
     size_t count = member->client ? wsc_client_watches(member->client, watches) : 0;
     if (!reserve_polled(loop, total + count)) return SIZE_MAX;
-    for (size_t i = 0; i < count; i++) loop->polled[total++] = wsc_watch_pollfd(&watches[i]);
+    for (size_t i = 0; i < count; i++) wsc_poll_put(loop->polled, total++, &watches[i]);
   }
   return total;
 }
@@ -152,8 +148,10 @@ static void hand_out_polled(wsc_loop *loop) {
   for (wsc_ring *place = loop->all.next; place != &loop->all; place = place->next) {
     wsc_member *member = WSC_MEMBER_OF(place, all);
     size_t count = member->client ? wsc_client_watches(member->client, watches) : 0;
-    for (size_t i = 0; i < count; i++, at++)
-      if (loop->polled[at].revents) note_ready(member, wsc_watch_ready(&loop->polled[at]));
+    for (size_t i = 0; i < count; i++, at++) {
+      uint8_t ready = wsc_poll_ready(loop->polled, at);
+      if (ready) note_ready(member, ready);
+    }
   }
 }
 

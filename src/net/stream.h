@@ -33,7 +33,7 @@ typedef struct wsc_stream_ops {
   /* Bytes that a read would give though the descriptor is not ready (TLS records already
    * decrypted). */
   bool (*pending)(const wsc_stream *stream);
-  int (*fd)(const wsc_stream *stream); /* -1: none yet */
+  wsc_socket (*fd)(const wsc_stream *stream); /* WSC_NO_SOCKET: none yet */
   /* Bytes that the system has taken and not brought to the peer yet, as far as it tells; NULL where
    * a stream does not know. */
   uint32_t (*unsent)(const wsc_stream *stream);

@@ -41,7 +41,7 @@ int64_t wsc_poll_read(int fd, int other, uint64_t timeout_us, void *data, size_t
   return 0;
 }
 
-bool wsc_poll_is_socket(int fd) {
+bool wsc_poll_is_socket(wsc_socket fd) {
   (void)fd;
   return false;
 }

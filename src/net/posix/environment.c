@@ -23,3 +23,7 @@ const char *wsc_environment_trusted(const char *name) {
   const char *value = look_up(name);
   return value && *value != '\0' ? value : NULL;
 }
+
+int wsc_process_id(void) {
+  return (int)getpid();
+}

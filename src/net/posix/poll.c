@@ -19,17 +19,21 @@
 #define HAVE_PPOLL
 #endif
 
-struct pollfd wsc_watch_pollfd(const wsc_watch *watch) {
-  struct pollfd entry = {.fd = watch->want ? watch->fd : -1};
-  if (watch->want & WSC_WANT_READ) entry.events |= POLLIN;
-  if (watch->want & WSC_WANT_WRITE) entry.events |= POLLOUT;
-  return entry;
+struct pollfd *wsc_poll_resize(const wsc_platform *platform, struct pollfd *entries, size_t count) {
+  return platform->resize(platform->user, entries, count * sizeof *entries);
 }
 
-uint8_t wsc_watch_ready(const struct pollfd *entry) {
-  unsigned bits = 0;
-  if (entry->revents & (POLLIN | POLLHUP | POLLERR | POLLNVAL)) bits |= WSC_WANT_READ;
-  if (entry->revents & (POLLOUT | POLLHUP | POLLERR | POLLNVAL)) bits |= WSC_WANT_WRITE;
+void wsc_poll_put(struct pollfd *entries, size_t at, const wsc_watch *watch) {
+  struct pollfd *entry = &entries[at];
+  *entry = (struct pollfd){.fd = watch->want ? watch->fd : -1};
+  if (watch->want & WSC_WANT_READ) entry->events |= POLLIN;
+  if (watch->want & WSC_WANT_WRITE) entry->events |= POLLOUT;
+}
+
+uint8_t wsc_poll_ready(const struct pollfd *entries, size_t at) {
+  unsigned bits = 0, events = (unsigned)entries[at].revents;
+  if (events & (POLLIN | POLLHUP | POLLERR | POLLNVAL)) bits |= WSC_WANT_READ;
+  if (events & (POLLOUT | POLLHUP | POLLERR | POLLNVAL)) bits |= WSC_WANT_WRITE;
   return (uint8_t)bits;
 }
 
@@ -52,9 +56,9 @@ int wsc_watch_wait(const wsc_watch *watches, size_t count, uint64_t timeout_us, 
   struct pollfd entries[WSC_WATCH_MAX];
   assert(count <= WSC_WATCH_MAX);
   memset(ready, 0, count);
-  for (size_t i = 0; i < count; i++) entries[i] = wsc_watch_pollfd(&watches[i]);
+  for (size_t i = 0; i < count; i++) wsc_poll_put(entries, i, &watches[i]);
   int result = wsc_poll_for(entries, count, timeout_us);
-  for (size_t i = 0; i < count && result > 0; i++) ready[i] = wsc_watch_ready(&entries[i]);
+  for (size_t i = 0; i < count && result > 0; i++) ready[i] = wsc_poll_ready(entries, i);
   return result >= 0 ? result : errno == EINTR ? -1 : 0;
 }
 
@@ -72,7 +76,7 @@ int64_t wsc_poll_read(int fd, int other, uint64_t timeout_us, void *data, size_t
   return errno == EINTR || errno == EAGAIN ? WSC_AGAIN : 0;
 }
 
-bool wsc_poll_is_socket(int fd) {
+bool wsc_poll_is_socket(wsc_socket fd) {
   int type = 0;
   socklen_t size = sizeof type;
   return getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &size) == 0 && type == SOCK_STREAM;

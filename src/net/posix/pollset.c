@@ -87,7 +87,7 @@ int wsc_pollset_wait(const wsc_pollset *hub, wsc_report *reports, uint64_t timeo
   struct epoll_event events[WSC_REPORTS_MAX];
   int count = epoll_wait(hub->fd, events, WSC_REPORTS_MAX, whole_ms(timeout_us));
   for (int i = 0; i < count; i++) reports[i] = report_of(&events[i]);
-  return count;
+  return count >= 0 || errno == EINTR ? count : -2;
 }
 
 #elif defined(USE_KQUEUE)
@@ -128,7 +128,7 @@ int wsc_pollset_wait(const wsc_pollset *hub, wsc_report *reports, uint64_t timeo
   struct timespec timeout = {.tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000L};
   int count = kevent(hub->fd, NULL, 0, events, WSC_REPORTS_MAX, ms < 0 ? NULL : &timeout);
   for (int i = 0; i < count; i++) reports[i] = report_of(&events[i]);
-  return count;
+  return count >= 0 || errno == EINTR ? count : -2;
 }
 
 #else
@@ -230,7 +230,7 @@ static void forget_at(wsc_pollset *set, size_t i) {
   set->wants[i] = set->wants[set->count];
 }
 
-void wsc_pollset_forget(wsc_pollset *chain, int fd) {
+void wsc_pollset_forget(wsc_pollset *chain, wsc_socket fd) {
   for (; chain; chain = chain->next)
     if (may_change(chain) && place_of(chain, fd) < chain->count)
       forget_at(chain, place_of(chain, fd));

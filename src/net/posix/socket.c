@@ -201,7 +201,7 @@ static bool socket_pending(const wsc_stream *stream) {
   return false;
 }
 
-static int socket_fd(const wsc_stream *stream) {
+static wsc_socket socket_fd(const wsc_stream *stream) {
   return ((const socket_stream *)stream)->fd;
 }
 
@@ -276,7 +276,7 @@ wsc_stream *wsc_socket_new(const wsc_platform *platform, const wsc_address *addr
 
 /* All calls say for themselves that they do not wait, so the mode, which another process may share,
  * stays as it is. */
-wsc_stream *wsc_socket_adopt(const wsc_platform *platform, int fd, bool nodelay,
+wsc_stream *wsc_socket_adopt(const wsc_platform *platform, wsc_socket fd, bool nodelay,
                              wsc_address *peer) {
   *peer = (wsc_address){.size = sizeof peer->storage};
   bool connected = getpeername(fd, (struct sockaddr *)&peer->storage, &peer->size) == 0;

@@ -1,8 +1,10 @@
 /* Starting threads, and being woken by them: see thread.h. */
 #ifndef _GNU_SOURCE
-#define _GNU_SOURCE /* dladdr and the flags of eventfd under -std=c11 */
+#define _GNU_SOURCE /* dladdr, F_DUPFD_CLOEXEC and the flags of eventfd under -std=c11 */
 #endif
 #include "net/system/thread.h"
+
+#include "core/buf.h"
 
 #include <dlfcn.h>
 #include <errno.h>
@@ -67,15 +69,42 @@ int wsc_thread_start(void *(*run)(void *), void *argument) {
   return number;
 }
 
+/* ---------------------------------------------------------------- mutexes */
+
+struct wsc_mutex {
+  pthread_mutex_t mutex;
+};
+
+wsc_mutex *wsc_mutex_new(const wsc_platform *platform) {
+  wsc_mutex *mutex = wsc_alloc(platform, 1, sizeof *mutex);
+  if (!mutex || pthread_mutex_init(&mutex->mutex, NULL) == 0) return mutex;
+  wsc_release(platform, mutex);
+  return NULL;
+}
+
+void wsc_mutex_free(wsc_mutex *mutex, const wsc_platform *platform) {
+  pthread_mutex_destroy(&mutex->mutex);
+  wsc_release(platform, mutex);
+}
+
+void wsc_mutex_lock(wsc_mutex *mutex) {
+  pthread_mutex_lock(&mutex->mutex);
+}
+
+void wsc_mutex_unlock(wsc_mutex *mutex) {
+  pthread_mutex_unlock(&mutex->mutex);
+}
+
+/* ---------------------------------------------------------------- wake descriptors */
+
 #ifdef __linux__
-int wsc_wake_open(int *write_end) {
-  *write_end = -1;
+static int open_wake(int *write_end) {
+  (void)write_end;
   return eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 }
 #else
-int wsc_wake_open(int *write_end) {
+static int open_wake(int *write_end) {
   int ends[2];
-  *write_end = -1;
   if (pipe(ends) != 0) return -1;
   for (int i = 0; i < 2; i++) {
     fcntl(ends[i], F_SETFD, FD_CLOEXEC);
@@ -85,3 +114,27 @@ int wsc_wake_open(int *write_end) {
   return ends[0];
 }
 #endif
+
+wsc_socket wsc_wake_open(wsc_socket *write_end, int *number) {
+  *write_end = WSC_NO_SOCKET;
+  int fd = open_wake(write_end);
+  if (fd < 0) *number = errno;
+  return fd;
+}
+
+/* A number of its own, for several clients may be registered with one epoll instance. */
+wsc_socket wsc_wake_share(wsc_socket fd, int *number) {
+  int other = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+  if (other < 0) *number = errno;
+  return other;
+}
+
+/* Eight bytes, as an eventfd wants them; a pipe does not mind.  It cannot be full. */
+void wsc_wake_signal(wsc_socket fd) {
+  uint64_t one = 1;
+  while (write(fd, &one, sizeof one) < 0 && errno == EINTR) continue;
+}
+
+void wsc_wake_close(wsc_socket fd) {
+  close(fd);
+}

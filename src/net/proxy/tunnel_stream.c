@@ -131,7 +131,7 @@ static bool tunnel_pending(const wsc_stream *stream) {
   return (self->ready && self->tunnel) || stream->lower->ops->pending(stream->lower);
 }
 
-static int tunnel_fd(const wsc_stream *stream) {
+static wsc_socket tunnel_fd(const wsc_stream *stream) {
   return stream->lower->ops->fd(stream->lower);
 }
 

@@ -4,7 +4,6 @@
 #endif
 #include "addrinfo.h"
 
-#include <netdb.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -25,7 +24,7 @@ static size_t keep_addresses(const struct addrinfo *list, wsc_address *addresses
     if (list->ai_family != AF_INET && list->ai_family != AF_INET6) continue;
     wsc_address *address = &addresses[count++];
     memcpy(&address->storage, list->ai_addr, list->ai_addrlen);
-    address->size = list->ai_addrlen;
+    address->size = (socklen_t)list->ai_addrlen;
   }
   return count;
 }

@@ -8,26 +8,19 @@
  *
  * What threads touch comes from realloc, never from the platform of a client: that may belong to a
  * Lua state which is closed while a thread still waits for a name server. */
-#ifndef _GNU_SOURCE
-#define _GNU_SOURCE /* F_DUPFD_CLOEXEC under -std=c11 */
-#endif
 #include "resolve.h"
 
 #include "addrinfo.h"
 #include "net/system/fault.h"
+#include "net/system/environment.h"
 #include "net/system/thread.h"
 
 #include "core/buf.h"
 
-#include <errno.h>
-#include <fcntl.h>
-#include <netdb.h>
-#include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "core/hidden.h"
 
@@ -51,9 +44,8 @@ typedef struct lookup_job {
   struct lookup_job *next;       /* in the queue */
   struct lookup_job **link;      /* where the pointer to it stands */
   wsc_question question;         /* whose host is `host` */
-  int wake_write;                /* of a pipe; -1: a waiter's descriptor will do */
-  int code;                      /* getaddrinfo's */
-  int system_number;             /* errno with EAI_SYSTEM */
+  wsc_socket wake_write;         /* of a pipe; WSC_NO_SOCKET: a waiter's descriptor will do */
+  char fault[96];                /* why there is no address */
   size_t count;
   wsc_address *addresses; /* owned */
   char host[];
@@ -61,8 +53,8 @@ typedef struct lookup_job {
 
 typedef struct lookup_pool {
   struct lookup_pool *parents; /* after a fork; never touched */
-  pid_t pid;
-  pthread_mutex_t mutex;
+  int pid;
+  wsc_mutex *mutex;
   unsigned threads;
   lookup_job *queue, **queue_end;
   lookup_job *table[BUCKETS];
@@ -73,7 +65,7 @@ struct wsc_lookup {
   lookup_pool *pool;
   lookup_job *job;
   wsc_lookup *next, **link; /* among the job's waiters, as in the queue */
-  int fd;
+  wsc_socket fd;
 };
 
 static void *resize_for_threads(void *user, void *block, size_t size) {
@@ -107,15 +99,16 @@ static lookup_pool *new_lookup_pool(lookup_pool *parents) {
   lookup_pool *pool = wsc_alloc(of_process.memory, 1, sizeof *pool);
   if (!pool) return NULL;
   pool->parents = parents;
-  pool->pid = getpid();
+  pool->pid = wsc_process_id();
   pool->queue_end = &pool->queue;
-  if (pthread_mutex_init(&pool->mutex, NULL) == 0) return pool;
+  pool->mutex = wsc_mutex_new(of_process.memory);
+  if (pool->mutex) return pool;
   wsc_release(of_process.memory, pool);
   return NULL;
 }
 
 static void free_lookup_pool(lookup_pool *pool) {
-  pthread_mutex_destroy(&pool->mutex);
+  wsc_mutex_free(pool->mutex, of_process.memory);
   wsc_release(of_process.memory, pool);
 }
 
@@ -124,7 +117,7 @@ static void free_lookup_pool(lookup_pool *pool) {
  */
 static lookup_pool *own_pool(void) {
   lookup_pool *known = atomic_load(&of_process.pool);
-  while (!known || known->pid != getpid()) {
+  while (!known || known->pid != wsc_process_id()) {
     lookup_pool *pool = new_lookup_pool(known);
     if (!pool) return NULL;
     if (atomic_compare_exchange_strong(&of_process.pool, &known, pool)) return pool;
@@ -165,7 +158,7 @@ static lookup_job *add_job(lookup_pool *pool, const wsc_question *question) {
   if (!job) return NULL;
   job->question = *question;
   job->question.host = memcpy(job->host, question->host, size);
-  job->wake_write = -1;
+  job->wake_write = WSC_NO_SOCKET;
   lookup_job **bucket = bucket_of(pool, job->host);
   job->next_alike = *bucket;
   *bucket = job;
@@ -185,20 +178,6 @@ static void free_job(lookup_job *job) {
   wsc_release(of_process.memory, job);
 }
 
-/* ---------------------------------------------------------------- the wake descriptors */
-
-/* A number of its own, for several clients may be registered with one epoll instance. */
-static int wake_share(const wsc_lookup *other) {
-  return fcntl(other->fd, F_DUPFD_CLOEXEC, 0);
-}
-
-/* Eight bytes, as an eventfd wants them; a pipe does not mind.  It cannot be full. */
-static void wake_signal(const lookup_job *job) {
-  int fd = job->wake_write >= 0 ? job->wake_write : job->waiters->fd;
-  uint64_t one = 1;
-  while (write(fd, &one, sizeof one) < 0 && errno == EINTR) continue;
-}
-
 /* ---------------------------------------------------------------- a thread's side */
 
 static void run_job(lookup_job *job) {
@@ -206,16 +185,16 @@ static void run_job(lookup_job *job) {
   wsc_lookup_fn function = question->function ? question->function : wsc_addrinfo_find;
   wsc_address found[WSC_LOOKUP_MAX];
   size_t count = 0;
-  job->code =
+  int code =
       function(question->user, question->host, question->port, question->family, found, &count);
-  if (job->code == EAI_SYSTEM) job->system_number = errno;
-  if (job->code != 0 || count == 0) return;
+  if (code != 0) wsc_lookup_words(job->fault, sizeof job->fault, code);
+  if (code != 0 || count == 0) return;
   job->addresses = wsc_alloc(of_process.memory, count, sizeof *found);
   if (job->addresses) {
     memcpy(job->addresses, found, count * sizeof *found);
     job->count = count;
   } else {
-    job->code = EAI_MEMORY;
+    snprintf(job->fault, sizeof job->fault, "no memory for them");
   }
 }
 
@@ -234,21 +213,21 @@ static void finish_job(lookup_pool *pool, lookup_job *job) {
   }
   forget_job(pool, job);
   atomic_store(&job->state, JOB_ANSWERED);
-  wake_signal(job);
+  wsc_wake_signal(job->wake_write != WSC_NO_SOCKET ? job->wake_write : job->waiters->fd);
 }
 
 static void *serve_queue(void *argument) {
   lookup_pool *pool = argument;
   lookup_job *job;
-  pthread_mutex_lock(&pool->mutex);
+  wsc_mutex_lock(pool->mutex);
   while ((job = take_job(pool)) != NULL) {
-    pthread_mutex_unlock(&pool->mutex);
+    wsc_mutex_unlock(pool->mutex);
     run_job(job);
-    pthread_mutex_lock(&pool->mutex);
+    wsc_mutex_lock(pool->mutex);
     finish_job(pool, job);
   }
   pool->threads--;
-  pthread_mutex_unlock(&pool->mutex);
+  wsc_mutex_unlock(pool->mutex);
   return NULL;
 }
 
@@ -275,11 +254,11 @@ static void add_waiter(lookup_job *job, wsc_lookup *lookup) {
 static void leave_job(wsc_lookup *lookup) {
   lookup_job *job = lookup->job;
   job_state state = atomic_load(&job->state);
-  if (lookup->fd >= 0) close(lookup->fd);
+  if (lookup->fd != WSC_NO_SOCKET) wsc_wake_close(lookup->fd);
   *lookup->link = lookup->next;
   if (lookup->next) lookup->next->link = lookup->link;
   if (job->waiters) return;
-  if (job->wake_write >= 0) close(job->wake_write);
+  if (job->wake_write != WSC_NO_SOCKET) wsc_wake_close(job->wake_write);
   if (state != JOB_ANSWERED) forget_job(lookup->pool, job);
   if (state == JOB_QUEUED) unqueue_job(lookup->pool, job);
   if (state != JOB_RUNNING) free_job(job);
@@ -293,10 +272,11 @@ static const char *join_job(wsc_lookup *lookup, const wsc_question *question, in
   if (!job) return "memory";
   const wsc_lookup *other = job->waiters;
   add_waiter(job, lookup);
-  lookup->fd = other ? wake_share(other) : wsc_wake_open(&job->wake_write);
-  *number = lookup->fd < 0 ? errno : is_new ? staff_queue(lookup->pool) : 0;
+  lookup->fd = other ? wsc_wake_share(other->fd, number) : wsc_wake_open(&job->wake_write, number);
+  bool wakes = lookup->fd != WSC_NO_SOCKET;
+  if (wakes && is_new) *number = staff_queue(lookup->pool);
   if (*number == 0) return NULL;
-  const char *lacking = lookup->fd >= 0 ? "thread" : "descriptor";
+  const char *lacking = wakes ? "thread" : "descriptor";
   leave_job(lookup);
   return lacking;
 }
@@ -304,9 +284,9 @@ static const char *join_job(wsc_lookup *lookup, const wsc_question *question, in
 static const char *start_lookup(wsc_lookup *lookup, const wsc_question *question, int *number) {
   lookup->pool = own_pool();
   if (!lookup->pool) return "memory";
-  pthread_mutex_lock(&lookup->pool->mutex);
+  wsc_mutex_lock(lookup->pool->mutex);
   const char *lacking = join_job(lookup, question, number);
-  pthread_mutex_unlock(&lookup->pool->mutex);
+  wsc_mutex_unlock(lookup->pool->mutex);
   return lacking;
 }
 
@@ -333,35 +313,30 @@ int wsc_lookup_start(wsc_lookup **result, const wsc_platform *platform,
  * others may wait for it in their copies. */
 void wsc_lookup_drop(wsc_lookup *lookup) {
   if (!lookup) return;
-  if (lookup->pool->pid != getpid()) {
-    close(lookup->fd);
+  if (lookup->pool->pid != wsc_process_id()) {
+    wsc_wake_close(lookup->fd);
   } else {
-    pthread_mutex_lock(&lookup->pool->mutex);
+    wsc_mutex_lock(lookup->pool->mutex);
     leave_job(lookup);
-    pthread_mutex_unlock(&lookup->pool->mutex);
+    wsc_mutex_unlock(lookup->pool->mutex);
   }
   wsc_release(lookup->platform, lookup);
 }
 
-int wsc_lookup_fd(const wsc_lookup *lookup) {
+wsc_socket wsc_lookup_fd(const wsc_lookup *lookup) {
   return lookup->fd;
 }
 
 int wsc_lookup_result(const wsc_lookup *lookup, const wsc_address **addresses, size_t *count,
                       char *text, size_t size) {
   const lookup_job *job = lookup->job;
-  char words[96];
   if (atomic_load(&job->state) != JOB_ANSWERED) return WSC_AGAIN;
   if (job->count > 0) {
     *addresses = job->addresses;
     *count = job->count;
     return WSC_OK;
   }
-  if (job->code == EAI_SYSTEM)
-    wsc_errno_words(words, sizeof words, job->system_number);
-  else
-    snprintf(words, sizeof words, "%s",
-             job->code == 0 ? "the answer is empty" : gai_strerror(job->code));
-  snprintf(text, size, "no address for %s: %s", job->host, words);
+  snprintf(text, size, "no address for %s: %s", job->host,
+           *job->fault ? job->fault : "the answer is empty");
   return WSC_ERR_DNS;
 }

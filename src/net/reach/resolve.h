@@ -42,7 +42,7 @@ int wsc_lookup_result(const wsc_lookup *lookup, const wsc_address **addresses, s
                       char *text, size_t size);
 
 /* Turns readable when the result is there. */
-int wsc_lookup_fd(const wsc_lookup *lookup);
+wsc_socket wsc_lookup_fd(const wsc_lookup *lookup);
 
 /* For specs, while nothing is looked up: other than the usual number of threads (0: the usual one),
  * and what threads share from elsewhere than realloc (NULL), whose `resize` any thread may call. */

@@ -87,7 +87,7 @@ int wsc_setup_new(wsc_setup **result, const wsc_client_config *config,
   wsc_address peer = {.size = 0};
   wsc_stream *given = NULL;
   *result = NULL;
-  if (config->socket >= 0) { /* first: it is owned whatever comes */
+  if (config->socket != WSC_NO_SOCKET) { /* first: it is owned whatever comes */
     given = wsc_socket_adopt(platform, config->socket, config->nodelay, &peer);
     if (!given) return WSC_ERR_MEMORY;
   }

@@ -2,9 +2,8 @@
 #ifndef WSC_NET_ADDRESS_H
 #define WSC_NET_ADDRESS_H
 
+#include "inet.h"
 #include "wsclose.h"
-
-#include <sys/socket.h>
 
 typedef struct wsc_address {
   struct sockaddr_storage storage;

@@ -1,7 +1,4 @@
 /* Error numbers as sentences: see fault.h. */
-#ifndef _GNU_SOURCE
-#define _GNU_SOURCE /* strerror_r under -std=c11 */
-#endif
 #include "fault.h"
 
 #include <errno.h>
@@ -9,6 +6,10 @@
 #include <string.h>
 
 #include "core/hidden.h"
+
+#ifndef EHOSTDOWN
+#define EHOSTDOWN EHOSTUNREACH
+#endif
 
 typedef struct meaning {
   int number;
@@ -64,18 +65,4 @@ int wsc_fault_of_errno(char *text, size_t size, int number, wsc_operation operat
     wsc_errno_words(text + length + 2, size - (size_t)length - 2, number);
   }
   return found->error;
-}
-
-/* strerror_r comes in two shapes: POSIX's fills the buffer, GNU's gives text of its own. */
-static void words_from_posix(int result, char *text, size_t size, int number) {
-  if (result != 0) snprintf(text, size, "system error %d", number);
-}
-static void words_from_gnu(const char *words, char *text, size_t size, int number) {
-  (void)number;
-  if (words != text) snprintf(text, size, "%s", words);
-}
-
-void wsc_errno_words(char *text, size_t size, int number) {
-  _Generic(strerror_r(number, text, size), int: words_from_posix, char *: words_from_gnu)(
-      strerror_r(number, text, size), text, size, number);
 }

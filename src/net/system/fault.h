@@ -11,7 +11,8 @@ typedef enum wsc_operation { WSC_OPERATION_CONNECT, WSC_OPERATION_TRANSFER } wsc
 int wsc_fault_of_errno(char *text, size_t size, int number, wsc_operation operation,
                        const char *peer);
 
-/* The system's words for an error number. */
+/* The system's words for an error number, and for what getaddrinfo returned just now. */
 void wsc_errno_words(char *text, size_t size, int number);
+void wsc_lookup_words(char *text, size_t size, int code);
 
 #endif

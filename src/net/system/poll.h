@@ -4,22 +4,15 @@
 
 #include "net/stream.h"
 
+struct pollfd;
+
 /* Descriptors that one client waits for at a time: one, or those of a dial's attempts. */
 #define WSC_WATCH_MAX 8
 
 typedef struct wsc_watch {
-  int fd;
+  wsc_socket fd;
   unsigned want; /* WSC_WANT_… bits */
 } wsc_watch;
-
-struct pollfd;
-
-/* A descriptor that wants nothing stays in its place, but is not looked at: poll reports faults of
- * all others. */
-struct pollfd wsc_watch_pollfd(const wsc_watch *watch);
-
-/* What a finished poll says of one descriptor, as WSC_WANT_… bits; a fault counts as both. */
-uint8_t wsc_watch_ready(const struct pollfd *entry);
 
 /* Looks without waiting: ready[i] are the bits of watches[i].  count <= WSC_WATCH_MAX. */
 void wsc_watch_look(const wsc_watch *watches, size_t count, uint8_t *ready);
@@ -33,9 +26,20 @@ int wsc_watch_wait(const wsc_watch *watches, size_t count, uint64_t timeout_us, 
  * program that reads its input, a regular file too, while a client waits. */
 int64_t wsc_poll_read(int fd, int other, uint64_t timeout_us, void *data, size_t size);
 
-/* poll with microseconds; WSC_NEVER: for ever. */
-int wsc_poll_for(struct pollfd *entries, size_t count, uint64_t timeout_us);
+bool wsc_poll_is_socket(wsc_socket fd); /* of a stream */
 
-bool wsc_poll_is_socket(int fd); /* of a stream */
+/* Any number of watches in one wait: an array of poll's own, as realloc and the platform have it.
+ * NULL: no memory. */
+struct pollfd *wsc_poll_resize(const wsc_platform *platform, struct pollfd *entries, size_t count);
+
+/* One that wants nothing stays in its place, but is not looked at: poll reports faults of all
+ * others. */
+void wsc_poll_put(struct pollfd *entries, size_t at, const wsc_watch *watch);
+
+/* What a finished poll says of one, as WSC_WANT_… bits; a fault counts as both. */
+uint8_t wsc_poll_ready(const struct pollfd *entries, size_t at);
+
+/* Waits; WSC_NEVER: for ever.  How many are ready; < 0: a signal ended the wait, or it is none. */
+int wsc_poll_for(struct pollfd *entries, size_t count, uint64_t timeout_us);
 
 #endif

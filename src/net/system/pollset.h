@@ -34,7 +34,7 @@ int wsc_pollset_fd(const wsc_pollset *set); /* readable when a watched descripto
  * wants nothing is not registered: faults would be reported all the same. */
 void wsc_pollset_update(wsc_pollset *chain, const wsc_watch *watches, size_t count);
 
-void wsc_pollset_forget(wsc_pollset *chain, int fd);
+void wsc_pollset_forget(wsc_pollset *chain, wsc_socket fd);
 
 /* Does this one, whatever its chain, lack a descriptor that the kernel would not take?  The next
  * update tries again. */
@@ -49,7 +49,8 @@ typedef struct wsc_report {
 #define WSC_REPORTS_MAX 128
 
 /* Waits for reports, for ever with WSC_NEVER; returns how many came, WSC_REPORTS_MAX at most, or -1
- * after a signal.  What stays ready is reported again, after all else that is ready. */
+ * after a signal, or -2 where nothing can be looked at.  What stays ready is reported again, after
+ * all else that is ready. */
 int wsc_pollset_wait(const wsc_pollset *hub, wsc_report *reports, uint64_t timeout_us);
 
 /* After a fork, in the child: a new instance, nothing registered, under the same number where the

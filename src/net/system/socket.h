@@ -1,4 +1,5 @@
-/* A TCP or unix socket as a stream: non-blocking, close-on-exec, without SIGPIPE, EINTR retried. */
+/* A TCP or unix socket as a stream: non-blocking, not inherited by programs that are started,
+ * without SIGPIPE, EINTR retried. */
 #ifndef WSC_NET_SOCKET_H
 #define WSC_NET_SOCKET_H
 
@@ -17,6 +18,7 @@ wsc_stream *wsc_socket_new(const wsc_platform *platform, const wsc_address *addr
 
 /* A socket that is connected already, owned from here on, and where it leads to.  NULL: no memory.
  * That it is not connected is told by the first `open`. */
-wsc_stream *wsc_socket_adopt(const wsc_platform *platform, int fd, bool nodelay, wsc_address *peer);
+wsc_stream *wsc_socket_adopt(const wsc_platform *platform, wsc_socket fd, bool nodelay,
+                             wsc_address *peer);
 
 #endif

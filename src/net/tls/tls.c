@@ -223,7 +223,7 @@ static bool tls_pending(const wsc_stream *stream) {
   return has_records(tls) || stream->lower->ops->pending(stream->lower);
 }
 
-static int tls_fd(const wsc_stream *stream) {
+static wsc_socket tls_fd(const wsc_stream *stream) {
   return stream->lower->ops->fd(stream->lower);
 }
 

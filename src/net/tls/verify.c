@@ -5,7 +5,8 @@
 #endif
 #include "tls_private.h"
 
-#include <arpa/inet.h>
+#include "net/system/inet.h"
+
 #include <limits.h>
 #include <stdarg.h>
 #include <stdio.h>
