@@ -198,6 +198,7 @@ describe("the compiled core", function()
       assert.is_truthy(exists(build .. "/obj/core/" .. object))
       for _, symbol in ipairs(sources.undefined_symbols(build .. "/obj/core/" .. object)) do
         local instrumented = symbol:match "^__asan_" or symbol:match "^__ubsan_"
+          or symbol:match "^__gcov_"
         local of_deflate = object:match "^deflate" and zlib[symbol]
         if not (symbol:match "^wsc_" or allowed[symbol] or instrumented or of_deflate) then
           foreign[#foreign + 1] = object .. " needs " .. symbol

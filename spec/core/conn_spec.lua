@@ -1194,3 +1194,40 @@ describe("the trace", function()
     end
   end)
 end)
+
+describe("a server refuses what is no handshake of WebSocket's with its status and why", function()
+  local GOOD = "GET / HTTP/1.1\r\nHost: feed.example\r\n"
+  for _, case in ipairs {
+    { "405 Method Not Allowed", "PUT / HTTP/1.1\r\n\r\n", "a WebSocket handshake is a GET request" },
+    { "426 Upgrade Required", GOOD .. "\r\n",
+      'this server speaks WebSocket: expected "Upgrade: websocket"' },
+    { "426 Upgrade Required", GOOD .. "Upgrade: websocket\r\nConnection: Upgrade\r\n"
+      .. "Sec-WebSocket-Version: 12\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n",
+      "this server speaks version 13 of WebSocket" },
+    { "400 Bad Request", "\0\1\2\r\n\r\n", "the HTTP head holds a control byte" },
+  } do
+    it(case[1] .. ": " .. case[3], function()
+      local server = wsclose.protocol(nil, { role = "server" })
+      server:input(case[2] .. "what follows is not read")
+      assert.is_nil((server:next()))
+      assert.equal("closing", server:state())
+      assert.matches("^HTTP/1.1 " .. case[1] .. "\r\n.*\r\n\r\n" .. case[3] .. "\n$", server:output())
+      local event, code, reason, info = server:next()
+      assert.same({ "close", 1006, "" }, { event, code, reason })
+      assert.same({ "handshake", "handshake" }, { info.error.name, info.error.phase })
+      assert.equal(case[3], info.error.message)
+      assert.equal("", server:output())
+    end)
+  end
+
+  it("and waits no longer for the answer to leave than timeouts.close", function()
+    local server = wsclose.protocol(nil, { role = "server", timeouts = { close = 5 } })
+    server:input(GOOD .. "\r\n")
+    server:next()
+    server:tick(0)
+    server:tick(4.9)
+    assert.is_nil((server:next()))
+    server:tick(5)
+    assert.equal("close", (server:next()))
+  end)
+end)
