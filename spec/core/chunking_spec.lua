@@ -5,6 +5,7 @@
 
 local new_random = require "support.random"
 local talk = require "support.talk"
+local wsclose = require "wsclose"
 local wire = require "support.wire"
 local handshake = require "support.scripted.handshake"
 
@@ -101,12 +102,23 @@ local function make_stream(seed)
 end
 
 local function start(stream, piece_size)
-  return talk.new {
+  local p = assert(wsclose.protocol("ws://feed.example/v1", {
+    random_bytes = talk.fixed_bytes,
     pieces = piece_size and { size = piece_size },
     extensions = { ["permessage-deflate"] = { required = stream.required } },
     limits = { message = 400, frame = 300, fragments = 4, header = 600 },
     trace = stream.trace,
-  }
+  }))
+  local request = p:output()
+  p:tick(0)
+  return p, request
+end
+
+-- The bytes of an answer: all requests are the same in what it says of them.
+local answers = {}
+local function answer_to(request, answer)
+  answers[answer] = answers[answer] or handshake.answer(handshake.read(request), answer)
+  return answers[answer]
 end
 
 local function describe_value(value)
@@ -123,50 +135,49 @@ local function describe_value(value)
   return "{" .. table.concat(parts, ",") .. "}"
 end
 
--- The next event; pieces come when the message is over, as it.
-local function next_event(t, log)
-  local event, a, b, c = t.p:next()
-  while event == "piece" do
+-- An event as it is logged; the pieces of a message when it is over, as that message.
+local function log_event(log, event, a, b, c)
+  if event == "piece" then
     log.begun = log.begun .. a
-    if #a > log.piece_size or a == "" and not c then return "a wrong piece", a, b, c end
-    if c then
-      a, log.begun = log.begun, ""
-      return "message", a, b
-    end
-    event, a, b, c = t.p:next()
+    local wrong = #a > log.piece_size or a == "" and not c
+    if not wrong and not c then return end
+    event, a, b, c = wrong and "a wrong piece" or "message", log.begun, b, nil
+    log.begun = ""
   end
-  return event, a, b, c
+  local values = { event, describe_value(a), describe_value(b), describe_value(c) }
+  log[#log + 1] = table.concat(values, " ")
 end
 
 -- Takes all events there are; the log is what the law is about.
-local function take(t, stream, log)
-  local event, a, b, c = next_event(t, log)
+local function take(p, stream, log)
+  local event, a, b, c = p:next()
   while event do
-    local values = { event, describe_value(a), describe_value(b), describe_value(c) }
-    log[#log + 1] = table.concat(values, " ")
-    if #log == stream.close_at then
-      t.p:close(1000, "enough")
+    local size = #log
+    log_event(log, event, a, b, c)
+    if #log > size and #log == stream.close_at then
+      p:close(1000, "enough")
     end
-    event, a, b, c = next_event(t, log)
+    event, a, b, c = p:next()
   end
 end
 
 -- `cut(n)` gives the size of the next part of n bytes.  Second, what there was of a message that
 -- was never over.
 local function play(stream, cut, piece_size)
-  local t, log = start(stream, piece_size), { begun = "", piece_size = piece_size }
-  local bytes = handshake.answer(t.request, stream.answer) .. stream.bytes
+  local p, request = start(stream, piece_size)
+  local log = { begun = "", piece_size = piece_size }
+  local bytes = answer_to(request, stream.answer) .. stream.bytes
   local at = 1
   while at <= #bytes do
     local size = cut(#bytes - at + 1)
-    t.p:input(bytes:sub(at, at + size - 1))
-    take(t, stream, log)
+    p:input(bytes:sub(at, at + size - 1))
+    take(p, stream, log)
     at = at + size
   end
-  log[#log + 1] = "output " .. wire.to_hex(t.p:output())
-  t.p:eof()
-  take(t, stream, log)
-  log[#log + 1] = "payload " .. t.p:stats().payload_in
+  log[#log + 1] = "output " .. wire.to_hex(p:output())
+  p:eof()
+  take(p, stream, log)
+  log[#log + 1] = "payload " .. p:stats().payload_in
   return table.concat(log, "\n"), log.begun
 end
 
