@@ -405,8 +405,8 @@ lint:
 
 FUZZ_SECONDS ?= 10
 fuzz:
-	@scripts/setup fuzz $(LUA)
-	@fuzz/run $(FUZZ_SECONDS)
+	@scripts/setup fuzz lua5.4
+	@fuzz/run $(FUZZ_SECONDS) $(TARGETS)
 
 .PHONY: clean help
 clean:

@@ -32,6 +32,10 @@ void fuzz_act(wsc_conn *conn, uint8_t action, fuzz_log *log);
 /* Holds what is true of an event and writes it down. */
 void fuzz_take(wsc_conn *conn, const wsc_event *event, fuzz_log *log);
 
+/* Well-formed frames of the right side behind a head, and none behind a Close.  `whole`: nothing is
+ * cut short.  Gives how many messages stand there whole. */
+size_t fuzz_check_output(fuzz_input output, bool server, bool whole);
+
 /* Plays the plan whole, byte by byte, cut as `cuts` says, and so with messages given in pieces; all
  * four must look the same. */
 void fuzz_hold_law(const fuzz_plan *plan, fuzz_input cuts);

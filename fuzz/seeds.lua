@@ -206,6 +206,49 @@ tunnel(SOCKS5 + ENDS, "", hex "0500 0505")
 tunnel(SOCKS5, "", hex "05ff")
 tunnel(SOCKS5 + LOGIN + MEMORY, "", hex "04 0502 0100 05000001 7f000001 0050")
 
+-- ---------------------------------------------------------------- whole clients
+
+local CLIENT = {}
+local C = {
+  DEFLATE = 1, RETRY = 2, OUTBOX = 4, PIECES = 8, EASY = 16, SOCKETS = 32, REDIRECTS = 128,
+}
+
+local function client(flags, fail_in, ...)
+  CLIENT[#CLIENT + 1] = string.char(flags, fail_in) .. table.concat { ... }
+end
+
+-- 00: update; 02 n: time; 03 n bytes; 04 head, n, payload; 05: Close; 06: the answer; 07: end;
+-- 08: fault; 09: the dial; 0a n: room; 0c: receive; 0d: redirect; from 0f on the program acts
+client(C.EASY, 255, hex "0000 0481 05", "Hello", hex "0002 0501", "bye", hex "0000")
+client(C.EASY + C.SOCKETS, 255, hex "00000000 0481 05", "Hello", hex "0002 0000 0500", "abc")
+client(C.EASY + C.DEFLATE, 255, hex "0000 04c107 f248cdc9c90700 0007 0000")
+client(C.RETRY + C.OUTBOX + C.EASY, 255, hex "0000 0501", "abc", hex "0000 02ff 00 02ff 000000")
+client(C.REDIRECTS, 255, hex "00 0901 0d05", "/next", hex "00 0901 06 00")
+client(C.PIECES + C.EASY, 255, hex "0000 0481 05", "Hello", hex "0004 0103", "abc", hex "00 07 00")
+client(C.OUTBOX + C.SOCKETS, 189, "FET [ TH/ [ TH/", hex "80ff 7450 2f31 0000")
+-- found: after leave() a client with an outbox could not be closed again
+client(C.EASY + C.SOCKETS + C.OUTBOX, 255, hex "0000 47 0028 00")
+-- found: without memory to read the peer's Close, the end did not come
+client(255, 17, hex "000000 04c107f20000 07 0000 267b7b7b7b7b7b7b")
+-- found: nor did a turn end that looked for it behind what else had come
+client(255, 17, hex "0000 04c1 04c107f2", "status", hex "48cdc959595972436f216e812c05b3070000")
+
+-- ---------------------------------------------------------------- redirects, RFC 9110 10.2.2
+
+local REDIRECT = {
+  "ws://a.example/x/y\0../z?q#f", "//b.example:8/x\0https://u:p@a.example/./..//x",
+  "wss://[::1]:8/a/b/\0?q", "120\0Sun, 06 Nov 1994 08:49:37 GMT", "retry=5-30\0retry=5.",
+  "ws+unix:///run/a.sock:/x\0/y", "Sunday, 06-Nov-94 08:49:37 GMT\0Sun Nov  6 08:49:37 1994",
+}
+
+-- ---------------------------------------------------------------- option tables
+
+local OPTIONS = {}
+for first = 0, 30 do
+  OPTIONS[#OPTIONS + 1] = hex "01 00 03"
+    .. string.char(1, first, 5, 3, 1, 16 + first, 0, 2, 1, first, 2, first + 40, 6, 1)
+end
+
 -- ---------------------------------------------------------------- writing
 
 local function write(target, seeds)
@@ -218,6 +261,7 @@ local function write(target, seeds)
   end
 end
 
+write("client", CLIENT)
 write("conn", CONN)
 write("calls", CALLS)
 write("handshake", HANDSHAKE)
@@ -225,3 +269,7 @@ write("deflate", DEFLATE)
 write("tunnel", TUNNEL)
 write("uri", URI)
 write("extension", EXTENSION)
+write("redirect", REDIRECT)
+write("options", OPTIONS)
+write("heads", HANDSHAKE)
+write("wslay", CONN)

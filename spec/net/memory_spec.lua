@@ -173,3 +173,43 @@ describe("without memory, a connection to", function()
     end
   end
 end)
+
+-- The peer's answer cannot be read any more: the time to close, and to linger, runs all the same,
+-- and no turn goes on for ever.
+describe("without memory to read, a connection that is closing", function()
+  after_each(function()
+    memory.fail_at()
+    network.close_all()
+  end)
+
+  -- Whether something was left unread before makes a difference to where the turn looks on.
+  for what, size in pairs { ["little"] = 10, ["more than one read takes"] = 200000 } do
+    it(("ends in time where %s has come"):format(what), function()
+      local server = scripted.new(function(c)
+        c:upgrade()
+        c:send_text(("x"):rep(size))
+        c:expect_close()
+        c:send_text(("y"):rep(size))
+        c:stall()
+      end)
+      local time, clock = network.new_clock()
+      local closes = {}
+      local ws = assert(wsclose.new(server:url(), {
+        clock = clock,
+        max_messages = 1,
+        timeouts = { close = 5, linger = 2 },
+        on_close = function(_, code) closes[#closes + 1] = code end,
+      }))
+      scripted.pump(ws, server, function() return ws:state() == "open" end)
+      ws:close()
+      memory.fail_at(1, true)
+      for _ = 1, 20 do
+        time.now = time.now + 1
+        ws:update()
+        server:step()
+      end
+      memory.fail_at()
+      assert.same({ 1006 }, closes)
+    end)
+  end
+end)

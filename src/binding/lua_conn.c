@@ -13,7 +13,7 @@
 /* Some methods are called by lua/wsclose/client.lua: the line at fault is one level up. */
 static int raise_argument(lua_State *L, const wsc_lua_box *box, const char *format,
                           const char *what) {
-  luaL_where(L, box->client && !box->direct ? 2 : 1);
+  luaL_where(L, box->mark == &wsc_lua_marks[1] && !box->direct ? 2 : 1);
   lua_pushfstring(L, format, what);
   lua_concat(L, 2);
   return lua_error(L);

@@ -87,7 +87,10 @@ bool wsc_client_read(wsc_client *client, bool waits) {
   if (!wsc_client_reads(client)) return false;
   if (!waits && !may_read(client)) return true;
   uint8_t *data = wsc_conn_input(client->conn, &room);
-  if (!data) return false;
+  if (!data) { /* no memory: the connection has failed, and its time runs on */
+    client->readable = WSC_READABLE_QUIET;
+    return true;
+  }
   if (room > READ_MAX) room = READ_MAX;
   int64_t n = (waits ? stream->ops->read_wait : stream->ops->read)(stream, data, room);
   wsc_conn_input_done(client->conn, n > 0 ? (size_t)n : 0);
