@@ -12,8 +12,8 @@ local DEPTH_MAX, FIELDS_MAX = 4, 12
 -- Words that options are made of; others are taken from the input.
 local WORDS = {}
 for word in ([[protocols require_protocol headers extensions retry timeouts keepalive limits
-    pieces tls proxy proxy_headers bind resolve family nodelay trace receive_reopened redirects outbox socket
-    max_messages max_time clock log random_bytes role on_open on_message on_piece on_close on_retry
+    pieces tls proxy proxy_headers bind resolve family nodelay trace receive_reopened redirects outbox
+    socket max_messages max_time clock log random_bytes role on_open on_message on_piece on_close on_retry
     before_connect on_ping on_pong on_drain on_frame on_undelivered permessage-deflate required
     require client_no_context_takeover server_no_context_takeover client_max_window_bits
     server_max_window_bits level mem_level threshold name params initial max factor floor jitter
