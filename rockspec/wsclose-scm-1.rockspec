@@ -62,6 +62,7 @@ build = {
     ["wsclose.cqueues"] = "lua/wsclose/cqueues.lua",
     ["wsclose.hosted"] = "lua/wsclose/hosted.lua",
     ["wsclose.inbox"] = "lua/wsclose/inbox.lua",
+    ["wsclose.queue"] = "lua/wsclose/queue.lua",
     ["wsclose.love"] = "lua/wsclose/love.lua",
     ["wsclose.luv"] = "lua/wsclose/luv.lua",
     ["wsclose.cli"] = "lua/wsclose/cli/init.lua",

@@ -68,7 +68,7 @@ local USED_UP = "the socket that was given is used up; give another in before_co
 
 --- Why the program's own end of a client is the last word, where it is.
 function attempt.closed_by_program(self, info)
-  return close_info.not_retried(info, self._left and "the client has left for good"
+  return retry.not_retried(info.code, self._left and "the client has left for good"
     or "the program closed it; ws:reconnect() connects anew")
 end
 
@@ -91,12 +91,12 @@ local function decide(self, info, frames_in)
   local policy = self._settings.retry
   if not policy then return nil, retry.unasked(info) end
   if self._on_socket and not self.socket and not self.before_connect then
-    return nil, close_info.not_retried(info, USED_UP)
+    return nil, retry.not_retried(info.code, USED_UP)
   end
   policy:closed(frames_in > (info.received and 1 or 0))
   local ok, delay, refused = pcall(policy.next, policy, info.code, info)
   if ok then return delay, refused end
-  refused = policy.refused or close_info.not_retried(info, "the retry policy raised an error")
+  refused = policy.refused or retry.not_retried(info.code, "the retry policy raised an error")
   return policy.delay, refused, { delay }
 end
 
@@ -164,20 +164,14 @@ end
 
 -- What before_connect gave, laid over the client's own; raises for what may not be sent.
 local function read_attempt(self, changed)
-  local url, headers, protocols = changed.url or self.url, changed.headers or self.headers, nil
-  local sentence
+  local url, headers = changed.url or self.url, changed.headers or self.headers
+  local protocols = changed.protocols
   if type(url) ~= "string" then
     local where = changed ~= self and changed.url and "before_connect" or "the client"
     error(("%s: expected a string as url, got %s"):format(where, type(url)), 0)
   end
-  if headers then
-    headers, sentence = options.read_headers(headers)
-    if not headers then error(sentence, 0) end
-  end
-  if changed.protocols then
-    protocols, sentence = options.read_protocols(changed.protocols)
-    if not protocols then error(sentence, 0) end
-  end
+  if headers then headers = options.headers("headers", headers) end
+  if protocols then protocols = options.protocols("protocols", protocols) end
   return url, headers, protocols
 end
 
@@ -186,8 +180,7 @@ local function take_socket(self, changed)
   local socket = changed.socket or self.socket
   if socket == nil and self._on_socket then return false end
   if socket == nil then return nil end
-  local fault = options.socket_fault(socket)
-  if fault then error(fault, 0) end
+  options.socket("socket", socket)
   self.socket, self._on_socket = nil, true
   return socket
 end

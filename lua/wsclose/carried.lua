@@ -388,18 +388,13 @@ end
 function Handle:send(...)
   local handle, level = rawget(self, "_handle"), DIRECTLY
   if not handle then handle, level = self, THROUGH_CLIENT end
-  local result, sentence, name = call(handle.p, level, handle.p.send, ...)
-  return queued(handle, result, sentence, name)
+  return queued(handle, call(handle.p, level, handle.p.send, ...))
 end
 
-function Handle:send_fragment(...)
-  local result, sentence, name = call(self.p, THROUGH_CLIENT, self.p.send_fragment, ...)
-  return queued(self, result, sentence, name)
-end
-
-function Handle:ping(...)
-  local result, sentence, name = call(self.p, THROUGH_CLIENT, self.p.ping, ...)
-  return queued(self, result, sentence, name)
+for _, name in ipairs { "send_fragment", "ping" } do
+  Handle[name] = function(self, ...)
+    return queued(self, call(self.p, THROUGH_CLIENT, self.p[name], ...))
+  end
 end
 
 -- Wrong arguments raise before the first attempt too.

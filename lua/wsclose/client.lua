@@ -442,10 +442,11 @@ local function stop(self)
     by = "client", url = close_info.shown_url(self.url), attempt = 0,
   }
   local lost = self._outbox and self._outbox:clear() or 0
-  self.close_info = close_info.changed(info, {
-    retry_refused = attempt.closed_by_program(self, info),
-    undelivered = info.undelivered + lost,
-  }, "retry_in")
+  info = close_info.new({
+    retry_refused = attempt.closed_by_program(self, info), undelivered = info.undelivered + lost,
+  }, info)
+  info.retry_in = nil
+  self.close_info = info
   self.close_code, self.close_reason = info.code, info.reason
   self._state, self._timers = "closed", nil
   self._handle:wake()
@@ -722,13 +723,16 @@ function client.new(url, settings, headers, handle)
   return setmetatable(self, Client)
 end
 
---- What connect gives for a new client: waits until it is open.
----@param ws wsclose.Client
+--- What connect gives for what new gave: waits until it is open.
+---@param ws? wsclose.Client
+---@param sentence? string
+---@param name? string
 ---@return wsclose.Client?
 ---@return string? sentence why not
 ---@return string? name
 ---@return wsclose.CloseInfo? info
-function client.opened(ws)
+function client.opened(ws, sentence, name)
+  if not ws then return nil, sentence, name end
   if ws:wait_open() then return ws end
   local info = ws.close_info
   return nil, close_info.why_not_open(info), info.error and info.error.name or "state", info

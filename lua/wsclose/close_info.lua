@@ -43,10 +43,6 @@ local Info = {}
 Info.__index = Info
 Info.__name = "wsclose.CloseInfo"
 
-local function name_of(code)
-  return close_codes.codes[code] or close_codes.explain(code).name
-end
-
 local function what_happened(info)
   if info.by == "peer" and info.opened then return "closed by the peer" end
   if info.by == "client" and info.opened then return "closed by this client" end
@@ -97,14 +93,6 @@ function Info:__tostring()
   return table.concat(parts)
 end
 
---- The form of every retry_refused, the policy's too.
----@param info wsclose.CloseInfo
----@param why string
----@return string sentence
-function close_info.not_retried(info, why)
-  return ("%d %s is not retried: %s"):format(info.code, info.name, why)
-end
-
 --- Why no connection came about.
 ---@param info wsclose.CloseInfo
 ---@return string sentence
@@ -118,33 +106,25 @@ end
 ---@param info table
 ---@return wsclose.CloseInfo
 function close_info.finish(info)
-  info.name = name_of(info.code)
+  info.name = close_codes.row_of(info.code).name
   return setmetatable(info, Info)
 end
 
---- Of an attempt that ended before a connection existed, or without its help.
+local NO_CONNECTION = {
+  code = 1006, reason = "", clean = false, opened = false, by = "network", undelivered = 0,
+  dropped = 0,
+}
+
+--- One that the core did not make.
 ---@param fields table
+---@param base? wsclose.CloseInfo what they are laid over, which stays as it was; default: of an
+---  attempt that ended before a connection existed
 ---@return wsclose.CloseInfo
-function close_info.new(fields)
-  local info = {
-    code = 1006, reason = "", clean = false, opened = false, by = "network", undelivered = 0,
-    dropped = 0,
-  }
+function close_info.new(fields, base)
+  local info = {}
+  for name, value in pairs(base or NO_CONNECTION) do info[name] = value end
   for name, value in pairs(fields) do info[name] = value end
   return close_info.finish(info)
-end
-
---- A copy with other fields: what was handed out stays as it was.
----@param info wsclose.CloseInfo
----@param fields table
----@param without? string a field that the copy does not have
----@return wsclose.CloseInfo
-function close_info.changed(info, fields, without)
-  local copy = {}
-  for name, value in pairs(info) do copy[name] = value end
-  for name, value in pairs(fields) do copy[name] = value end
-  if without then copy[without] = nil end
-  return setmetatable(copy, Info)
 end
 
 return close_info

@@ -139,9 +139,7 @@ function hosted.module(host)
 
   --- As wsclose.connect: waits until open.
   function module.connect(url, options)
-    local ws, sentence, name = module.new(url, options)
-    if not ws then return nil, sentence, name end
-    return client.opened(ws)
+    return client.opened(module.new(url, options))
   end
 
   return module

@@ -1,11 +1,12 @@
 --- What has come and nobody took yet: messages wait here for receive, pieces for receive_piece.
 
----@class wsclose.Inbox
----@field pieces boolean they wait here, in the place of messages
----@field first integer
----@field last integer
----@field bytes integer of all from first to last
----@field within boolean the latest piece did not end its message
+local queue = require "wsclose.queue"
+
+local push, shift = queue.push, queue.shift
+
+---@class wsclose.Inbox: wsclose.Queue
+---@field pieces? boolean they wait here, in the place of messages
+---@field within? boolean the latest piece did not end its message
 ---@field passes_over? boolean nothing more of this connection's is given to receive_piece
 ---@field tells? boolean receive is to be told of another connection: the option receive_reopened
 ---@field lost? wsclose.CloseInfo of the connection that was open, where it is
@@ -16,20 +17,14 @@ local inbox = {}
 local BYTES_MAX = 16777216
 local ITEM_BYTES = 64
 
----@param pieces boolean
----@return wsclose.Inbox
-function inbox.new(pieces)
-  return { pieces = pieces, first = 1, last = 0, bytes = 0, within = false }
-end
-
 --- What a client begins with; false: nothing is to be kept yet.
 ---@param settings wsclose.Settings
 ---@return wsclose.Inbox|false
 function inbox.of(settings)
   local pieces, tells = settings.config.pieces ~= nil, settings.receive_reopened
   if not pieces and not tells then return false end
-  local kept = inbox.new(pieces)
-  kept.tells = tells
+  local kept = queue.new()
+  kept.pieces, kept.tells = pieces, tells
   return kept
 end
 
@@ -62,34 +57,19 @@ local function drop_message(self)
   self._dropped = (self._dropped or 0) + 1
 end
 
-local function bytes_of(item)
-  return #(item[1] or "") + ITEM_BYTES
-end
-
-local function add(kept, item)
-  kept.last = kept.last + 1
-  kept[kept.last] = item
-  kept.bytes = kept.bytes + bytes_of(item)
-end
-
-local function remove_first(kept)
-  local item = kept[kept.first]
-  kept[kept.first] = nil
-  kept.first = kept.first + 1
-  kept.bytes = kept.bytes - bytes_of(item)
-  return item
+local function is_full(kept)
+  return kept.bytes + (kept.last - kept.first + 1) * ITEM_BYTES >= BYTES_MAX
 end
 
 --- A message that no on_message takes.  A program that has never called receive may never do so:
 -- then the oldest messages give way.  One that has, gets them all: the server has to wait.
 function inbox.keep_message(self, data, kind)
-  local kept = self._inbox or inbox.new(false)
+  local kept = self._inbox or queue.new()
   self._inbox = kept
-  add(kept, { data, kind })
-  if kept.bytes < BYTES_MAX then return end
-  if self._pulls then return hold(self) end
-  while kept.bytes >= BYTES_MAX do
-    if remove_first(kept)[1] then drop_message(self) end
+  push(kept, { data = data, kind = kind })
+  if self._pulls and is_full(kept) then return hold(self) end
+  while is_full(kept) do
+    if shift(kept).data then drop_message(self) end
   end
 end
 
@@ -104,7 +84,7 @@ function inbox.keep_piece(self, piece, kind, last, awaited)
     if last then drop_message(self) end
     return
   end
-  add(kept, { piece, kind, last })
+  push(kept, { data = piece, kind = kind, name = last })
   kept.within = not last
   if not awaited then hold(self) end
 end
@@ -119,17 +99,16 @@ end
 -- call it meanwhile.
 local function tell_reopened(kept)
   local latest = kept[kept.last]
-  if latest and latest[3] == "reopened" then
-    kept.last, kept.bytes = kept.last - 1, kept.bytes - bytes_of(latest)
-  end
-  add(kept, { nil, "connected anew; before: " .. tostring(kept.lost), "reopened" })
+  if latest and latest.name == "reopened" then queue.pop(kept) end
+  push(kept, { kind = "connected anew; before: " .. tostring(kept.lost), name = "reopened" })
 end
 
 --- Another connection is open: the rest of a message that had begun will not come.
 function inbox.opened(self)
   local kept = self._inbox
   if kept.within then
-    add(kept, { nil, "within a message: " .. tostring(self.close_info), "cut", self.close_code })
+    local sentence = "within a message: " .. tostring(self.close_info)
+    push(kept, { kind = sentence, name = "cut", code = self.close_code })
   end
   if kept.tells and kept.lost then tell_reopened(kept) end
   kept.within, kept.passes_over, kept.lost = false, nil, nil
@@ -147,12 +126,12 @@ end
 function inbox.take(self)
   local kept = self._inbox
   if kept.first > kept.last then return end
-  local item = remove_first(kept)
+  local item = shift(kept)
   if self._full and kept.first > kept.last then
     self._full = false
     set_hold(self)
   end
-  return item[1], item[2], item[3], item[4]
+  return item.data, item.kind, item.name, item.code
 end
 
 return inbox

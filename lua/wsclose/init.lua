@@ -53,9 +53,7 @@ end
 function wsclose.connect(url, given)
   client.check_may_wait("wsclose.connect", 2)
   local settings = options.check_arguments(url, given)
-  local ws, sentence, name = client.new(url, settings, given and given.headers)
-  if not ws then return nil, sentence, name end
-  return client.opened(ws)
+  return client.opened(client.new(url, settings, given and given.headers))
 end
 
 --- The time on the clock of clients that were not given the option clock: it never goes back.

@@ -97,15 +97,6 @@ local function free_slot(self, slot)
   self._count = self._count - 1
 end
 
-local function remove(self, ws)
-  local slot = self._slots[ws]
-  if not slot then return false end
-  if self._loop and not self._strays[ws] then self._loop:remove(ws._handle) end
-  self._slots[ws], self._strays[ws] = nil, nil
-  free_slot(self, slot)
-  return true
-end
-
 -- Its client was collected, or is about to be.
 local function lose(self, slot)
   if self._loop then self._loop:forget(slot) end
@@ -295,7 +286,12 @@ end
 ---@param ws wsclose.Client
 ---@return boolean removed was it in?
 function Group:remove(ws)
-  return remove(self, ws)
+  local slot = self._slots[ws]
+  if not slot then return false end
+  if self._loop and not self._strays[ws] then self._loop:remove(ws._handle) end
+  self._slots[ws], self._strays[ws] = nil, nil
+  free_slot(self, slot)
+  return true
 end
 
 --- How many clients are in, those that are closed for good included.

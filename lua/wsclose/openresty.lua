@@ -274,9 +274,7 @@ end
 --- A client that is open.
 ---@type fun(url: string, given?: wsclose.Options): wsclose.Client?, string?, string?, table?
 function openresty.connect(url, given)
-  local ws, sentence, name = openresty.new(url, given)
-  if not ws then return nil, sentence, name end
-  return client.opened(ws)
+  return client.opened(openresty.new(url, given))
 end
 
 for _, name in ipairs { "group", "run", "update" } do

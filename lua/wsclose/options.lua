@@ -251,6 +251,8 @@ end
 local function socket(path, value)
   if type(value) ~= "number" or value < 0 or value % 1 ~= 0 or value >= 2 ^ 31 then
     fail(path, "the descriptor of a socket", value)
+  elseif not core.is_socket(value) then
+    fail_with(path, ("the descriptor %d is none of a stream socket"):format(value))
   end
   return value
 end
@@ -432,42 +434,14 @@ function options.check_arguments(url, given, server_too)
     error("url: expected a string, got " .. type(url), 3)
   end
   local settings, sentence = options.read(given)
-  if settings and settings.socket then sentence = options.socket_fault(settings.socket) end
   if settings and is_server and not server_too then
     sentence = "option 'role': only wsclose.protocol(nil, …) can be a server"
   end
   return not sentence and settings or error(sentence, 3)
 end
 
---- Checked headers of one attempt.
----@param given table as the option headers
----@return string[]? flat
----@return string? sentence
-function options.read_headers(given)
-  local ok, flat = pcall(headers, "headers", given)
-  if ok then return flat end
-  return nil, flat
-end
-
---- What is wrong with the descriptor that one attempt is given, or nil.
----@param given any
----@return string? sentence
-function options.socket_fault(given)
-  local ok, sentence = pcall(socket, "socket", given)
-  if not ok then return sentence end
-  if core.is_socket(given) then return nil end
-  return ("option 'socket': the descriptor %d is none of a stream socket"):format(given)
-end
-
---- Checked subprotocols of one attempt.
----@param given string[]|string
----@return string[]? list
----@return string? sentence
-function options.read_protocols(given)
-  local ok, list = pcall(protocols, "protocols", given)
-  if ok then return list end
-  return nil, list
-end
+-- What one attempt may have of its own; each raises the sentence.
+options.headers, options.protocols, options.socket = headers, protocols, socket
 
 -- "http://feed.example/v1", "feed.example/v1" and the like: what was meant by them.
 local function without_scheme(url)

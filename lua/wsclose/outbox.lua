@@ -8,8 +8,11 @@
 
 local core = require "wsclose.core"
 local attempt = require "wsclose.attempt"
+local queue = require "wsclose.queue"
 
 local now = attempt.now
+local front, push, push_front = queue.front, queue.push, queue.push_front
+local shift, pop = queue.shift, queue.pop
 
 local BYTES_DEFAULT = 1048576
 
@@ -30,50 +33,11 @@ local outbox = {}
 ---@field wire? integer bytes as the core counts them
 ---@field why? string it is lost
 
--- ---------------------------------------------------------------- queues that know their bytes
-
-local function new_queue()
-  return { first = 1, last = 0, bytes = 0 }
-end
-
-local function front(queue)
-  return queue[queue.first]
-end
-
-local function push(queue, item)
-  queue.last = queue.last + 1
-  queue[queue.last] = item
-  queue.bytes = queue.bytes + #item.data
-end
-
-local function push_front(queue, item)
-  queue.first = queue.first - 1
-  queue[queue.first] = item
-  queue.bytes = queue.bytes + #item.data
-end
-
-local function take(queue, index)
-  local item = queue[index]
-  queue[index] = nil
-  queue.bytes = queue.bytes - #item.data
-  return item
-end
-
-local function shift(queue)
-  queue.first = queue.first + 1
-  return take(queue, queue.first - 1)
-end
-
-local function pop(queue)
-  queue.last = queue.last - 1
-  return take(queue, queue.last + 1)
-end
-
 -- ---------------------------------------------------------------- the outbox
 
 ---@class wsclose.OutboxState
----@field kept table
----@field given table
+---@field kept wsclose.Queue
+---@field given wsclose.Queue
 ---@field lost integer messages dropped so far
 ---@field package dropped integer bytes dropped and not yet counted in a report
 ---@field package ahead? boolean what is sent goes ahead of what is kept
@@ -90,7 +54,7 @@ function outbox.new(settings, report)
     limit = settings.bytes or BYTES_DEFAULT, ttl = settings.ttl,
     oldest_goes = settings.full == "oldest", confirm = settings.confirm or false,
     high = settings.high, low = settings.low or 0, report = report,
-    kept = new_queue(), given = new_queue(), dropped = 0, lost = 0,
+    kept = queue.new(), given = queue.new(), dropped = 0, lost = 0,
   }, Outbox)
 end
 
@@ -352,7 +316,7 @@ end
 
 -- What is lost is told by update and its like.
 local function reporter(ws)
-  local losses = new_queue()
+  local losses = queue.new()
   local function tell()
     local item = shift(losses)
     -- the others are told next, whatever this one raises

@@ -20,7 +20,7 @@ local verdict = require "wsclose.retry_verdict"
 
 local is_callable, described = checks.is_callable, checks.described
 
-local retry = { unasked = verdict.unasked }
+local retry = { unasked = verdict.unasked, not_retried = verdict.not_retried }
 
 ---@class wsclose.RetryPolicy
 ---@field retries integer retries granted since the last stable connection
@@ -223,7 +223,7 @@ function Policy:next(code, info)
   if delay then
     self.delay, self.retries = delay, self.retries + 1
   else
-    self.refused = verdict.sentence(code, why)
+    self.refused = verdict.not_retried(code, why)
   end
   if fault then error(fault[1], 0) end
   return delay, self.refused

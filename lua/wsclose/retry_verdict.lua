@@ -130,12 +130,12 @@ end
 function verdict.unasked(info)
   local row = row_of(info.code)
   local would, why = by_default(info.code, info, row)
-  return verdict.sentence(info.code, would and "the option retry is not set" or why)
+  return verdict.not_retried(info.code, would and "the option retry is not set" or why)
 end
 
 --- The form of every refusal.
 ---@return string
-function verdict.sentence(code, why)
+function verdict.not_retried(code, why)
   return ("%.0f %s is not retried: %s"):format(code, row_of(code).name, why)
 end
 

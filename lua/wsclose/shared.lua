@@ -71,8 +71,8 @@ function shared.reader(read, without)
       return settings
     end
     local settings = read(given)
-    -- each client has a retry policy of its own
-    local copy = not settings.retry and copied(given, DEPTH, without)
+    -- each client has a retry policy of its own, and a descriptor is another socket the next time
+    local copy = not settings.retry and not settings.socket and copied(given, DEPTH, without)
     if copy then last[1], told[settings] = settings, copy end
     return settings
   end

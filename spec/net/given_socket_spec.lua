@@ -194,6 +194,16 @@ describe("a wrong socket", function()
 end)
 
 describe("the descriptor", function()
+  it("is looked at each time, though the options are those of the client before", function()
+    local fd, other = net.pair()
+    local given = { socket = fd }
+    assert(wsclose.new(URL, given))
+    net.close(fd)
+    net.close(other)
+    assert.has_error(function() wsclose.new(URL, given) end,
+      ("option 'socket': the descriptor %d is none of a stream socket"):format(fd))
+  end)
+
   it("is the program's where no client was made, or none began", function()
     local fd, other = net.pair()
     assert.is_nil((wsclose.new("http://feed.example/", { socket = fd })))
