@@ -527,11 +527,6 @@ wsc_conn *wsc_client_conn(wsc_client *client);
  * always comes back.  A signal ends the wait early, so that its handler's wishes are looked at. */
 wsc_event_type wsc_client_next(wsc_client *client, uint64_t timeout_us, wsc_event *event);
 
-/* For foreign loops.  Does what can be done now without waiting and without giving events: advances
- * the phases, reads once (at most 1 MiB, over TLS 64 KiB and 128 records), writes, tells the time.
- * True: there is more to do at once. */
-bool wsc_client_step(wsc_client *client);
-
 /* Writes what the program queued; outside of a turn sends leave with this, or with the next turn.
  * Writing may bring the end: it is then among the next events. */
 void wsc_client_flush(wsc_client *client);

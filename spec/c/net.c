@@ -423,7 +423,16 @@ static int l_random_bytes(lua_State *L) {
   return 1;
 }
 
+/* wait(client, microseconds) -> has it work?  `client`: of the core. */
+static int l_wait(lua_State *L) {
+  wsc_lua_box *box = lua_touserdata(L, 1);
+  luaL_argcheck(L, box && box->client, 1, "the core's client expected");
+  lua_pushboolean(L, wsc_client_wait(box->client, (uint64_t)luaL_checkinteger(L, 2)));
+  return 1;
+}
+
 static const luaL_Reg net_functions[] = {{"fault", l_fault},
+                                         {"wait", l_wait},
                                          {"connect", l_socket_connect},
                                          {"break_off", l_break_off},
                                          {"dup", l_dup},

@@ -67,6 +67,22 @@ describe("a wait", function()
     end
   end)
 
+  it("of one client ends when it has work: bytes, a deadline; else when its time is over", function()
+    local time, clock = network.new_clock()
+    local clients, server = open(1, nil, { clock = clock, keepalive = { interval = 30 } })
+    local handle, microseconds = clients[1].ws._handle, 1e6
+    assert.is_false(testing.net.wait(handle, 0))
+    local began = monotonic()
+    assert.is_false(testing.net.wait(handle, 2000))
+    assert.is_true(monotonic() - began >= 0.002)
+    talk(server, { 1 })
+    assert.is_true(testing.net.wait(handle, LONG * microseconds))
+    clients[1].ws:update()
+    assert.is_false(testing.net.wait(handle, 0))
+    time.now = time.now + 31 -- a ping is due
+    assert.is_true(testing.net.wait(handle, LONG * microseconds))
+  end)
+
   it("without clients does the same", function()
     local began = monotonic()
     core.sleep(0.002)

@@ -129,13 +129,6 @@ static int module_valid_utf8(lua_State *L) {
   return 1;
 }
 
-static int module_close_code_sendable(lua_State *L) {
-  lua_Number code = luaL_checknumber(L, 1);
-  bool whole = code >= 0 && code <= 65535 && code == (unsigned)code;
-  lua_pushboolean(L, whole && wsc_close_code_sendable((unsigned)code));
-  return 1;
-}
-
 static bool is_alike(lua_State *L, int a, int b);
 
 static size_t count_fields(lua_State *L, int table) {
@@ -202,7 +195,6 @@ static const luaL_Reg module_functions[] = {
     {"is_socket", module_is_socket},
     {"valid_utf8", module_valid_utf8},
     {"check_proxy", module_check_proxy},
-    {"close_code_sendable", module_close_code_sendable},
     {NULL, NULL},
 };
 

@@ -170,12 +170,6 @@ static void step(wsc_client *client, uint64_t until_us) {
   wsc_client_settle(client);
 }
 
-bool wsc_client_step(wsc_client *client) {
-  if (!client->setup && !client->stream) return false;
-  step(client, 0);
-  return wsc_client_deadline(client) == 0;
-}
-
 /* Timers run from the moment they are asked for.  While connecting there is none to start: the
  * handshake's belongs to the step that begins it. */
 static void start_timers(wsc_client *client) {
