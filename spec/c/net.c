@@ -289,7 +289,7 @@ static int l_socket_connect(lua_State *L) {
 
 /* break_off(fd): a connection attempt under way fails with ECONNRESET */
 static int l_break_off(lua_State *L) {
-  shutdown((int)luaL_checkinteger(L, 1), SHUT_RDWR);
+  shutdown((wsc_socket)luaL_checkinteger(L, 1), SHUT_RDWR);
   return 0;
 }
 
@@ -342,7 +342,7 @@ static int l_watch_look(lua_State *L) {
   size_t count = (size_t)lua_gettop(L) / 2;
   luaL_argcheck(L, count <= WSC_WATCH_MAX, 1, "too many descriptors");
   for (size_t i = 0; i < count; i++)
-    watches[i] = (wsc_watch){.fd = (int)luaL_checkinteger(L, (int)(2 * i + 1)),
+    watches[i] = (wsc_watch){.fd = (wsc_socket)luaL_checkinteger(L, (int)(2 * i + 1)),
                              .want = check_want(L, (int)(2 * i + 2))};
   memset(ready, 0xFF, sizeof ready);
   wsc_watch_look(watches, count, ready);

@@ -2,8 +2,6 @@
  * processor time. */
 #include "testing.h"
 
-#include "binding/lua_module.h"
-
 #include <lualib.h>
 
 #include <dirent.h>
@@ -181,13 +179,6 @@ static bool is_mapped(const char *name) {
   return found;
 }
 
-static void set_path(lua_State *from, int index, lua_State *to, const char *field) {
-  lua_getglobal(to, "package");
-  lua_pushstring(to, luaL_checkstring(from, index));
-  lua_setfield(to, -2, field);
-  lua_pop(to, 1);
-}
-
 /* is_kept(name, path, cpath, code): is a file whose name holds `name` still mapped after a Lua
  * state of its own has run the code and was closed? */
 static int l_is_kept(lua_State *L) {
@@ -195,8 +186,8 @@ static int l_is_kept(lua_State *L) {
   lua_State *other = luaL_newstate();
   if (!other) return luaL_error(L, "no memory for a state");
   luaL_openlibs(other);
-  set_path(L, 2, other, "path");
-  set_path(L, 3, other, "cpath");
+  wsc_testing_set_path(L, 2, other, "path");
+  wsc_testing_set_path(L, 3, other, "cpath");
   bool failed = luaL_dostring(other, code);
   lua_pushstring(L, failed ? lua_tostring(other, -1) : NULL);
   bool loaded = is_mapped(name);
@@ -205,29 +196,6 @@ static int l_is_kept(lua_State *L) {
   if (!loaded) return luaL_error(L, "%s was not loaded", name);
   lua_pushboolean(L, is_mapped(name));
   return 1;
-}
-
-static int open_core(lua_State *L) {
-  return wsc_lua_open(L, lua_touserdata(L, lua_upvalueindex(1)));
-}
-
-/* in_state(path, code): runs the code in a Lua state of its own, whose wsclose is on the testing
- * platform of this one, and closes it */
-static int l_in_state(lua_State *L) {
-  lua_State *other = luaL_newstate();
-  if (!other) return luaL_error(L, "no memory for a state");
-  luaL_openlibs(other);
-  set_path(L, 1, other, "path");
-  lua_getglobal(other, "package");
-  lua_getfield(other, -1, "preload");
-  lua_pushlightuserdata(other, wsc_testing_platform(L));
-  lua_pushcclosure(other, open_core, 1);
-  lua_setfield(other, -2, "wsclose.core");
-  lua_settop(other, 0);
-  bool failed = luaL_dostring(other, luaL_checkstring(L, 2));
-  lua_pushstring(L, failed ? lua_tostring(other, -1) : NULL);
-  lua_close(other);
-  return failed ? lua_error(L) : 0;
 }
 
 /* ------------------------------------------------------------ time */
@@ -267,7 +235,7 @@ static const luaL_Reg process_functions[] = {{"fork", l_fork},
                                              {"spawn", l_spawn},
                                              {"close_at_exit", l_close_at_exit},
                                              {"is_kept", l_is_kept},
-                                             {"in_state", l_in_state},
+                                             {"in_state", wsc_testing_in_state},
                                              {"count_signals", l_count_signals},
                                              {"ignore_signals", l_ignore_signals},
                                              {"signals_seen", l_signals_seen},

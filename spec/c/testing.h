@@ -46,4 +46,11 @@ void wsc_testing_proxy(lua_State *L);   /* proxy environment */
 void wsc_testing_options(lua_State *L); /* options */
 void wsc_testing_process(lua_State *L); /* forks, signals, processor time */
 
+/* Sets package.path or cpath of the state `to`: the string at `index` of `from`. */
+void wsc_testing_set_path(lua_State *from, int index, lua_State *to, const char *field);
+
+/* process.in_state(path, code): runs the code in a Lua state of its own, whose wsclose is on the
+ * testing platform of this one, and closes it. */
+int wsc_testing_in_state(lua_State *L);
+
 #endif

@@ -1,0 +1,54 @@
+-- busted in a Lua for Windows that runs under wine: what a spec asks of the shell is done outside, by
+-- outside.py, and paths of POSIX are those of wine's drive Z:.
+--
+--   outside.py wine lua54.exe spec/support/portability/windows/suite.lua spec/core …
+
+local socket = require "socket"
+
+package.preload.term = function()
+  return { isatty = function() return false end }
+end
+
+package.preload.system = function()
+  return { gettime = socket.gettime, monotime = socket.gettime, sleep = socket.sleep }
+end
+
+local function ask(mode, line)
+  local peer = assert(socket.connect("127.0.0.1", os.getenv "WSCLOSE_OUTSIDE"))
+  assert(peer:send(("%s %d\n%s"):format(mode, #line, line)))
+  return peer
+end
+
+local function answer(mode, line)
+  local peer = ask(mode, line)
+  local text = assert(peer:receive "*a")
+  peer:close()
+  return text
+end
+
+function os.execute(line)
+  local status = tonumber(answer("execute", line))
+  if _VERSION == "Lua 5.1" then return status end
+  return status == 0 or nil, "exit", status
+end
+
+-- What is read has been printed whole; what is written comes to it at once.
+function io.popen(line, mode)
+  if mode == "w" then
+    local peer = ask("write", line)
+    return {
+      write = function(_, text) return peer:send(text) end,
+      close = function() return peer:close() end,
+    }
+  end
+  local file = io.tmpfile()
+  file:write(answer("read", line))
+  file:seek "set"
+  return file
+end
+
+function os.tmpname()
+  return (answer("read", "mktemp"):gsub("\n", ""))
+end
+
+require "busted.runner" { standalone = false }
