@@ -199,7 +199,7 @@ describe("docs/api.md", function()
     { "wsclose.CloseInfo", "lua/wsclose/close_info.lua", "The info of on_close" },
     { "wsclose.CloseError", "lua/wsclose/close_info.lua", "The info of on_close" },
     { "wsclose.Refusal", "lua/wsclose/close_info.lua", "The info of on_close" },
-    { "wsclose.Info", "lua/wsclose/client.lua", "What info() and stats() give" },
+    { "wsclose.Info", "lua/wsclose/client_info.lua", "What info() and stats() give" },
     { "wsclose.Frame", "lua/wsclose/client.lua", "Callbacks" },
     { "wsclose.CloseCode", "lua/wsclose/close_codes.lua", "The module" },
   } do

@@ -18,6 +18,9 @@ local rawset = rawset
 
 local attempt = {}
 
+--- A moment nearer than this has come: sums of seconds are not exact.
+attempt.INSTANT = 1e-9
+
 --- The time on the client's clock, in seconds.
 function attempt.now(self)
   local clock = self._settings.clock

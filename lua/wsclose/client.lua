@@ -1,38 +1,32 @@
---- The client: callbacks, receive and reconnection.  All callbacks are called from here, and where
--- they are about an attempt or the outbox from attempt.lua and outbox.lua; the core is asked for
--- events and calls nothing back.
+--- The client: its methods.  What moves a connection on goes through turn.lua; how an attempt
+-- begins, ends and is followed by the next, attempt.lua has.
 --
--- Two rules hold throughout.  State is changed before a callback is called: it may raise, yield,
--- send, close, drop the last reference or call update again, and the next call goes on where this
--- one stood.  No callback is called from inside anything but the calls that say so: update, run,
--- receive, messages, connect and leave.
+-- No callback is called from inside anything but the calls that say so: update, run, receive,
+-- messages, connect and leave.
 
 local core = require "wsclose.core"
 local attempt = require "wsclose.attempt"
 local checks = require "wsclose.checks"
+local client_info = require "wsclose.client_info"
 local close_info = require "wsclose.close_info"
 local inbox = require "wsclose.inbox"
-local log = require "wsclose.log"
 local options = require "wsclose.options"
 local outbox = require "wsclose.outbox"
 local shared = require "wsclose.shared"
 local timers = require "wsclose.timers"
+local turn = require "wsclose.turn"
 local writer = require "wsclose.writer"
 
 local core_client = core.client_methods
-local now, notify, add_notice = attempt.now, attempt.notify, attempt.add_notice
-local handle_of = attempt.handle_of
-local keep_message, keep_piece, take_kept = inbox.keep_message, inbox.keep_piece, inbox.take
-local as_many = inbox.as_many
+local now, notify, handle_of = attempt.now, attempt.notify, attempt.handle_of
+local take_kept, as_many = inbox.take, inbox.as_many
+local RARE, advance, dispatch, take_left = turn.RARE, turn.advance, turn.dispatch, turn.take_left
 
 local FOREVER = math.huge
 
 -- The core's client is a handle; what waits for it waits in the core.
 core_client.host = core
 function core_client.sleep(_, seconds) core.sleep(seconds) end
-
--- A moment nearer than this has come: sums of seconds are not exact.
-local INSTANT = 1e-9
 
 ---@alias wsclose.Handle userdata|wsclose.Carried the core's client, or another: see CONTRIBUTING.md
 
@@ -44,32 +38,6 @@ local INSTANT = 1e-9
 ---@field masked boolean
 ---@field size integer payload bytes on the wire
 ---@field payload? string of control frames
-
----@class wsclose.Info
----@field url string
----@field state string
----@field attempt integer
----@field protocol? string the subprotocol chosen
----@field extensions table list of {name=, params=}, and by name
----@field headers table of the answer: list of {name, value}, and values by lower-case name
----@field status? integer of the handshake's answer
----@field address? string the peer's
----@field port? integer
----@field family? integer 4, 6, or 0 for a unix socket
----@field phase string
----@field tls? wsclose.TlsInfo
-
----@class wsclose.TlsInfo
----@field version string "TLSv1.3"
----@field cipher string
----@field group? string of the key exchange; nil also with OpenSSL before 3.0
----@field resumed boolean
----@field certificate wsclose.Certificate the server's
-
----@class wsclose.Certificate
----@field subject string as RFC 2253 writes it
----@field names string[] the host names and addresses it is for
----@field not_after integer its last second, counted from 1970
 
 ---@class wsclose.Client
 ---@field url string where the next attempt leads to; may be changed
@@ -121,136 +89,7 @@ function Client:__newindex(name, value)
   rawset(self, name, value)
 end
 
--- ---------------------------------------------------------------- events
-
-local function tell_open(self)
-  local on_open = self.on_open
-  if on_open then on_open(self, self:info()) end
-end
-
-local function opened(self)
-  if self._inbox then inbox.opened(self) end
-  if self.close_info then self.close_code, self.close_reason, self.close_info = nil, nil, nil end
-  if self._paused then inbox.set_hold(self) end
-  local policy = self._settings.retry
-  if policy then policy:opened() end
-  if self._settings.log then add_notice(self, { tell = log.opened }) end
-  if self.on_open then add_notice(self, { tell = tell_open }) end
-  if self._outbox then outbox.opened(self) end
-  notify(self)
-end
-
-local RARE = {
-  open = opened,
-  close = function(self, _, _, info)
-    if self._inbox then inbox.closed(self, info) end
-    if not attempt.follow(self, info) then attempt.ended(self, info) end
-    notify(self)
-  end,
-  piece = function(self, piece, kind, last, wanted)
-    local on_piece, awaited = self.on_piece, wanted == "message"
-    if on_piece and not awaited then on_piece(self, piece, kind, last)
-    else keep_piece(self, piece, kind, last, awaited) end
-  end,
-  ping = function(self, data)
-    local on_ping = self.on_ping
-    if on_ping then on_ping(self, data) end
-  end,
-  pong = function(self, data, rtt)
-    if self._outbox and outbox.pong(self, data) then return end
-    local on_pong = self.on_pong
-    if on_pong then on_pong(self, data, rtt) end
-  end,
-  frame = function(self, direction, frame)
-    if self._settings.log then log.frame(self, direction, frame) end
-    local on_frame = self.on_frame
-    if on_frame then on_frame(self, direction, frame) end
-  end,
-  drain = function(self)
-    if self._outbox then return outbox.relieve(self, true) end
-    local on_drain = self.on_drain
-    if on_drain then on_drain(self) end
-  end,
-}
-
--- What receive is to give behind an event that is no message: a piece, or what a callback has kept
--- that called update.
-local function take_left(self)
-  if not self._inbox then return end
-  local data, kind, last, code = take_kept(self)
-  if kind then self._handle:flush() end
-  return data, kind, last, code
-end
-
--- The one loop over events: those of a turn, which waits at most `seconds` and gives what is there
--- and what one step brings.  What callbacks send meanwhile leaves in one write at its end, or where
--- a callback's error ends the loop: Lua 5.4 closes the fourth value then; before, it leaves with
--- the next call but send.
---
--- `wanted`: with "message" the first one, or the first piece of one, ends the loop and is the
--- caller's; with "open" that.
--- `seconds`: or an event of the turn, which then goes on behind it.
-local function dispatch(self, seconds, wanted)
-  local handle = self._handle
-  local next_event, state, closing = handle.turn, self, handle
-  if wanted == "message" then next_event, state, closing = handle.take, handle, nil end
-  for event, a, b, c in next_event, state, seconds, closing do
-    if event ~= "message" then
-      RARE[event](self, a, b, c, wanted)
-      if event == wanted then
-        handle:flush()
-        return true
-      end
-      if wanted == "message" then
-        local data, kind, last, code = take_left(self)
-        if kind then return data, kind, last, code end
-      end
-    elseif wanted == "message" then
-      return a, b
-    else
-      local on_message = self.on_message
-      if on_message then on_message(self, a, b) else keep_message(self, a, b) end
-    end
-  end
-end
-
--- ---------------------------------------------------------------- one round of work
-
--- The state is not "running".
-local function advance_to_attempt(self, seconds)
-  if self._state == "waiting" then
-    local left = self._due - now(self)
-    if left > INSTANT and seconds > 0 then
-      self._handle:sleep(math.min(left, seconds))
-      left = self._due - now(self)
-    end
-    if left <= INSTANT then attempt.begin(self) end
-  elseif self._state == "idle" then
-    attempt.begin(self)
-  elseif self._state == "starting" then
-    attempt.resume(self)
-    if self._state == "starting" and seconds > 0 then
-      self._handle:sleep(math.min(seconds, 0.01))
-    end
-  end
-end
-
--- What there is to do but for the connection's own work.  Gives the seconds that may still be
--- waited, or nil: there is no connection.
-local function advance(self, seconds)
-  if self._timers then
-    timers.fire(self)
-    seconds = timers.left(self, seconds)
-  end
-  if self._notices then notify(self) end
-  if self._state == "running" then
-    self._quiet = not self._timers
-    return seconds
-  end
-  if self._outbox then outbox.wait(self) end
-  advance_to_attempt(self, seconds)
-  return self._state == "running" and 0 or nil
-end
+-- ---------------------------------------------------------------- moving on
 
 local function is_closed(self)
   return self._state == "closed" and not self._notices
@@ -515,7 +354,7 @@ local function take_end(self)
     if event == "close" then
       attempt.ended(self, c)
     else
-      add_notice(self, { tell = function() RARE[event](self, a, b, c) end })
+      attempt.add_notice(self, { tell = function() RARE[event](self, a, b, c) end })
     end
   end
 end
@@ -607,44 +446,7 @@ function Client:state()
   return state == "closed" and "closing" or state -- its end has not been told yet
 end
 
-local Info = {}
-
--- `wss://feed.example/v1 is open: 192.0.2.7, port 443, TLSv1.3, feed.v2, permessage-deflate`
-function Info:__tostring()
-  local parts = {}
-  local function add(format, value) parts[#parts + 1] = value and format:format(value) end
-  add("%s", self.address)
-  add("port %d", self.family ~= 0 and self.port or nil) -- 0: a unix socket
-  add("%s", (self.tls or {}).version)
-  add("%s", self.protocol)
-  for _, extension in ipairs(self.extensions or {}) do add("%s", extension.name) end
-  local known = #parts > 0 and ": " .. table.concat(parts, ", ") or ""
-  return ("%s is %s%s"):format(self.url, self.state, known)
-end
-
---- What is known of the connection; tostring makes a line of it.
----@return wsclose.Info
-function Client:info()
-  local handle = handle_of(self)
-  local info = handle:info()
-  local number, _, url = handle:attempt()
-  info.url, info.state = close_info.shown_url(url or self.url), self:state()
-  info.attempt = number
-  for name, value in pairs(handle:peer()) do info[name] = value end
-  return setmetatable(info, Info)
-end
-
---- Counters of this connection, or of the last one: bytes, frames and messages each way, payload
--- before and wire after compression, rtt in seconds; total: the counters over all attempts; how
--- many attempts there were, and messages that nobody took.
----@return table<string, number|table>
-function Client:stats()
-  local stats = handle_of(self):stats()
-  stats.total = attempt.total(self, stats)
-  stats.attempts, stats.messages_dropped = self._handle:attempt(), self._dropped or 0
-  stats.messages_undelivered = self._outbox and self._outbox.lost or 0
-  return stats
-end
+Client.info, Client.stats = client_info.of, client_info.stats
 
 function Client:__tostring()
   local _, _, url = self._handle:attempt()

@@ -10,9 +10,6 @@ local now = attempt.now
 
 local FOREVER = math.huge
 
--- A moment nearer than this has come: sums of seconds are not exact.
-local INSTANT = 1e-9
-
 local timers = {}
 
 ---@class wsclose.Timer
@@ -147,7 +144,7 @@ function timers.fire(self, again)
   local limit = heap.limit
   while self._timers == heap and self._state ~= "closed" do
     local timer = heap[1]
-    if not timer or timer._due - time > INSTANT or timer._number > limit then break end
+    if not timer or timer._due - time > attempt.INSTANT or timer._number > limit then break end
     remove(heap, timer)
     if timer._period then
       timer._due = next_beat(timer, time)
