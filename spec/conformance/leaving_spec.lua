@@ -39,6 +39,16 @@ for _, way in ipairs(stage.ways) do
       assert.is_true(s.closes[1].info.dropped > 0, s.closes[1].info.dropped)
     end)
 
+    it("hears a Close that came behind messages which the budget still holds back", function()
+      local s = stage.open(way, { max_messages = 1 })
+      s:say(stage.texts(10))
+      s:turn()
+      s:say(stage.close(4001, "yours"))
+      local code, info = left(s)
+      assert.same({ 4001, 10 - #s.got }, { code, info.dropped })
+      assert.same({ code = 4001, reason = "yours" }, info.received)
+    end)
+
     it("while the server holds TCP open after the closing handshake keeps its codes", function()
       local s = stage.open(way)
       s:silence()

@@ -83,6 +83,7 @@ static void hear_out(wsc_client *client) {
   bool looked, paused = client->paused;
   client->paused = false; /* what it holds back is wanted now */
   wsc_conn_pass_over(client->conn);
+  wsc_conn_skip_input(client->conn); /* nothing is read behind what waits for the program */
   do {
     looked = wsc_client_read(client, false);
     wsc_conn_skip_input(client->conn);
