@@ -368,9 +368,6 @@ end
 
 -- All but the callbacks.
 local read_settings = shared.reader(function(given)
-  for name in pairs(given) do
-    if not KNOWN[name] then fail_unknown("", name, KNOWN, meaning) end
-  end
   local config = {}
   local settings = { config = config }
   -- what other checks depend on
@@ -381,6 +378,8 @@ local read_settings = shared.reader(function(given)
       config[name] = CONFIG[name](name, value, config, clock)
     elseif SETTINGS[name] then
       settings[name] = SETTINGS[name](name, value, config, clock)
+    elseif not CALLBACKS[name] then
+      fail_unknown("", name, KNOWN, meaning)
     end
   end
   if given.log == nil then settings.log = log.environment end
