@@ -240,7 +240,7 @@ function attempt.follow(self, info)
   end
   route.left = route.left - 1
   count_before(self)
-  if not redirect.is_same_origin(from, to) then
+  if redirect.origin(from) ~= redirect.origin(to) then
     route.headers, route.config = redirect.headers(route.headers), redirect.config(route.config)
   end
   if self._settings.log then attempt.add_notice(self, { tell = log.followed, info = to }) end

@@ -56,7 +56,7 @@ end
 local LISTED = 8
 
 local function all_of(prefix, known)
-  local names = checks.sorted_keys(known)
+  local names = checks.sorted_names("", known)
   if #names > LISTED then return "" end
   for i, name in ipairs(names) do names[i] = ("'%s%s'"):format(prefix, name) end
   return "; expected " .. table.concat(names, ", "):gsub(", ([^,]*)$", " or %1")
@@ -82,32 +82,28 @@ function checks.is_callable(value)
   return type(meta) == "table" and type(meta.__call) == "function"
 end
 
-function checks.callable(path, value)
-  if not checks.is_callable(value) then checks.fail(path, "a function", value) end
-  return value
-end
-
-function checks.boolean(path, value)
-  if type(value) ~= "boolean" then checks.fail(path, "true or false", value) end
-  return value
-end
-
-function checks.seconds(path, value)
-  -- not a number is neither
-  if type(value) ~= "number" or value ~= value or value < 0 then
-    checks.fail(path, "seconds >= 0", value)
+--- The check of what a function tells to be good.
+---@param expected string
+---@param is_good fun(value: any): any
+function checks.expecting(expected, is_good)
+  return function(path, value)
+    if not is_good(value) then checks.fail(path, expected, value) end
+    return value
   end
-  return value
 end
+local expecting = checks.expecting
+
+checks.callable = expecting("a function", checks.is_callable)
+checks.boolean = expecting("true or false", function(v) return type(v) == "boolean" end)
+-- what is no number at all is not above 0 either
+checks.seconds = expecting("seconds >= 0", function(v) return type(v) == "number" and v >= 0 end)
 
 function checks.whole(low, high)
   local expected = ("a whole number >= %d"):format(low)
   if high then expected = ("a whole number from %d to %d"):format(low, high) end
-  return function(path, value)
-    local good = type(value) == "number" and value >= low and value <= (high or 2 ^ 53)
-    if not good or value % 1 ~= 0 then checks.fail(path, expected, value) end
-    return value
-  end
+  return expecting(expected, function(v)
+    return type(v) == "number" and v >= low and v <= (high or 2 ^ 53) and v % 1 == 0
+  end)
 end
 
 function checks.text(path, value)
@@ -150,19 +146,16 @@ function checks.group(fields, meaning)
   end
 end
 
-function checks.sorted_keys(map)
-  local keys = {}
-  for key in pairs(map) do keys[#keys + 1] = key end
-  table.sort(keys)
-  return keys
-end
-
-function checks.need_string_keys(path, map)
-  for key in pairs(map) do
-    if type(key) ~= "string" then
-      checks.fail(path, "names as keys", nil, "the key " .. tostring(key))
+function checks.sorted_names(path, map)
+  local names = {}
+  for name in pairs(map) do
+    if type(name) ~= "string" then
+      checks.fail(path, "names as keys", nil, "the key " .. tostring(name))
     end
+    names[#names + 1] = name
   end
+  table.sort(names)
+  return names
 end
 
 return checks

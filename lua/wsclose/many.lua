@@ -235,14 +235,12 @@ end
 
 -- ---------------------------------------------------------------- the arguments
 
-local function raise(level, format, ...) error(format:format(...), level + 1) end
-
 local check_seconds = client.check_seconds
 
 local function check_clients(list, count, level)
   for i = 1, count do
     if getmetatable(list[i]) ~= Client then
-      raise(level + 1, "expected clients, got %s as number %d", type(list[i]), i)
+      error(("expected clients, got %s as number %d"):format(type(list[i]), i), level + 1)
     end
   end
 end
@@ -397,7 +395,7 @@ function many.run(...)
     given[count], count = nil, count - 1
     check_seconds(seconds)
   end
-  if count == 0 then raise(2, "expected clients to run, got none") end
+  if count == 0 then error("expected clients to run, got none", 2) end
   if getmetatable(given[1]) == Group then return run_rounds(given[1], seconds) end
   local group = new_group(false)
   for _, ws in ipairs(list_of(2, unpack(given, 1, count))) do add(group, ws) end

@@ -5,8 +5,7 @@ local checks = require "wsclose.checks"
 
 local fail, fail_with, fail_unknown = checks.fail, checks.fail_with, checks.fail_unknown
 local boolean, whole, line = checks.boolean, checks.whole, checks.line
-local list_of_lines, sorted_keys, need_string_keys =
-  checks.list_of_lines, checks.sorted_keys, checks.need_string_keys
+local list_of_lines, sorted_names = checks.list_of_lines, checks.sorted_names
 
 local window_bits = whole(8, 15)
 
@@ -55,7 +54,7 @@ local function deflate_params(path, given, config)
     end
   end
   local params = {}
-  for _, name in ipairs(sorted_keys(wished)) do
+  for _, name in ipairs(sorted_names(path, wished)) do
     local value = wished[name]
     add_param(params, name, value == true or ("%d"):format(value))
   end
@@ -64,8 +63,7 @@ end
 
 local function other_params(path, given)
   local params = {}
-  need_string_keys(path, given)
-  for _, name in ipairs(sorted_keys(given)) do
+  for _, name in ipairs(sorted_names(path, given)) do
     local value = given[name]
     if not GENERAL[name] then
       local where = path .. "." .. name
@@ -106,8 +104,7 @@ local function extensions(path, value, config)
     end
     return list
   end
-  need_string_keys(path, value)
-  for _, name in ipairs(sorted_keys(value)) do
+  for _, name in ipairs(sorted_names(path, value)) do
     local given = value[name]
     if given == true then given = {} end
     if given ~= false then

@@ -15,8 +15,7 @@ local tls = require("wsclose.option_tls").read
 local fail, fail_with, fail_unknown = checks.fail, checks.fail_with, checks.fail_unknown
 local callable, boolean, seconds = checks.callable, checks.boolean, checks.seconds
 local whole, line, list_of_lines = checks.whole, checks.line, checks.list_of_lines
-local group, sorted_keys, need_string_keys =
-  checks.group, checks.sorted_keys, checks.need_string_keys
+local group, sorted_names, expecting = checks.group, checks.sorted_names, checks.expecting
 
 local options = {}
 
@@ -143,8 +142,7 @@ local function flat_headers(path, value)
     end
     return flat
   end
-  need_string_keys(path, value)
-  for _, name in ipairs(sorted_keys(value)) do
+  for _, name in ipairs(sorted_names(path, value)) do
     add_header(path, flat, name, value[name])
   end
   return flat
@@ -202,16 +200,8 @@ local outbox_group = group {
   high = positive,
   low = whole(0),
   confirm = boolean,
-  full = function(path, value)
-    if value ~= "refuse" and value ~= "oldest" then fail(path, '"refuse" or "oldest"', value) end
-    return value
-  end,
-  ttl = function(path, value)
-    if type(value) ~= "number" or value ~= value or value <= 0 then
-      fail(path, "seconds > 0", value)
-    end
-    return value
-  end,
+  full = expecting('"refuse" or "oldest"', function(v) return v == "refuse" or v == "oldest" end),
+  ttl = expecting("seconds > 0", function(v) return type(v) == "number" and v > 0 end),
 }
 
 local function outbox(path, value)
@@ -234,33 +224,26 @@ end
 
 local function resolve(path, value)
   if type(value) ~= "table" then fail(path, "a table", value) end
-  need_string_keys(path, value)
   local list = {}
-  for i, host in ipairs(sorted_keys(value)) do
+  for i, host in ipairs(sorted_names(path, value)) do
     local addresses = list_of_lines(path .. "." .. host, value[host])
     list[i] = { host = line(path, host), addresses = addresses }
   end
   return list
 end
 
-local function family(path, value)
-  if value ~= 4 and value ~= 6 then fail(path, "4 or 6", value) end
-  return value
-end
+local descriptor = expecting("the descriptor of a socket", function(v)
+  return type(v) == "number" and v >= 0 and v % 1 == 0 and v < 2 ^ 31
+end)
 
 local function socket(path, value)
-  if type(value) ~= "number" or value < 0 or value % 1 ~= 0 or value >= 2 ^ 31 then
-    fail(path, "the descriptor of a socket", value)
-  elseif not core.is_socket(value) then
-    fail_with(path, ("the descriptor %d is none of a stream socket"):format(value))
-  end
-  return value
+  if core.is_socket(descriptor(path, value)) then return value end
+  fail_with(path, ("the descriptor %d is none of a stream socket"):format(value))
 end
 
-local function role(path, value)
-  if value ~= "client" and value ~= "server" then fail(path, '"client" or "server"', value) end
-  return value
-end
+local role = expecting('"client" or "server"', function(v)
+  return v == "client" or v == "server"
+end)
 
 local function trace(path, value, config)
   if value == "payload" then config.trace_payloads = true end
@@ -296,7 +279,7 @@ local CONFIG = {
   proxy_headers = proxy_headers,
   bind = line,
   resolve = resolve,
-  family = family,
+  family = expecting("4 or 6", function(v) return v == 4 or v == 6 end),
   nodelay = boolean,
   trace = trace,
 }

@@ -40,7 +40,7 @@ local outbox = {}
 ---@field given wsclose.Queue
 ---@field lost integer messages dropped so far
 ---@field package dropped integer bytes dropped and not yet counted in a report
----@field package ahead? boolean what is sent goes ahead of what is kept
+---@field package ahead? boolean what is sent goes ahead of what is kept, until drain
 ---@field package relief? integer the program was told to wait: on_drain, when no more bytes wait
 ---@field package asked? boolean the pong that confirms what was sent is on its way
 local Outbox = {}
@@ -118,7 +118,7 @@ end
 
 --- Is on_drain to be told, now that something may have left?
 ---@param handle? wsclose.Handle of an open connection
----@param drained boolean the connection's queue has emptied
+---@param drained? boolean the connection's queue has emptied
 ---@return boolean
 function Outbox:relieved(handle, drained)
   local relief = self.relief
@@ -195,11 +195,6 @@ local function give(self, handle, item)
   if not self.confirm then forget(self, written) end
   ask(self, handle)
   return true
-end
-
---- A connection is open: until drain, what is sent goes ahead of what is kept.
-function Outbox:open()
-  self.ahead = true
 end
 
 --- Sends on an open connection, behind what is kept.  As the core's send; with true, "high" where
@@ -366,16 +361,12 @@ function outbox.attach(ws, settings)
 end
 
 --- Something may have left: whatever can, follows, and a program that was told to wait goes on.
----@param drained boolean the connection's queue has emptied
+---@param drained? boolean the connection's queue has emptied
 function outbox.relieve(ws, drained)
   local box, handle = ws._outbox, is_open(ws) and ws._handle or nil
   if handle then box:drain(handle, now(ws)) end
   local on_drain = box:relieved(handle, drained) and ws.on_drain
   if on_drain then on_drain(ws) end
-end
-
-local function relieve(ws)
-  outbox.relieve(ws, false)
 end
 
 --- What send_fragments sends with.  A message in pieces stands in line: it begins behind what is
@@ -389,7 +380,7 @@ function outbox.fragments(ws)
     end
     local ok, sentence, name = handle:send_fragment(data, kind, fin)
     begun = begun or ok
-    if ok and fin then attempt.add_notice(ws, { tell = relieve }) end
+    if ok and fin then attempt.add_notice(ws, { tell = outbox.relieve }) end
     return ok, sentence, name
   end
 end
@@ -397,21 +388,21 @@ end
 --- A connection is open: on_open may send what must come first, a login for instance; then comes
 -- what was kept meanwhile.
 function outbox.opened(ws)
-  ws._outbox:open()
-  attempt.add_notice(ws, { tell = relieve })
+  ws._outbox.ahead = true
+  attempt.add_notice(ws, { tell = outbox.relieve })
 end
 
 --- There is no connection.
 function outbox.wait(ws)
   ws._outbox:expire(now(ws))
   if ws._notices then attempt.notify(ws) end
-  relieve(ws)
+  outbox.relieve(ws)
 end
 
 ---@return boolean ours the program need not be told
 function outbox.pong(ws, data)
   local ours = ws._outbox:pong(ws._handle, data)
-  if ours then relieve(ws) end
+  if ours then outbox.relieve(ws) end
   return ours
 end
 

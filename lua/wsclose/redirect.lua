@@ -94,14 +94,6 @@ function redirect.target(url, location)
   return front .. (path == "" and "/" or without_dots(path)) .. query
 end
 
---- Is it the same server, by scheme, host and port?
----@param from string URL
----@param to string URL
----@return boolean
-function redirect.is_same_origin(from, to)
-  return redirect.origin(from) == redirect.origin(to)
-end
-
 --- The headers that another origin may be shown.
 ---@param flat? string[] name, value, name, value
 ---@return string[]?

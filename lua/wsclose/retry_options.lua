@@ -7,7 +7,7 @@
 local checks = require "wsclose.checks"
 local close_codes = require "wsclose.close_codes"
 
-local fail, fail_with = checks.fail, checks.fail_with
+local fail, fail_with, expecting = checks.fail, checks.fail_with, checks.expecting
 
 ---@alias wsclose.RetryWindow number | number[] seconds, or { low, high }: drawn between them
 ---@alias wsclose.RetryRule boolean | wsclose.RetryWindow true: yes; false: no; else: yes, then
@@ -81,13 +81,6 @@ local JITTERS = { full = true, equal = true, decorrelated = true, none = true }
 
 -- ---------------------------------------------------------------- what is expected
 
-local function check(expected, is_good)
-  return function(path, value)
-    if not is_good(value) then fail(path, expected, value) end
-    return value
-  end
-end
-
 -- A table by `keys`, whose entries are to be `rules`.
 local function map(keys, is_good_key, rules, is_good)
   return function(path, value)
@@ -101,20 +94,21 @@ local function map(keys, is_good_key, rules, is_good)
   end
 end
 
-local seconds = check("finite seconds >= 0", is_seconds)
+local seconds = expecting("finite seconds >= 0", is_seconds)
 local first_map = map("close code", is_whole, "false, seconds or { low, high }", is_first)
 local RULES = "true, false, seconds or { low, high }"
 
 local read_all = checks.group {
-  profile = check('"fleet"', function(v) return v == "fleet" end),
+  profile = expecting('"fleet"', function(v) return v == "fleet" end),
   -- At 0 every ceiling would be 0.
-  initial = check("finite seconds > 0", function(v) return is_seconds(v) and v > 0 end),
+  initial = expecting("finite seconds > 0", function(v) return is_seconds(v) and v > 0 end),
   max = seconds,
   overload_max = seconds,
   floor = seconds,
-  factor = check("a finite number >= 1", function(v) return is_finite(v) and v >= 1 end),
-  jitter = check('"full", "equal", "decorrelated" or "none"', function(v) return JITTERS[v] end),
-  attempts = check("a whole number >= 0 or math.huge",
+  factor = expecting("a finite number >= 1", function(v) return is_finite(v) and v >= 1 end),
+  jitter = expecting('"full", "equal", "decorrelated" or "none"',
+    function(v) return JITTERS[v] end),
+  attempts = expecting("a whole number >= 0 or math.huge",
     function(v) return v == math.huge or is_whole(v) end),
   elapsed = seconds,
   stable_after = seconds,

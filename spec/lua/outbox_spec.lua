@@ -491,7 +491,7 @@ describe("the outbox's memory of what was given to a connection", function()
     it("asks once more before a Close, behind all that was sent and kept", function()
       local box, c = new { confirm = true }, connection()
       box:keep(nil, "c", "text", nil, 0)
-      box:open(c)
+      box.ahead = true
       send_all(box, c, { "a", "b" })
       box:finish(c, 0)
       assert.same({ "a", "b", "c" }, c.taken)

@@ -37,11 +37,6 @@ function connection.new(index, url, link)
   }, Connection)
 end
 
----@param bytes string
-function Connection:send(bytes)
-  self.link:send(bytes)
-end
-
 ---@param frame wsclose.testing.FrameToWrite
 function Connection:send_frame(frame)
   self.link:send(wire.frame(frame))
@@ -71,7 +66,7 @@ function Connection:accept(answer)
   self.reader:input(self.request.head)
   self.reader:next()
   self.reader:output()
-  self:send(handshake.answer(self.request, answer))
+  self.link:send(handshake.answer(self.request, answer))
 end
 
 local function take_close(self, payload)

@@ -138,7 +138,7 @@ verb("refuse", function(status, headers, body)
   need_string("body", body, true)
 end, function(self, status, headers, body)
   local one = unanswered(self)
-  one:send(handshake.http(status, headers, body))
+  one.link:send(handshake.http(status, headers, body))
   one:finish "fin"
 end)
 
@@ -190,13 +190,11 @@ local function check_payload(data)
   need_string("data", data, true)
 end
 
-verb("ping", check_payload, sender(function(one, data)
-  one:send_frame { opcode = "ping", payload = data }
-end))
-
-verb("pong", check_payload, sender(function(one, data)
-  one:send_frame { opcode = "pong", payload = data }
-end))
+for _, name in ipairs { "ping", "pong" } do
+  verb(name, check_payload, sender(function(one, data)
+    one:send_frame { opcode = name, payload = data }
+  end))
+end
 
 --- One frame, as legal or illegal as asked: { opcode=, payload=, fin=, rsv1=, mask=, length=, … }.
 verb("frame", function(frame)
@@ -207,7 +205,7 @@ end, sender(function(one, frame) one:send_frame(frame) end))
 --- Bytes as they are.
 verb("raw", function(bytes)
   need_string("bytes", bytes)
-end, sender(function(one, bytes) one:send(bytes) end))
+end, sender(function(one, bytes) one.link:send(bytes) end))
 
 -- ---------------------------------------------------------------- how it ends
 
@@ -315,22 +313,16 @@ end, function(self, data, kind)
   return message.data, message.kind
 end)
 
-local function expect_control(self, list, name, data)
-  local what = data and ("a %s %s"):format(name, shown(data)) or "a " .. name
-  local payload = next_of(self, list, what)
-  if data and payload ~= data then
-    self:complain(("expected %s, got %s"):format(what, shown(payload)))
-  end
-  return payload
+for _, name in ipairs { "ping", "pong" } do
+  verb("expect_" .. name, check_payload, function(self, data)
+    local what = data and ("a %s %s"):format(name, shown(data)) or "a " .. name
+    local payload = next_of(self, name .. "s", what)
+    if data and payload ~= data then
+      self:complain(("expected %s, got %s"):format(what, shown(payload)))
+    end
+    return payload
+  end)
 end
-
-verb("expect_ping", check_payload, function(self, data)
-  return expect_control(self, "pings", "ping", data)
-end)
-
-verb("expect_pong", check_payload, function(self, data)
-  return expect_control(self, "pongs", "pong", data)
-end)
 
 --- Waits for the client's Close.
 verb("expect_close", function(code, reason)
