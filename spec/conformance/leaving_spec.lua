@@ -1,7 +1,6 @@
--- leave() tells the truth: what was exchanged stays in the report, what did not leave is not
--- claimed and is counted, and on_close is called once, whatever state it finds.
+-- leave() tells the truth: what did not leave is not claimed and is counted, and on_close is called
+-- once, whatever state it finds.  What was exchanged stays in the report: close_matrix_spec.lua.
 
-local phases = require "support.phases"
 local network = require "support.network"
 local stage = require "support.stage"
 
@@ -10,8 +9,6 @@ after_each(function()
   network.close_all()
 end)
 teardown(stage.stop_all)
-
-local REQUIRED = { extensions = { ["permessage-deflate"] = { required = true } } }
 
 -- Turns that take no time, until the state is this one.
 local function until_state(s, state)
@@ -47,77 +44,6 @@ for _, way in ipairs(stage.ways) do
       local code, info = left(s)
       assert.same({ 4001, 10 - #s.got }, { code, info.dropped })
       assert.same({ code = 4001, reason = "yours" }, info.received)
-    end)
-
-    it("while the server holds TCP open after the closing handshake keeps its codes", function()
-      local s = stage.open(way)
-      s:silence()
-      s.ws:close(4001, "mine")
-      s:serve()
-      s:say(stage.close(4001, "yours"))
-      s:turn()
-      assert.equal(0, #s.closes) -- it waits for the server's end of TCP
-      local code, info = left(s)
-      assert.same({ 4001, true }, { code, info.opened })
-      assert.same({ code = 4001, reason = "mine" }, info.sent)
-      assert.same({ code = 4001, reason = "yours" }, info.received)
-      assert.is_nil(info.error)
-    end)
-
-    it("keeps a 1001 that was exchanged", function()
-      local s = stage.open(way)
-      s:silence()
-      s:say(stage.close(1001, "restart"))
-      s:turn()
-      local code, info = left(s)
-      assert.same({ 1001, "restart", "peer", true }, { code, info.reason, info.by, info.opened })
-      assert.same({ code = 1001, reason = "restart" }, info.received)
-      assert.equal(1001, info.sent.code)
-    end)
-
-    it("keeps a 1010 that was exchanged", function()
-      local s = stage.new(way, REQUIRED)
-      local function is_asked()
-        return s.ws:state() == "closing" or s.ws:state() == "closed"
-      end
-      assert(s:turns(0, is_asked, 1000))
-      assert.equal(0, #s.closes)
-      local code, info = left(s)
-      assert.same({ 1010, "client", false }, { code, info.by, info.opened })
-      assert.equal(1010, info.sent.code)
-      assert.equal("permessage-deflate", info.sent.reason)
-    end)
-
-    it("after close() that is not answered tells what was sent", function()
-      local s = stage.open(way)
-      s:silence()
-      s.ws:close(1000, "bye")
-      s:turn()
-      local _, info = left(s)
-      assert.same({ code = 1000, reason = "bye" }, info.sent)
-      assert.is_nil(info.received)
-      assert.is_true(info.opened)
-    end)
-
-    it("while open sends 1001 and says so", function()
-      local s = stage.open(way)
-      local code, info = left(s)
-      assert.same({ 1001, "client", true, 0 }, { code, info.by, info.opened, info.undelivered })
-      assert.same({ code = 1001, reason = "" }, info.sent)
-    end)
-
-    it("behind 8 MiB that a server does not read claims no Close, and counts them", function()
-      local s = stage.open(way)
-      s:silence()
-      s:hold()
-      local size = 8 * 1024 * 1024
-      assert(s.ws:send(("x"):rep(size), "binary", { compress = false }))
-      for _ = 1, 5 do s:turn() end
-      assert.is_true(s.ws:buffered() > 0)
-      local code, info = left(s)
-      assert.is_nil(info.sent)
-      assert.equal(size, info.undelivered)
-      assert.same({ 1006, true }, { code, info.opened })
     end)
 
     it("counts whole messages that did not leave, and none that did", function()
@@ -187,19 +113,3 @@ for _, way in ipairs(stage.ways) do
     end)
   end)
 end
-
-describe("leave() while connecting", function()
-  for _, phase in ipairs(phases.names) do
-    it("in the phase " .. phase .. " tells one end, of nothing that was sent", function()
-      local stuck = phases.enter(phase)
-      stuck.ws:leave()
-      assert.equal(1, #stuck.closes)
-      local info = stuck.closes[1]
-      assert.same({ 1006, false, "client" }, { info.code, info.opened, info.by })
-      assert.is_nil(info.sent)
-      assert.is_nil(info.received)
-      assert.is_false((stuck.ws:update(0)))
-      assert.equal(1, #stuck.closes)
-    end)
-  end
-end)

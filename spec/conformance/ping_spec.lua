@@ -38,7 +38,7 @@ for _, way in ipairs(stage.ways) do
       local function echo(ws, data) ws:send(data) end
       for _, budget in ipairs { false, 1, 3 } do
         local s = stage.open(way, {
-          trace = true, max_messages = budget or nil, on_message = echo,
+          max_messages = budget or nil, on_message = echo,
         })
         s:say(pings(1, 1) .. stage.text "a" .. pings(2, 3) .. stage.text "b" .. pings(4, 4))
         settle(s)
@@ -57,7 +57,7 @@ for _, way in ipairs(stage.ways) do
 
     it("between two fragments in one segment are answered before the message's echo", function()
       local s = stage.open(way, {
-        trace = true, on_message = function(ws, data) ws:send(data) end,
+        on_message = function(ws, data) ws:send(data) end,
       })
       local fragments = {
         wire.frame { payload = "hel", fin = false },
@@ -69,7 +69,7 @@ for _, way in ipairs(stage.ways) do
     end)
 
     it("are answered at once while a message is sent in fragments", function()
-      local s = stage.open(way, { trace = true })
+      local s = stage.open(way)
       local writer = s.ws:send_fragments()
       writer:write "one"
       s:say(stage.ping "p")

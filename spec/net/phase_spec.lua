@@ -36,11 +36,6 @@ local function stall(c)
   c:stall()
 end
 
-local function upgrade_and_stall(c)
-  c:upgrade()
-  c:stall()
-end
-
 -- Lets the client come as far as it can without time passing.
 local function until_phase(r, phase)
   r:wait(function()
@@ -122,48 +117,4 @@ for _, phase in ipairs { "dns", "tcp", "proxy", "tls", "handshake" } do
     assert.equal(phase, came.info.error.phase)
     r.ws:close()
   end)
-
-  it("the phase " .. phase .. " is left by close() at once, without an error", function()
-    local r = HANGS[phase](3)
-    until_phase(r, phase)
-    r.ws:close()
-    local came = r:wait_close()
-    assert.equal(1006, came.code)
-    assert.is_nil(came.info.error)
-    assert.equal("client", came.info.by)
-    assert.is_nil(came.info.sent)
-  end)
 end
-
-it("the phase open ends by the keepalive's deadline", function()
-  local r = against(upgrade_and_stall, "ws", { keepalive = { interval = 7, timeout = 3 } })
-  r:wait_open()
-  until_phase(r, "open")
-  time.now = time.now + 7.01
-  r.ws:update(0)
-  time.now = time.now + 3.01
-  r.ws:update(0)
-  time.now = time.now + 5.01
-  local came = r:wait_close()
-  assert.equal(1006, came.code)
-  assert.equal("ping_timeout", came.info.error.name)
-  assert.equal("open", came.info.error.phase)
-  r.ws:close()
-end)
-
-it("the phase close ends by timeouts.close", function()
-  local r, server = against(upgrade_and_stall, "ws", { timeouts = { close = 3 } })
-  r:wait_open()
-  r.ws:close()
-  r:wait(function()
-    return server.connections[1].close
-  end)
-  time.now = time.now + 2.99
-  r.ws:update(0)
-  assert.equal(0, #r.closes)
-  time.now = time.now + 0.02
-  local came = r:wait_close()
-  assert.equal(1006, came.code)
-  assert.equal("close_timeout", came.info.error.name)
-  assert.equal("close", came.info.error.phase)
-end)

@@ -18,7 +18,7 @@ local certificates = require "support.certificates"
 local process = require "support.process"
 local scripted = require "support.scripted_server"
 local testing = require "wsclose.testing"
-local wire = require "wsclose.testing.wire"
+local wire = require "support.wire"
 local world = require "wsclose.testing.world"
 local wsclose = require "wsclose"
 
@@ -80,6 +80,7 @@ end
 local function script_of(self, options)
   return function(c)
     self.c = c
+    if options.stalls == "tls" then c:stall() end
     if options.stalls then
       c:read_request()
       c:stall()
@@ -159,7 +160,24 @@ function Sockets.release(self)
 end
 
 function Sockets.frames(self)
-  return self.c.frames
+  return self.c and self.c.frames or {}
+end
+
+-- How TLS ends has to be there before the end.
+local function end_by(self, how)
+  if self.way ~= TLS then return end
+  front:tell("END " .. how)
+  Sockets.serve(self)
+end
+
+function Sockets.drop(self, cut)
+  if cut then end_by(self, "cut") end
+  self.c:finish()
+end
+
+function Sockets.reset(self)
+  end_by(self, "reset")
+  self.c:reset()
 end
 
 function Sockets.pass(self, seconds)
@@ -176,6 +194,16 @@ function World.start(self, options)
   self.server = testing.server(HOST)
   if options.stalls then self.server:request() else self.server:accept(options.answer) end
   self.time = nil
+  local take_connection = self.server.take_connection
+  function self.server.take_connection(server)
+    local one = take_connection(server)
+    local feed = one.feed
+    function one.feed(_, bytes)
+      self.came[#self.came + 1] = bytes
+      feed(one, bytes)
+    end
+    return one
+  end
   return HOST
 end
 
@@ -210,9 +238,23 @@ function World.release(self)
   world.settle()
 end
 
--- The world's own records are one list for each kind: the order is that of the client's trace.
+-- The world's own records are one list for each kind, and not in order.
 function World.frames(self)
-  return self.traced
+  local bytes, frames = table.concat(self.came), {}
+  local frame, next_at = wire.read_frame(bytes)
+  while frame do
+    frames[#frames + 1] = frame
+    frame, next_at = wire.read_frame(bytes, next_at)
+  end
+  return frames
+end
+
+function World.drop(self)
+  self.server:drop()
+end
+
+function World.reset(self)
+  self.server:reset()
 end
 
 -- Nothing else lets time go by within a callback.
@@ -280,8 +322,21 @@ function Stage:release()
   play(self, "release")
 end
 
---- What the client sent, in order; in the scripted world the option `trace` is needed.
----@return {name: string, payload: string}[]
+--- The server ends the connection without a Close; over TLS `cut` keeps the close_notify back.
+---@param cut? boolean
+function Stage:drop(cut)
+  play(self, "drop", cut)
+  self:serve()
+end
+
+--- The server resets the connection.
+function Stage:reset()
+  play(self, "reset")
+  self:serve()
+end
+
+--- What came from the client, in order.
+---@return wsclose.testing.Frame[]
 function Stage:frames()
   return play(self, "frames")
 end
@@ -350,23 +405,18 @@ local function record(self, options)
     self.closes[#self.closes + 1] = { code = code, reason = reason, info = info, at = self:now() }
   end
   for name, value in pairs(options) do all[name] = value end
-  all.answer, all.trace, all.stalls = nil, nil, nil
-  if options.trace and self.way == WORLD then
-    function all.on_frame(_, direction, frame)
-      if direction == "out" then self.traced[#self.traced + 1] = frame end
-    end
-  end
+  all.answer, all.stalls = nil, nil
   return all
 end
 
 --- A client that has not begun, and its server.
 ---@param way string
----@param options? table of wsclose.new; `answer`: of the handshake; `stalls`: there is none;
---- `trace`: see frames
+---@param options? table of wsclose.new; `answer`: of the handshake; `stalls`: there is none, with
+--- "tls" not even a request
 ---@return support.Stage
 function stage.new(way, options)
   local self = setmetatable({
-    way = way, time = 1000, opens = 0, got = {}, pings = {}, closes = {}, traced = {},
+    way = way, time = 1000, opens = 0, got = {}, pings = {}, closes = {}, came = {},
   }, Stage)
   local url = play(self, "start", options or {})
   self.ws = assert(wsclose.new(url, record(self, options or {})))

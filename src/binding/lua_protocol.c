@@ -92,7 +92,7 @@ static int protocol_input(lua_State *L) {
   return 1;
 }
 
-/* Error names that a transport can fail with, and where it is then by default. */
+/* Error names that a transport can fail with, and where it is then; a reset comes at any time. */
 static const struct {
   int error;
   wsc_phase phase;
@@ -114,7 +114,9 @@ static void abort_conn(lua_State *L, wsc_lua_box *box, const char *name) {
     bool same = error == WSC_ERR_CERTIFICATE ? certificate : !strcmp(wsc_error_name(error), name);
     if (!same) continue;
     wsc_conn_note_proxy(box->conn, (int)luaL_optinteger(L, 4, 0));
-    wsc_conn_abort(box->conn, error, transport_errors[i].phase, text);
+    bool reset = error == WSC_ERR_RESET;
+    wsc_phase phase = reset ? wsc_conn_phase(box->conn) : transport_errors[i].phase;
+    wsc_conn_abort(box->conn, error, phase, text);
     return;
   }
   luaL_error(L, "unknown error name '%s' of a transport", name);

@@ -115,11 +115,12 @@ void wsc_conn_got_close(wsc_conn *conn, const uint8_t *payload, size_t size) {
   unsigned code;
   int result = wsc_close_parse(payload, size, &code, &reason, &reason_size);
   if (size != 1) conn->received_code = (int32_t)code;
+  if (wsc_utf8_valid(reason, reason_size)) /* also beside a code that may not travel */
+    conn->received_reason = keep_reason(conn, reason, reason_size, &conn->received_reason_size);
   if (result != WSC_OK) {
     fail_close(conn, result, code, size);
     return;
   }
-  conn->received_reason = keep_reason(conn, reason, reason_size, &conn->received_reason_size);
   conn->reading = WSC_READ_NOTHING;
   if (!conn->sent_code &&
       !close_at_once(conn, code == WSC_CLOSE_NO_STATUS ? 0 : code, reason, reason_size)) {

@@ -5,12 +5,15 @@
 A line "BACKEND port" on standard input says where the connections that come next lead to.  The line
 "SYNC" is answered with "SYNCED bytes" as soon as nothing can be moved any more: what the one side
 wrote is then with the other's kernel, as far as that takes it.  `bytes` were moved since the last.
+When the backend ends, the client is told so by a close_notify; after the line "END cut" it is told
+nothing, after "END reset" TCP is reset, of the connections there are.
 """
 
 import os
 import select
 import socket
 import ssl
+import struct
 import sys
 
 PIECE = 16384
@@ -62,6 +65,7 @@ class Pair:
         backend.setblocking(False)
         self.backend = Side(backend)
         self.shaken = False
+        self.how = "notify"
 
     def move(self):
         """Moves what can be moved now; gives the bytes, or -1 once it is over."""
@@ -82,6 +86,11 @@ class Pair:
         return moved
 
     def say_goodbye(self):
+        if self.how == "reset":
+            linger = struct.pack("ii", 1, 0)
+            self.client.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
+        if self.how != "notify":
+            return
         try:
             self.client.sock.unwrap()  # close_notify leaves before it waits for the client's
         except (OSError, ValueError):
@@ -99,13 +108,16 @@ def carry(source, target):
     return target.write()
 
 
-def take_orders(state):
+def take_orders(state, pairs):
     data = os.read(0, 4096)
     if not data:
         sys.exit(0)
     for line in data.decode().split("\n"):
         if line.startswith("BACKEND"):
             state["port"] = int(line.split()[1])
+        elif line.startswith("END"):
+            for pair in pairs:
+                pair.how = line.split()[1]
         elif line == "SYNC":
             state["sync"] = True
 
@@ -125,7 +137,7 @@ def main(certificate, key):
         wait = 0 if state["sync"] else None
         ready = select.select([0, listener] + reading, writing, [], wait)[0]
         if 0 in ready:
-            take_orders(state)
+            take_orders(state, pairs)
         if listener in ready:
             pairs.append(Pair(context, listener.accept()[0], state["port"]))
             moved += 1
