@@ -111,8 +111,8 @@ end
 local function callbacks()
   local names = {}
   for _, word in ipairs(option_words) do
-    local settings = options.read { [word] = function() end }
-    if settings and settings.callbacks[word] then names[#names + 1] = word end
+    local settings, read = options.read { [word] = function() end }
+    if settings and read[word] then names[#names + 1] = word end
   end
   return names
 end

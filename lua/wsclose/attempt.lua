@@ -88,7 +88,7 @@ end
 
 -- Seconds until the next attempt, or nil and why there is none.  Third, in a table, comes what the
 -- policy raised: mostly the program's own `decide`, and then the policy has answered without it.
-local function decide(self, info, frames_in)
+local function decide(self, info)
   if self._reconnecting then return self._reconnecting end
   if self._stopping then return nil, attempt.closed_by_program(self, info) end
   local policy = self._settings.retry
@@ -96,7 +96,8 @@ local function decide(self, info, frames_in)
   if self._on_socket and not self.socket and not self.before_connect then
     return nil, retry.not_retried(info.code, USED_UP)
   end
-  policy:closed(frames_in > (info.received and 1 or 0))
+  local _, _, frames_in = self._handle:progress()
+  policy:closed((frames_in or 0) > (info.received and 1 or 0))
   local ok, delay, refused = pcall(policy.next, policy, info.code, info)
   if ok then return delay, refused end
   refused = policy.refused or retry.not_retried(info.code, "the retry policy raised an error")
@@ -131,20 +132,20 @@ end
 
 --- An attempt has ended: what the client knows is written down, and the program is to be told.
 function attempt.ended(self, info)
-  local time = now(self)
-  local _, _, frames_in = self._handle:progress()
-  self._state = "closed"
+  local time, handle = now(self), self._handle
+  self._state, self._quiet = "closed", false
   rawset(self, "close_code", info.code)
   rawset(self, "close_reason", info.reason)
   rawset(self, "close_info", info)
-  local number, began, url = self._handle:attempt()
+  local number, began, url = handle:attempt()
   info.url, info.attempt = close_info.shown_url(url), number
-  info.duration = math.max(0, time - began) -- the clock may have gone back
+  info.duration = time > began and time - began or 0 -- the clock may have gone back
+  handle:wake()
   if self._settings.log then attempt.add_notice(self, { tell = log.ended, info = info }) end
-  attempt.add_notice(self, { tell = tell_close, info = info })
+  if self.on_close then attempt.add_notice(self, { tell = tell_close, info = info }) end
   local box = self._outbox
-  if box then info.undelivered = box:ended(self._handle, info.undelivered, time) end
-  local delay, refused, raised = decide(self, info, frames_in or 0)
+  if box then info.undelivered = box:ended(handle, info.undelivered, time) end
+  local delay, refused, raised = decide(self, info)
   info.retry_in, info.retry_refused = delay, not delay and refused or nil
   if self._reconnecting then self._reconnecting = nil end
   if delay then
@@ -207,10 +208,10 @@ local function connect(self, url, headers, protocols, config, socket)
   end
 end
 
-local function start(self, changed)
+local function start(self, changed, number)
   local url, headers, protocols = read_attempt(self, changed)
   local socket = take_socket(self, changed)
-  if self._handle:attempt() > 1 then count_before(self) end
+  if number > 1 then count_before(self) end
   if self._settings.redirects then
     self._route = { left = self._settings.redirects, headers = headers, protocols = protocols,
       config = self._settings.config }
@@ -250,8 +251,7 @@ end
 
 -- Asks the program for what this attempt is to use.  It may yield; meanwhile the state is
 -- "starting", and close() may have ended the attempt when it comes back.
-local function ask_program(self)
-  local number = self._handle:attempt()
+local function ask_program(self, number)
   self._asking = coroutine.running() or "main"
   local changed, why = self:before_connect(number)
   if self._state ~= "starting" or self._handle:attempt() ~= number then return end
@@ -262,25 +262,22 @@ local function ask_program(self)
     if changed ~= nil and type(changed) ~= "table" then
       error("before_connect: expected a table or nothing, got " .. type(changed), 0)
     end
-    start(self, changed or {})
+    start(self, changed or {}, number)
   end
 end
 
 --- Begins the next attempt.  An error leaves the state at "starting": see resume.
 function attempt.begin(self)
   self._state = "starting"
-  local handle = self._handle
-  handle:begin(now(self), self.url)
+  local number = self._handle:begin(now(self), self.url)
   if self._settings.log then
-    attempt.add_notice(self, {
-      tell = log.begun, info = { number = handle:attempt(), url = self.url },
-    })
+    attempt.add_notice(self, { tell = log.begun, info = { number = number, url = self.url } })
   end
   if self._asking then self._asking = nil end
   if self.before_connect then
-    ask_program(self)
+    ask_program(self, number)
   else
-    start(self, self)
+    start(self, self, number)
   end
   attempt.notify(self)
 end

@@ -220,6 +220,7 @@ function Handle.prepare() end
 
 function Handle:begin(now, url)
   self.attempts, self.began, self.url = self.attempts + 1, now, url
+  return self.attempts
 end
 
 function Handle:attempt()

@@ -12,7 +12,6 @@ local close_info = require "wsclose.close_info"
 local inbox = require "wsclose.inbox"
 local options = require "wsclose.options"
 local outbox = require "wsclose.outbox"
-local shared = require "wsclose.shared"
 local timers = require "wsclose.timers"
 local turn = require "wsclose.turn"
 local writer = require "wsclose.writer"
@@ -158,35 +157,36 @@ end
 ---  receive_reopened, what follows comes on another connection
 ---@return integer? code once closed for good
 function Client:receive(seconds, in_pieces)
-  local give_up_at
+  local patience, give_up_at = FOREVER, nil
   if seconds then
     check_seconds(seconds)
-    give_up_at = now(self) + seconds
+    patience, give_up_at = seconds, now(self) + seconds
   elseif not self then
     handle_of(self)
   end
   self._pulls = true
-  local patience = seconds or FOREVER
   while true do
-    local data, kind, a, b, c
     if self._inbox then
       if not in_pieces then inbox.check_whole(self, 3) end
-      data, kind, a, b = take_kept(self)
-      if kind then return as_many(data, kind, a, b) end
+      local data, kind, last, code = take_kept(self)
+      if kind then return as_many(data, kind, last, code) end
     end
     if not self._quiet then patience = advance(self, patience) end
     if patience then
-      data, kind, a, b, c = self._handle:receive(patience)
-      if data then return data, kind end
-      if kind then
-        local event = kind
+      local data, event, a, b, c = self._handle:receive(patience)
+      if data then return data, event end
+      if event then
+        local kind
         RARE[event](self, a, b, c, "message")
         data, kind, a, b = take_left(self)
         if not kind then data, kind, a, b = dispatch(self, event, "message") end
+        if kind then return as_many(data, kind, a, b) end
       end
     end
-    if not kind and self._inbox then data, kind, a, b = take_kept(self) end
-    if kind then return as_many(data, kind, a, b) end
+    if self._inbox then
+      local data, kind, last, code = take_kept(self)
+      if kind then return as_many(data, kind, last, code) end
+    end
     if is_closed(self) then
       return nil, tostring(self.close_info), "closed", self.close_code
     end
@@ -234,7 +234,7 @@ function Client:wait_open()
   repeat
     local patience = FOREVER
     if not self._quiet then patience = advance(self, FOREVER) end
-    if patience and dispatch(self, patience, "open") and self:state() == "open" then
+    if patience and dispatch(self, patience, "open") and self._handle:state() == "open" then
       return true
     end
   until is_closed(self)
@@ -300,7 +300,7 @@ function Client:close(code, reason)
   local handle = handle_of(self)
   if self._outbox then self._outbox:finish(handle, now(self)) end
   handle:close(code, reason)
-  self._stopping = true
+  rawset(self, "_stopping", true)
   if self._reconnecting then self._reconnecting = nil end
   if self._state == "idle" or self._state == "waiting" then
     stop(self)
@@ -484,33 +484,32 @@ end
 --- A client that has not touched the network.
 ---@param url string
 ---@param settings wsclose.Settings
+---@param callbacks table<string, function>
 ---@param headers? table the option, as given
 ---@param handle? wsclose.Handle default: one of the core's
 ---@return wsclose.Client? client nil: a faulty URL, or no memory
 ---@return string? sentence
 ---@return string? name
-function client.new(url, settings, headers, handle)
-  local ok, sentence, name = options.check_url(url)
-  if not ok then return nil, sentence, name end
+function client.new(url, settings, callbacks, headers, handle)
+  local scheme, sentence, name = options.check_url(url)
+  if not scheme then return nil, sentence, name end
   local send = handle and handle.send
   if not handle then
     handle, sentence, name = core.client(settings.random_bytes, settings.clock)
     if not handle then return nil, sentence, name end
   end
   -- reading hundreds of authorities takes longer than an update may
-  if url:find "^[Ww][Ss][Ss]" or (settings.config.proxy or "") ~= "" then
+  if scheme == "wss" or (settings.config.proxy or "") ~= "" then
     handle:prepare(settings.config, url)
   end
   -- false, not nil: what every update looks at is found without asking the metatable.  What only
   -- some clients have is left out: with more than eight fields a table takes twice the memory.
   local self = {
     url = url, headers = headers,
-    _handle = handle, _settings = false, _state = "idle", _quiet = false,
+    _handle = handle, _settings = settings, _state = "idle", _quiet = false,
     _inbox = inbox.of(settings),
   }
-  for event, callback in pairs(settings.callbacks) do self[event] = callback end
-  settings.callbacks = nil
-  self._settings = shared.settings(settings)
+  for event, callback in next, callbacks do self[event] = callback end
   if settings.socket then self.socket = settings.socket end -- Lua 5.1 keeps a place for nil too
   local budget = settings.budget
   if budget then handle:limit(budget.messages, budget.time) end

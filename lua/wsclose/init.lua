@@ -37,8 +37,8 @@ end
 ---@return string? sentence when the URL is faulty
 ---@return string? name "url"
 function wsclose.new(url, given)
-  local settings = options.check_arguments(url, given)
-  local ws, sentence, name = client.new(url, settings, given and given.headers)
+  local settings, callbacks = options.check_arguments(url, given)
+  local ws, sentence, name = client.new(url, settings, callbacks, given and given.headers)
   return ws, sentence, name
 end
 
@@ -52,8 +52,8 @@ end
 ---@return wsclose.CloseInfo? info
 function wsclose.connect(url, given)
   client.check_may_wait("wsclose.connect", 2)
-  local settings = options.check_arguments(url, given)
-  return client.opened(client.new(url, settings, given and given.headers))
+  local settings, callbacks = options.check_arguments(url, given)
+  return client.opened(client.new(url, settings, callbacks, given and given.headers))
 end
 
 --- The time on the clock of clients that were not given the option clock: it never goes back.
@@ -113,8 +113,8 @@ function wsclose.protocol(url, given)
   local config = {}
   for name, value in pairs(settings.config) do config[name] = value end
   if not config.server then
-    local ok, sentence, name = options.check_url(url)
-    if not ok then return nil, sentence, name end
+    local scheme, sentence, name = options.check_url(url)
+    if not scheme then return nil, sentence, name end
     config.url, config.headers = url, settings.headers
   end
   return core.protocol(config, settings.random_bytes)

@@ -259,12 +259,13 @@ end
 --- A client; nothing is connected before its first run, receive or update.
 ---@type fun(url: string, given?: wsclose.Options): wsclose.Client?, string?, string?
 function openresty.new(url, given)
-  local settings = options.check_arguments(url, given)
+  local settings, callbacks = options.check_arguments(url, given)
   refuse_unsupported(given or {})
   local handle, fault = carried.new(host, settings.random_bytes, settings.clock)
   if not handle then return nil, fault, "memory" end
   handle.woken, handle.sleepers = semaphore.new(), 0
-  local ws, sentence, name = client.new(url, settings, given and given.headers, handle)
+  local headers = given and given.headers
+  local ws, sentence, name = client.new(url, settings, callbacks, headers, handle)
   if not ws then return nil, sentence, name end
   handle.ws = ws
   for method, alone in pairs(methods) do ws[method] = alone end

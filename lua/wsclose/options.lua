@@ -322,9 +322,8 @@ for _, names in ipairs { CONFIG, SETTINGS, CALLBACKS } do
   for name, check in pairs(names) do KNOWN[name] = check end
 end
 
----@class wsclose.Settings
----@field config table what wsclose.core reads; may be shared
----@field callbacks? table<string, function>
+---@class wsclose.Settings shared by all clients that were told alike: not to be changed
+---@field config table what wsclose.core reads
 ---@field headers? string[] flat: name, value, name, value
 ---@field retry? wsclose.RetryPolicy
 ---@field redirects? integer
@@ -378,30 +377,31 @@ local read_settings = shared.reader(function(given)
   return settings
 end, SEPARATE)
 
+local NONE = {}
+
 local function read(given)
   if type(given) ~= "table" then
     error("expected a table of options, got " .. type(given), 0)
   end
-  local settings, callbacks = read_settings(given), {}
+  local settings, callbacks = read_settings(given), NONE
   for name, value in pairs(given) do
     if CALLBACKS[name] then
+      if callbacks == NONE then callbacks = {} end
       callbacks[name] = callable(name, value)
       check_taker(name, settings.config.pieces, ("option '%s': "):format(name), 0)
     end
   end
-  settings.callbacks = callbacks
-  return settings
+  return settings, callbacks
 end
 
 --- Checked options.
 ---@param given? wsclose.Options
 ---@return wsclose.Settings? settings
----@return string? sentence what is wrong with them
+---@return table<string, function>|string callbacks, or a sentence: what is wrong with them
 function options.read(given)
-  if given == nil and not log.environment then return { config = CLIENT_CONFIG, callbacks = {} } end
-  if given == nil then given = {} end
-  local ok, settings = pcall(read, given)
-  if ok then return settings end
+  if given == nil then given = NONE end
+  local ok, settings, callbacks = pcall(read, given)
+  if ok then return settings, callbacks end
   return nil, settings
 end
 
@@ -410,16 +410,17 @@ end
 ---@param given any
 ---@param server_too? boolean may it be the server's side, which has no URL?
 ---@return wsclose.Settings
+---@return table<string, function> callbacks
 function options.check_arguments(url, given, server_too)
-  local is_server = type(given) == "table" and given.role == "server"
+  local settings, callbacks = options.read(given)
+  local is_server, sentence = settings and settings.config.server, not settings and callbacks
   if type(url) ~= "string" and not (server_too and is_server and url == nil) then
-    error("url: expected a string, got " .. type(url), 3)
-  end
-  local settings, sentence = options.read(given)
-  if settings and is_server and not server_too then
+    sentence = "url: expected a string, got " .. type(url)
+  elseif is_server and not server_too then
     sentence = "option 'role': only wsclose.protocol(nil, …) can be a server"
   end
-  return not sentence and settings or error(sentence, 3)
+  if sentence then error(sentence, 3) end
+  return settings, callbacks
 end
 
 -- What one attempt may have of its own; each raises the sentence.
@@ -435,17 +436,17 @@ local function without_scheme(url)
   local meant = (secure and "wss://" or "ws://") .. rest
   local said = ('the URL "%s" does not begin with ws:// or wss:// (nor ws+unix://, wss+unix://)')
     :format(shown)
-  return core.split(meant) and ('%s; did you mean "%s"?'):format(said, meant) or said
+  return core.check_url(meant) and ('%s; did you mean "%s"?'):format(said, meant) or said
 end
 
 --- Is this a WebSocket URL?
----@param url any
----@return boolean? ok
+---@param url string
+---@return "ws"|"wss"|nil scheme
 ---@return string? sentence
 ---@return "url"? name
 function options.check_url(url)
-  local host, sentence = core.split(url)
-  if host then return true end
+  local scheme, sentence = core.check_url(url)
+  if scheme then return scheme end
   if sentence:find("does not begin with", 1, true) then sentence = without_scheme(url) end
   return nil, sentence, "url"
 end

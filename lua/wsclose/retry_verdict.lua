@@ -136,7 +136,7 @@ end
 --- The form of every refusal.
 ---@return string
 function verdict.not_retried(code, why)
-  return ("%.0f %s is not retried: %s"):format(code, row_of(code).name, why)
+  return math.floor(code) .. " " .. row_of(code).name .. " is not retried: " .. why
 end
 
 -- ---------------------------------------------------------------- what the options say

@@ -26,9 +26,7 @@ end
 
 local share_config, share_settings = new_store(), new_store()
 
----@param settings wsclose.Settings without callbacks; not to be changed from here on
----@return wsclose.Settings
-function shared.settings(settings)
+local function share(settings)
   settings.config = share_config(settings.config)
   return share_settings(settings)
 end
@@ -60,17 +58,13 @@ end
 -- what is told is compared with a copy, which goes when the settings go.
 ---@param read fun(given: table): wsclose.Settings may raise
 ---@param without table<string, any> options that it does not read
----@return fun(given: table): wsclose.Settings each time another table
+---@return fun(given: table): wsclose.Settings not to be changed
 function shared.reader(read, without)
   local last, told = setmetatable({}, { __mode = "v" }), setmetatable({}, { __mode = "k" })
   return function(given)
     local known = last[1]
-    if known and is_alike(given, told[known], without) then
-      local settings = {}
-      for name, value in next, known do settings[name] = value end
-      return settings
-    end
-    local settings = read(given)
+    if known and is_alike(given, told[known], without) then return known end
+    local settings = share(read(given))
     -- each client has a retry policy of its own, and a descriptor is another socket the next time
     local copy = not settings.retry and not settings.socket and copied(given, DEPTH, without)
     if copy then last[1], told[settings] = settings, copy end

@@ -78,6 +78,7 @@ describe("a new client", function()
     assert.is_nil(ws)
     assert.equal("string", type(sentence))
     assert.equal("url", name)
+    assert.same({ nil, "the URL holds a NUL byte", "url" }, { wsclose.new "ws://a.example/\0b" })
     assert.has_error(function() wsclose.new("ws://a.example/", { retri = true }) end)
   end)
 

@@ -4,9 +4,9 @@ local options = require "wsclose.options"
 local wsclose = require "wsclose"
 
 local function config_of(given)
-  local settings, sentence = options.read(given)
-  assert(settings, sentence)
-  return settings.config, settings
+  local settings, callbacks = options.read(given)
+  assert(settings, callbacks)
+  return settings.config, settings, callbacks
 end
 
 local function fault_of(given)
@@ -369,7 +369,7 @@ describe("further options", function()
 
   it("take a callable table as callback", function()
     local callable = setmetatable({}, { __call = print })
-    assert.equal(callable, select(2, config_of { on_open = callable }).callbacks.on_open)
+    assert.equal(callable, select(3, config_of { on_open = callable }).on_open)
   end)
 
   it("leave a server's role to wsclose.protocol", function()

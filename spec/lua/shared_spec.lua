@@ -1,5 +1,4 @@
 local retry = require "wsclose.retry"
-local shared = require "wsclose.shared"
 local wsclose = require "wsclose"
 
 local function settings_of(options)
@@ -91,7 +90,7 @@ describe("settings", function()
 
   it("that nobody has any more are let go", function()
     local gone = setmetatable({}, { __mode = "k" })
-    gone[shared.settings { config = { family = 4, bind = "192.0.2.77" } }] = true
+    gone[settings_of { family = 4, bind = "192.0.2.77" }] = true
     gone[settings_of { family = 6, headers = { A = "only here" } }] = true
     collectgarbage()
     collectgarbage()

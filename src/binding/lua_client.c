@@ -49,13 +49,14 @@ static bool holds_nul(lua_State *L, int index) {
   return strlen(text) != size;
 }
 
-/* begin(now, url): an attempt begins */
+/* begin(now, url) -> its number: an attempt begins */
 static int client_begin(lua_State *L) {
   wsc_lua_box *box = wsc_lua_check_box(L);
   box->began = luaL_checknumber(L, 2);
   box->attempts++;
   wsc_lua_keep_url(L, box, 3);
-  return 0;
+  lua_pushinteger(L, (lua_Integer)box->attempts);
+  return 1;
 }
 
 /* attempt() -> how many there were; of the latest: when it began and where it leads to */

@@ -57,15 +57,29 @@ static void push_decoded(lua_State *L, wsc_slice text, bool lower) {
   luaL_pushresult(&buffer);
 }
 
+/* The parts of the URL that is the first argument; else what is wrong with it. */
+static const char *split_url(lua_State *L, wsc_url_parts *parts) {
+  size_t size;
+  const char *url = luaL_checklstring(L, 1, &size);
+  const char *sentence = wsc_url_split(parts, url);
+  return strlen(url) == size ? sentence : "the URL holds a NUL byte";
+}
+
+/* check_url(url) -> "ws" or "wss"; or nil, sentence, "url" */
+static int module_check_url(lua_State *L) {
+  wsc_url_parts parts;
+  const char *sentence = split_url(L, &parts);
+  if (sentence) return wsc_lua_push_error(L, WSC_ERR_URL, sentence);
+  lua_pushstring(L, parts.secure ? "wss" : "ws");
+  return 1;
+}
+
 /* split(url) -> host in lower case (an IPv6 address without brackets, with its zone), port, is it
  * TLS, the path of a unix socket or nil; or nil, sentence */
 static int module_split(lua_State *L) {
-  size_t size;
-  const char *url = luaL_checklstring(L, 1, &size);
   wsc_url_parts parts;
-  const char *sentence = wsc_url_split(&parts, url);
-  if (strlen(url) != size) sentence = "the URL holds a NUL byte";
-  if (sentence) return push_verdict(L, WSC_ERR_URL, sentence);
+  const char *sentence = split_url(L, &parts);
+  if (sentence) return wsc_lua_push_error(L, WSC_ERR_URL, sentence);
   push_decoded(L, parts.host, true);
   if (parts.zone.size > 0) {
     lua_pushliteral(L, "%");
@@ -188,6 +202,7 @@ static const luaL_Reg module_functions[] = {
     {"sleep", module_sleep},
     {"read", module_read},
     {"is_alike", module_is_alike},
+    {"check_url", module_check_url},
     {"split", module_split},
     {"check_header", module_check_header},
     {"check_extension", module_check_extension},

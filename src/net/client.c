@@ -2,7 +2,6 @@
 #include "client.h"
 #include "loop.h"
 
-#include "core/conn.h"
 #include "net/system/environment.h"
 
 #include <assert.h>
@@ -98,7 +97,7 @@ static bool holds_output(const wsc_client *client) {
 static void say_goodbye(wsc_client *client) {
   if (wsc_conn_state(client->conn) == WSC_CONNECTING) return;
   hear_out(client);
-  if (wsc_conn_finished(client->conn)) return;
+  if (wsc_conn_is_closed(client->conn)) return;
   wsc_conn_close(client->conn, WSC_CLOSE_GOING_AWAY, "", 0);
   wsc_client_write(client);
   wsc_conn_leave(client->conn, !holds_output(client));

@@ -9,6 +9,7 @@
 #ifndef WSC_NET_CLIENT_H
 #define WSC_NET_CLIENT_H
 
+#include "core/conn.h"
 #include "net/system/clock.h"
 #include "net/reach/setup.h"
 
@@ -80,7 +81,7 @@ struct wsc_client {
 
 /* The attempt needs its transport no more: the connection has ended, or was told of its fault. */
 static inline bool wsc_client_is_over(const wsc_client *client) {
-  return client->broken || wsc_conn_finished(client->conn);
+  return client->broken || wsc_conn_is_closed(client->conn);
 }
 
 /* Does a pause hold events back? */

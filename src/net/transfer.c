@@ -7,8 +7,6 @@
  * an idle connection holds none. */
 #include "client.h"
 
-#include "core/conn.h"
-
 #include "core/hidden.h"
 
 /* Of one read, whatever a long message has room for: a kernel may hold several megabytes, and to
@@ -25,7 +23,7 @@ static void abort_stream(wsc_client *client, int error) {
 /* Will more be read once the events there are have been taken?  A pause holds messages back.  It
  * does not hold up the handshake, nor the peer's Close once the connection is closing. */
 static bool goes_on_reading(const wsc_client *client) {
-  if (client->readable == WSC_READABLE_ENDED || wsc_conn_finished(client->conn)) return false;
+  if (client->readable == WSC_READABLE_ENDED || wsc_conn_is_closed(client->conn)) return false;
   return !wsc_client_holds(client);
 }
 

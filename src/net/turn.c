@@ -14,8 +14,6 @@
 
 #include "client.h"
 
-#include "core/conn.h"
-
 #include "core/hidden.h"
 
 /* A wait so short that no deadline suffers by it, whatever the time is: the clock need not be read.

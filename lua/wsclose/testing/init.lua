@@ -46,12 +46,13 @@ end
 
 local real_new, real_now = client.new, client.now
 
-local function new(url, settings, headers)
-  settings.clock = world.now
+local function new(url, given, callbacks, headers)
+  local settings = { clock = world.now }
+  for name, value in pairs(given) do settings[name] = settings[name] or value end
   script_policy(settings.retry)
   local handle, fault = carried.new(host, settings.random_bytes or fixed_bytes)
   if not handle then return nil, fault, "memory" end
-  local ws, sentence, name = real_new(url, settings, headers, handle)
+  local ws, sentence, name = real_new(url, settings, callbacks, headers, handle)
   if ws then world.add_client(ws) end
   return ws, sentence, name
 end
