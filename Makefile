@@ -3,6 +3,8 @@
 #   LUA=lua5.1|lua5.2|lua5.3|lua5.4|lua5.5|luajit   the Lua to build for
 #   CC, CFLAGS, LDFLAGS, AR, PREFIX, LIBDIR, INCLUDEDIR, DESTDIR     as everywhere
 #   LUA_INCDIR, OPENSSL_DIR, ZLIB_DIR        where a library is kept in no usual place
+#   SYSTEM=windows                           what CC compiles for, which it tells by itself; in
+#                            build/windows, and LUA_LIBDIR is where lua54.dll or lua51.dll lies
 #   WITH_TLS=0                               without OpenSSL, in build/no-tls
 #   WSC_CPU=portable|sse2|ssse3|avx2         no vector instructions above it, in build/cpu-sse2 and so on
 #   SANITIZE=1                               with AddressSanitizer and UBSan, in build/asan
@@ -16,18 +18,22 @@ LUAS    := lua5.1 lua5.2 lua5.3 lua5.4 lua5.5 luajit
 
 # ---------------------------------------------------------------- what is built from what
 
+SYSTEM  ?= $(if $(findstring mingw,$(shell $(CC) -dumpmachine)),windows,posix)
+windows := $(filter windows,$(SYSTEM))
 without_tls := $(filter 0,$(WITH_TLS))
-BUILD   ?= build$(if $(without_tls),/no-tls)$(if $(SANITIZE),/asan)$(addprefix /cpu-,$(WSC_CPU))
+BUILD   ?= build$(addprefix /,$(windows))$(if $(without_tls),/no-tls)$(if $(SANITIZE),/asan)$(addprefix /cpu-,$(WSC_CPU))
 OUT     := $(BUILD)/$(LUA)
-MODULE  := $(OUT)/wsclose/core.so
-TESTING := $(OUT)/wsclose/core_testing.so
+MODULE  := $(OUT)/wsclose/core.$(if $(windows),dll,so)
+TESTING := $(OUT)/wsclose/core_testing.$(if $(windows),dll,so)
 
 core    := $(wildcard src/core/*.c)
-net     := $(filter-out src/net/absent/%,$(wildcard src/net/*.c src/net/*/*.c))
+net     := $(filter-out src/net/absent/% $(if $(windows),src/net/posix/%,src/net/windows/%), \
+           $(wildcard src/net/*.c src/net/*/*.c))
 ifdef without_tls
-net     := $(filter-out src/net/tls/%.c src/net/posix/random.c,$(net)) \
-           src/net/absent/tls.c src/net/absent/random.c
+net     := $(filter-out src/net/tls/% src/net/posix/random.c,$(net)) src/net/absent/tls.c \
+           $(if $(windows),,src/net/absent/random.c)
 endif
+net     += $(if $(windows)$(without_tls),src/net/absent/platform.c)
 binding := $(wildcard src/binding/*.c)
 testing := $(wildcard spec/c/*.c)
 lua     := $(wildcard lua/wsclose/*.lua lua/wsclose/*/*.lua)
@@ -40,10 +46,11 @@ testing_objects := $(patsubst spec/c/%.c,$(OUT)/obj/testing/%.o,$(testing))
 warnings := -Wall -Wextra -Wconversion -Wshadow -Wvla
 sanitize := -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
 cpu_max  := $(addprefix -DWSC_CPU_MAX=WSC_CPU_,$(shell echo $(WSC_CPU) | tr a-z A-Z))
-compile   = $(CC) -std=c11 -Isrc -fPIC -pthread $(warnings) \
+of_system := $(if $(windows),-D_WIN32_WINNT=0x0A00,-fPIC -pthread)
+compile   = $(CC) -std=c11 -Isrc $(of_system) $(warnings) \
             $(if $(SANITIZE),$(sanitize)) $(cpu_max) $(CPPFLAGS) $(CFLAGS)
-find     := CC="$(CC)" scripts/find
-crypto   := $(if $(without_tls),sha1,openssl)
+find     := CC="$(CC)" SYSTEM=$(SYSTEM) scripts/find
+crypto   := $(if $(without_tls),$(if $(windows),zlib,sha1),openssl)
 Q        := $(if $(V),,@)
 
 .PHONY: all
@@ -54,7 +61,7 @@ $(TESTING): $(binding_objects) $(testing_objects) $(common_objects)
 $(MODULE) $(TESTING): $(BUILD)/ldflags
 	@mkdir -p $(@D)
 	@echo "  LINK  $@"
-	$(Q)$(CC) $(if $(SANITIZE),$(sanitize)) $(CFLAGS) $(LDFLAGS) -o $@ $(filter %.o,$^) @$(BUILD)/ldflags
+	$(Q)$(CC) $(if $(SANITIZE),$(sanitize)) $(CFLAGS) $(LDFLAGS) -o $@ $(filter %.o,$^) @$(BUILD)/ldflags $(lua_dll)
 
 $(BUILD)/obj/core/%.o: src/core/%.c $(BUILD)/cflags $(BUILD)/command
 	@mkdir -p $(@D)
@@ -103,6 +110,7 @@ REPOSITORY   ?= $(shell sed -n 's/^local repository = "\([^"]*\)".*/\1/p' $(scm_
 VERSION   := $(shell sed -n 's/^.define WSC_VERSION "\(.*\)"/\1/p' src/wsclose.h)
 version   := $(if $(filter luajit,$(LUA)),5.1,$(LUA:lua%=%))
 share_dir  = $(DESTDIR)$(PREFIX)/share/lua/$(version)
+lua_dll   := $(if $(windows),$(LUA_LIBDIR)/lua$(subst .,,$(version)).dll)
 lib_dir    = $(DESTDIR)$(PREFIX)/lib/lua/$(version)
 bin_dir    = $(DESTDIR)$(PREFIX)/bin
 man_dir    = $(DESTDIR)$(PREFIX)/share/man/man1

@@ -40,7 +40,7 @@ $(OUT)/lua5.4/lua_floor.so: bench/lua_floor.c bench/client.h bench/wire.h | $(OU
 wsclose-lua5.4 wsclose-lua5.5 wsclose-luajit:
 	@$(MAKE) --no-print-directory -s -f Makefile LUA=$(@:wsclose-%=%) CFLAGS="-O2 -g"
 
-objects := $(patsubst src/%.c,build/obj/%.o,$(filter-out src/net/absent/%,\
+objects := $(patsubst src/%.c,build/obj/%.o,$(filter-out src/net/absent/% src/net/windows/%,\
              $(wildcard src/core/*.c src/net/*.c src/net/*/*.c)))
 $(OUT)/core: bench/core.c bench/client.h wsclose-lua5.4 | $(OUT)
 	$(cc) -o $@ $< $(objects) -pthread -lssl -lcrypto -lz -ldl

@@ -11,7 +11,7 @@ CLANG  ?= clang
 CC     := $(if $(filter afl,$(ENGINE)),afl-clang-fast,$(CLANG))
 
 core    := $(wildcard src/core/*.c)
-others  := $(filter-out src/net/absent/%,$(wildcard src/net/*.c src/net/*/*.c src/binding/*.c))
+others  := $(filter-out src/net/absent/% src/net/windows/%,$(wildcard src/net/*.c src/net/*/*.c src/binding/*.c))
 support := fuzz/support.c fuzz/play.c
 library_wslay := -lwslay
 library_heads := -lhttp_parser

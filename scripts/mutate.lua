@@ -154,7 +154,7 @@ end
 local files = { table.unpack(arg, 3) }
 if #files == 0 then
   files = lines_of("find " .. table.concat(ROOTS, " ")
-    .. " -name '*.[ch]' ! -path '*/absent/*' -o -name '*.lua' | sort")
+    .. " -name '*.[ch]' ! -path '*/absent/*' ! -path '*/windows/*' -o -name '*.lua' | sort")
 end
 local places = {}
 for _, path in ipairs(files) do places_in(path, places) end

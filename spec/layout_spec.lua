@@ -27,7 +27,7 @@ local zlib_symbols = [[deflate deflateInit2_ deflateEnd deflateReset deflateBoun
   inflate inflateInit2_ inflateEnd inflateReset inflateResetKeep]]
 
 -- The folders of net, from the lowest floor up; those of one floor do not know each other.
-local net_floors = { "", "system", "posix", "proxy tls", "reach" }
+local net_floors = { "", "system", "posix windows", "proxy tls", "reach" }
 
 -- What stands on the lowest floor of src/net itself; the rest of it is the roof.
 local net_base = set "stream alarms"
@@ -152,7 +152,7 @@ describe("includes", function()
     end))
   end)
 
-  it("of net go down only: client, loop -> reach -> proxy, tls -> posix -> system -> stream", function()
+  it("of net go down only: client -> reach -> proxy, tls -> posix -> system -> stream", function()
     assert.same({}, breaches("net", function(file, include)
       local name = include.name:match "^net/(.*)"
       local foreign = not name and (include.name:match "/" or include.name == "wsclose.h")
@@ -273,7 +273,7 @@ describe("files", function()
     local owner, twice = {}, {}
     for _, file in ipairs(sources.list("src", "%.c$")) do
       local stem = stem_of(file)
-      if not file:match "absent/" then
+      if not file:match "absent/" and not file:match "windows/" then
         twice[#twice + 1] = owner[stem] and owner[stem] .. " and " .. file
         owner[stem] = file
       end
@@ -284,7 +284,8 @@ describe("files", function()
   it("name no static twice, so that they can become one file", function()
     local owner, twice = {}, {}
     for _, file in ipairs(sources.list("src", "%.[ch]$")) do
-      local absent = file:match "absent/" -- in the place of another
+      -- in the place of another
+      local absent = file:match "absent/" or file:match "windows/"
       local names = absent and {} or sources.statics(sources.read("src/" .. file))
       for _, name in ipairs(names) do
         if owner[name] and owner[name] ~= file then
@@ -361,20 +362,49 @@ describe("the rockspec", function()
     return env
   end
 
-  local modules = load_rockspec("rockspec/wsclose-scm-1.rockspec").build.modules
+  local build = load_rockspec("rockspec/wsclose-scm-1.rockspec").build
+  local modules = build.modules
 
-  it("compiles every C file into the core but those for lesser systems", function()
-    local expected, listed = {}, {}
+  local function sorted(list)
+    local copy = {}
+    for i, value in ipairs(list) do
+      copy[i] = value
+    end
+    table.sort(copy)
+    return copy
+  end
+
+  it("compiles every C file into the core but those of other and of lesser systems", function()
+    local posix, windows = {}, { "src/net/absent/platform.c" }
     for _, file in ipairs(sources.list("src", "%.c$")) do
+      local of_windows, of_posix = file:match "^net/windows/", file:match "^net/posix/"
       if not file:match "^net/absent/" then
-        expected[#expected + 1] = "src/" .. file
+        if not of_windows then posix[#posix + 1] = "src/" .. file end
+        if not of_posix then windows[#windows + 1] = "src/" .. file end
       end
     end
-    for _, file in ipairs(modules["wsclose.core"].sources) do
-      listed[#listed + 1] = file
+    local on_windows = build.platforms.windows.modules["wsclose.core"]
+    assert.same(posix, sorted(modules["wsclose.core"].sources))
+    assert.same(sorted(windows), sorted(on_windows.sources))
+  end)
+
+  -- LuaRocks lays them over the others entry by entry.
+  it("has lists for Windows that are not shorter than those they replace", function()
+    local on_windows = build.platforms.windows.modules["wsclose.core"]
+    for name, list in pairs(on_windows) do
+      assert.is_true(#list >= #modules["wsclose.core"][name])
     end
-    table.sort(listed)
-    assert.same(expected, listed)
+  end)
+
+  it("names the systems' macros in headers and the module's entry only", function()
+    local found = {}
+    local allowed = { ["wsclose.h"] = true, ["net/system/inet.h"] = true, ["core/hidden.h"] = true,
+      ["core/cpu.h"] = true,      ["binding/lua_module.c"] = true }
+    for _, file in ipairs(sources.list("src", "%.[ch]$")) do
+      local asks = sources.read("src/" .. file):match "#%s*%l+ [^\n]*_WIN32%f[^%w_]"
+      if asks and not allowed[file] then found[#found + 1] = file end
+    end
+    assert.same({}, found)
   end)
 
   it("installs every Lua file under its module's name", function()

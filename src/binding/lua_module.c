@@ -350,9 +350,13 @@ int wsc_lua_open(lua_State *L, const wsc_platform *platform) {
   return 1;
 }
 
-#if defined(__GNUC__)
-__attribute__((visibility("default")))
+#if defined(_WIN32)
+#define SEEN_OUTSIDE __declspec(dllexport)
+#elif defined(__GNUC__)
+#define SEEN_OUTSIDE __attribute__((visibility("default")))
+#else
+#define SEEN_OUTSIDE
 #endif
-int luaopen_wsclose_core(lua_State *L) {
+SEEN_OUTSIDE int luaopen_wsclose_core(lua_State *L) {
   return wsc_lua_open(L, NULL);
 }

@@ -43,7 +43,7 @@ void wsc_stream_drop(wsc_stream *stream, wsc_pollset *set) {
 /* ---------------------------------------------------------------- the order of addresses */
 
 static bool same_address(const wsc_address *a, const wsc_address *b) {
-  return a->size == b->size && memcmp(&a->storage, &b->storage, a->size) == 0;
+  return a->size == b->size && memcmp(&a->storage, &b->storage, (size_t)a->size) == 0;
 }
 
 static bool is_candidate(const wsc_dial *dial, const wsc_address *address) {

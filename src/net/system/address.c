@@ -19,12 +19,12 @@ static bool keep_address(wsc_address *address, const void *name, size_t size) {
 }
 
 /* A link-local address carries its interface behind '%', by name or by number (RFC 4007 11). */
-static bool parse_scope(const char *scope, uint32_t *id) {
-  *id = if_nametoindex(scope);
-  if (*id != 0) return true;
+static bool parse_scope(const char *scope, struct sockaddr_in6 *in) {
   char *end = NULL;
+  in->sin6_scope_id = if_nametoindex(scope);
+  if (in->sin6_scope_id != 0) return true;
   unsigned long number = strtoul(scope, &end, 10);
-  *id = (uint32_t)number;
+  in->sin6_scope_id = (uint32_t)number;
   return *scope >= '0' && *scope <= '9' && *end == '\0' && number <= UINT32_MAX;
 }
 
@@ -39,8 +39,7 @@ bool wsc_address_parse(wsc_address *address, const char *text, uint16_t port) {
     memcpy(&in.sin_addr, bytes, 4);
     return keep_address(address, &in, sizeof in);
   }
-  if (size != 16 || (scope.size > 0 && !parse_scope(scope.data + 1, &in6.sin6_scope_id)))
-    return false;
+  if (size != 16 || (scope.size > 0 && !parse_scope(scope.data + 1, &in6))) return false;
   memcpy(&in6.sin6_addr, bytes, 16);
   return keep_address(address, &in6, sizeof in6);
 }

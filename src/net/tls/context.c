@@ -3,15 +3,12 @@
 #include "tls_private.h"
 
 #include "net/system/environment.h"
+#include "net/system/file.h"
 
 #include <assert.h>
-#include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include <openssl/err.h>
 #include <openssl/evp.h>
@@ -33,11 +30,10 @@ static bool hash_number(EVP_MD_CTX *md, uint64_t number) {
 
 /* A file's name, and what tells that it was replaced or written to. */
 static bool hash_file(EVP_MD_CTX *md, const char *path) {
-  struct stat status;
+  uint64_t marks[WSC_FILE_MARKS];
   if (!hash_text(md, path)) return false;
-  if (!path || wsc_tls_is_pem(path) || stat(path, &status) != 0) return true;
-  return hash_number(md, (uint64_t)status.st_ino) && hash_number(md, (uint64_t)status.st_size) &&
-         hash_number(md, (uint64_t)status.st_mtime) && hash_number(md, (uint64_t)status.st_ctime);
+  if (!path || wsc_tls_is_pem(path) || !wsc_file_marks(path, marks)) return true;
+  return EVP_DigestUpdate(md, marks, sizeof marks) == 1;
 }
 
 /* The system's authorities: where OpenSSL looks for them. */
@@ -223,20 +219,18 @@ static void write_keylog(const SSL *ssl, const char *line) {
   if (size < 0 || (size_t)size >= sizeof text) return;
   /* One call a line, for other processes may append to the same file.  What cannot be written is a
    * loss for the one who looks on, none for the connection. */
-  ssize_t written = write(base->keylog_fd, text, (size_t)size);
-  (void)written;
+  wsc_file_write(base->keylog_fd, text, (size_t)size);
 }
 
-/* What the environment asks for and cannot be had is nobody's fault here.  A pipe that nobody reads
- * is not waited for. */
+/* What the environment asks for and cannot be had is nobody's fault here. */
 static bool set_keylog(wsc_tls_base *base, const wsc_tls_config *config, char *fault, size_t size) {
   const char *path = keylog_path(config);
+  int number = 0;
   if (!path) return true;
-  base->keylog_fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NONBLOCK | O_NOCTTY,
-                         S_IRUSR | S_IWUSR);
+  base->keylog_fd = wsc_file_append(path, &number);
   if (base->keylog_fd < 0 && !config->keylog_file) return true;
   if (base->keylog_fd < 0) {
-    snprintf(fault, size, "tls.keylog_file: %s: %s", config->keylog_file, strerror(errno));
+    snprintf(fault, size, "tls.keylog_file: %s: %s", config->keylog_file, strerror(number));
     return false;
   }
   SSL_CTX_set_keylog_callback(base->ssl_ctx, write_keylog);
@@ -304,7 +298,7 @@ void wsc_tls_base_free(wsc_tls_base *base) {
   leave_cache(base);
   SSL_CTX_free(base->ssl_ctx);
   BIO_meth_free(base->bio_method);
-  if (base->keylog_fd >= 0) close(base->keylog_fd);
+  if (base->keylog_fd >= 0) wsc_file_close(base->keylog_fd);
   wsc_release(base->platform, base->pins);
   wsc_release(base->platform, base->ca);
   wsc_release(base->platform, base);

@@ -1,12 +1,12 @@
 /* Certificates and keys from files and PEM text into an SSL_CTX. */
 #include "tls_private.h"
 
-#include <dirent.h>
+#include "net/system/file.h"
+
 #include <errno.h>
 #include <limits.h>
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
 #include <openssl/err.h>
 #include <openssl/pem.h>
@@ -88,7 +88,8 @@ static bool load_ca_text(SSL_CTX *ctx, const char *pem, char *fault, size_t size
 }
 
 static bool load_ca_file(SSL_CTX *ctx, const char *file, char *fault, size_t size) {
-  if (access(file, R_OK) != 0) return load_fault(fault, size, "ca_file", file, strerror(errno));
+  int number = wsc_file_check(file);
+  if (number != 0) return load_fault(fault, size, "ca_file", file, strerror(number));
   if (SSL_CTX_load_verify_locations(ctx, file, NULL) == 1) return true;
   return read_fault(fault, size, "ca_file", file);
 }
@@ -100,23 +101,27 @@ static bool is_hashed_name(const char *name) {
 
 /* A directory without such names would be taken in silence and then match nothing. */
 static bool load_ca_path(SSL_CTX *ctx, const char *path, char *fault, size_t size) {
-  DIR *directory = opendir(path);
-  struct dirent *entry = NULL;
-  if (!directory) return load_fault(fault, size, "ca_path", path, strerror(errno));
-  do entry = readdir(directory);
-  while (entry && !is_hashed_name(entry->d_name));
-  closedir(directory);
-  if (!entry)
+  int number = wsc_folder_find(path, is_hashed_name);
+  if (number > 0) return load_fault(fault, size, "ca_path", path, strerror(number));
+  if (number < 0)
     return load_fault(fault, size, "ca_path", path,
                       "no certificate under a hashed name (run `openssl rehash` on it)");
   if (SSL_CTX_load_verify_locations(ctx, NULL, path) == 1) return true;
   return load_fault(fault, size, "ca_path", path, wsc_tls_reason());
 }
 
+/* One that OpenSSL cannot read is no use to anybody. */
+static void take_authority(void *store, const uint8_t *der, size_t size) {
+  X509 *certificate = d2i_X509(NULL, &der, (long)size);
+  if (certificate) X509_STORE_add_cert(store, certificate);
+  X509_free(certificate);
+}
+
 bool wsc_tls_load_authorities(SSL_CTX *ctx, const wsc_tls_config *config, char *fault,
                               size_t size) {
   if (wsc_tls_uses_system(config)) {
-    bool loaded = SSL_CTX_set_default_verify_paths(ctx) == 1;
+    bool loaded = wsc_authorities_each(take_authority, SSL_CTX_get_cert_store(ctx)) ||
+                  SSL_CTX_set_default_verify_paths(ctx) == 1;
     ERR_clear_error();
     if (!loaded) snprintf(fault, size, "the system's certificate authorities cannot be loaded");
     return loaded;

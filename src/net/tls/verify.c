@@ -1,8 +1,5 @@
 /* Is the peer's certificate good, and if not, what is wrong with it: in a sentence that a person
  * can act on. */
-#ifndef _GNU_SOURCE
-#define _GNU_SOURCE /* timegm under -std=c11 */
-#endif
 #include "tls_private.h"
 
 #include "net/system/inet.h"
@@ -267,13 +264,20 @@ int wsc_tls_check_peer(wsc_tls_stream *tls) {
 
 /* ---------------------------------------------------------------- for programs that ask */
 
+static bool to_seconds(const ASN1_TIME *time, int64_t *seconds) {
+  int days = 0, rest = 0;
+  ASN1_TIME *epoch = ASN1_TIME_set(NULL, 0);
+  bool known = epoch && ASN1_TIME_diff(&days, &rest, epoch, time) == 1;
+  ASN1_TIME_free(epoch);
+  *seconds = (int64_t)days * 86400 + rest;
+  return known;
+}
+
 size_t wsc_tls_certificate(const wsc_stream *stream, char *data, size_t size, int64_t *not_after) {
   const wsc_tls_stream *tls = (const wsc_tls_stream *)stream;
   X509 *certificate = SSL_SESSION_get0_peer(SSL_get_session(tls->ssl));
   tls_text text = {.data = data, .size = size};
-  struct tm tm;
-  if (!certificate || ASN1_TIME_to_tm(X509_get0_notAfter(certificate), &tm) != 1) return 0;
-  *not_after = (int64_t)timegm(&tm);
+  if (!certificate || !to_seconds(X509_get0_notAfter(certificate), not_after)) return 0;
   say_name(&text, X509_get_subject_name(certificate));
   say(&text, "\n");
   say_alternative_names(&text, certificate, "\n", INT_MAX);

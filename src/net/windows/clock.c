@@ -1,4 +1,4 @@
-/* The monotonic clock of Windows. */
+/* The monotonic clock. */
 #include "net/system/clock.h"
 
 #include <windows.h>
