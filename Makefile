@@ -221,6 +221,7 @@ test-hosts:
 asan_lua := build/asan$(addprefix /cpu-,$(WSC_CPU))/$(LUA)/lua
 test-asan: export ASAN_OPTIONS := allocator_may_return_null=1:detect_leaks=1
 test-asan: export UBSAN_OPTIONS := print_stacktrace=1
+test-asan test-checked: export WSCLOSE_STREAMS ?= 5000
 test-asan:
 	@scripts/setup asan $(LUA)
 	@$(MAKE) --no-print-directory SANITIZE=1 CFLAGS="-O1 -g" $(asan_lua)
