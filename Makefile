@@ -36,6 +36,7 @@ endif
 net     += $(if $(windows)$(without_tls),src/net/absent/platform.c)
 binding := $(wildcard src/binding/*.c)
 testing := $(wildcard spec/c/*.c)
+FAULTS  := $(if $(without_tls),,$(if $(filter Linux,$(shell uname -s)),$(OUT)/faults.so))
 lua     := $(wildcard lua/wsclose/*.lua lua/wsclose/*/*.lua)
 
 # Core and net know no Lua: one object for all of them.
@@ -198,7 +199,13 @@ env:
 test:
 	@scripts/setup test $(LUA)
 	@$(MAKE) --no-print-directory suite
-modules: $(MODULE) $(TESTING)
+modules: $(MODULE) $(TESTING) $(FAULTS)
+# Preloaded, so without what the sanitizers put before main.
+$(OUT)/faults.so: spec/support/faults.c $(OUT)/cflags $(BUILD)/cflags $(BUILD)/command
+	@mkdir -p $(@D)
+	@echo "  LINK  $@"
+	$(Q)$(filter-out $(sanitize),$(compile)) -D_GNU_SOURCE @$(BUILD)/cflags @$(OUT)/cflags -shared -o $@ $< \
+	  @$(BUILD)/ldflags
 suite: modules
 	@echo "wsclose: the suite under $(LUA)"
 	@$(if $(WSC_CPU),$(LUA_BIN) spec/support/cpu.lua $(WSC_CPU))
@@ -271,6 +278,17 @@ coverage:
 	@$(suite) BUSTED_FLAGS=--filter-out=gives.no.descriptor
 	@$(suite) LUA=lua5.5 SPEC="spec/lua/taken_spec.lua spec/lua/memory_spec.lua"
 	@scripts/coverage build/coverage
+
+# Each allocation and system call fails, at each point of whole lives; POINTS=2000 SEED=1 for fewer,
+# ROUTE="https proxy" for one way.
+.PHONY: fail-everything failing
+fail-everything:
+	@scripts/setup test $(LUA)
+	@$(MAKE) --no-print-directory failing
+failing: export LUA_PATH := ./lua/?.lua;./lua/?/init.lua;./?.lua;./spec/?.lua;;
+failing: export LUA_CPATH := ./$(OUT)/?.so;;
+failing: modules
+	@LD_PRELOAD=$(CURDIR)/$(FAULTS) $(LUA_BIN) spec/support/faults.lua "$(POINTS)" "$(or $(SEED),1)" $(ROUTE:%="%")
 
 # Breaks the code in N places drawn by SEED, one at a time: does a spec turn red?
 .PHONY: mutate
@@ -434,6 +452,7 @@ help:
 	@echo "make test-asan    the suite with AddressSanitizer and UBSan"
 	@echo "make test-valgrind  the C side under valgrind"
 	@echo "make coverage     lines and branches of each layer that the suite runs"
+	@echo "make fail-everything  each allocation and system call fails, in lives of a client over every route"
 	@echo "make mutate       breaks the code in N places, one at a time, and tells what stays green"
 	@echo "make test-checked the suite under a Lua that checks how its C API is used"
 	@echo "make lint         compilers, clang-tidy, cppcheck, luacheck, clang-format, shellcheck"

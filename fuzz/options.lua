@@ -11,19 +11,22 @@ local DEPTH_MAX, FIELDS_MAX = 4, 12
 
 -- Words that options are made of; others are taken from the input.
 local WORDS = {}
-for word in ([[protocols require_protocol headers extensions retry timeouts keepalive limits
-    pieces tls proxy proxy_headers bind resolve family nodelay trace receive_reopened redirects outbox
-    socket max_messages max_time clock log random_bytes role on_open on_message on_piece on_close on_retry
-    before_connect on_ping on_pong on_drain on_frame on_undelivered permessage-deflate required
-    require client_no_context_takeover server_no_context_takeover client_max_window_bits
-    server_max_window_bits level mem_level threshold name params initial max factor floor jitter
-    attempts elapsed first codes statuses decide always hints profile fleet stable_after
-    overload_max random sleep full equal decorrelated none connect dns handshake drain close linger
-    interval timeout message frame fragments header send_queue size bytes ttl high low confirm
-    refuse oldest verify ca_file ca_path ca cert key password server_name ciphers groups min_version
-    pin alpn keylog_file session_cache client server error info debug frames payload Host
-    Authorization text ws://a.example/ wss://b.example/x http://p:1 socks5h://u:p@p:1 192.0.2.1 ::1
-    1.2 TLSv1.3 1000 4000-4999 503]]):gmatch "%S+" do
+for word in ([[
+    protocols require_protocol headers extensions retry timeouts keepalive limits pieces tls
+    proxy proxy_headers bind resolve family nodelay trace receive_reopened redirects outbox
+    socket max_messages max_time clock log random_bytes role on_open on_message on_piece
+    on_close on_retry before_connect on_ping on_pong on_drain on_frame on_undelivered
+    permessage-deflate required require client_no_context_takeover server_no_context_takeover
+    client_max_window_bits server_max_window_bits level mem_level threshold name params
+    initial max factor floor jitter attempts elapsed first codes statuses decide always hints
+    profile fleet stable_after overload_max random sleep full equal decorrelated none connect
+    dns handshake drain close linger interval timeout message frame fragments header
+    send_queue size bytes ttl high low confirm refuse oldest verify ca_file ca_path ca cert
+    key password server_name ciphers groups min_version pin alpn keylog_file session_cache
+    client server error info debug frames payload Host Authorization text ws://a.example/
+    wss://b.example/x http://p:1 socks5h://u:p@p:1 192.0.2.1 ::1 1.2 TLSv1.3 1000 4000-4999
+    503
+]]):gmatch "%S+" do
   WORDS[#WORDS + 1] = word
 end
 

@@ -361,9 +361,10 @@ end
 
 --- Runs a Lua text in an interpreter of its own, to its end.
 ---@param code string
+---@param variables? string of its environment, "NAME=value …"
 ---@return network.Run
-function network.run(code)
-  local result = run(environment() .. quote(interpreter()), code)
+function network.run(code, variables)
+  local result = run(environment() .. (variables or "") .. " " .. quote(interpreter()), code)
   return result
 end
 

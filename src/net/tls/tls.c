@@ -199,7 +199,7 @@ static int64_t tls_write(wsc_stream *stream, const void *data, size_t size) {
   forget_errors();
   while (total < size && wsc_buf_size(&tls->output) == 0 && tls->write_error == WSC_OK) {
     taken = write_record(tls, (const uint8_t *)data + total, size - total);
-    if (taken < 0) break;
+    if (taken < 0 || tls->write_error != WSC_OK) break; /* nobody will read half a record */
     total += (size_t)taken;
   }
   if (taken < 0) forget_errors();

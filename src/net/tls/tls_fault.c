@@ -154,7 +154,7 @@ int wsc_tls_explain(wsc_tls_stream *tls) {
   int error;
   if (tls->lower_error != WSC_OK && tls->lower_error != WSC_AGAIN)
     error = explain_lower(tls, tls->lower_error);
-  else if (tls->lower_error == WSC_AGAIN && tls->write_error != WSC_OK)
+  else if (tls->write_error != WSC_OK && (tls->lower_error == WSC_AGAIN || ERR_peek_error() == 0))
     error = explain_lower(tls, tls->write_error);
   else
     error = explain_queue(tls);
