@@ -36,7 +36,7 @@ endif
 net     += $(if $(windows)$(without_tls),src/net/absent/platform.c)
 binding := $(wildcard src/binding/*.c)
 testing := $(wildcard spec/c/*.c)
-FAULTS  := $(if $(without_tls),,$(if $(filter Linux,$(shell uname -s)),$(OUT)/faults.so))
+FAULTS  := $(if $(without_tls)$(windows),,$(if $(filter Linux,$(shell uname -s)),$(OUT)/faults.so))
 lua     := $(wildcard lua/wsclose/*.lua lua/wsclose/*/*.lua)
 
 # Core and net know no Lua: one object for all of them.

@@ -190,7 +190,7 @@ local CALLS = {
   write = { none = { "EINTR", "EAGAIN" } },
   open = { none = { "ENOENT", "EMFILE", "EACCES" } },
   getrandom = { none = { "EINTR", "ENOSYS", "byte" } },
-  clock_gettime = { timeout = { "EINVAL" } },
+  clock_gettime = { any = { "EINVAL" } },
   pthread_create = { dns = { "EAGAIN", "EPERM" } },
   getaddrinfo = { dns = { "EAI_AGAIN", "EAI_FAIL", "EAI_MEMORY", "EAI_NONAME", "EAI_SYSTEM" } },
 }
@@ -200,17 +200,21 @@ local ONCE_ONLY = { EINTR = true, clock_gettime = true }
 
 local CUTS = { "stall", "reset", "half" }
 
+-- The server ends a connection with so many bytes; how many it has sent since it was told so last.
+local function cut(size, how)
+  server:tell(("CUT %d %s"):format(size, how))
+  return tonumber((server:expect "^READY (%d+)"))
+end
+
 -- A life without faults: how often everything was called.
 local function count(route, path)
   memory.fail_at()
-  server:tell "CUT -1 -"
-  server:expect "^READY"
+  cut(-1, "-")
   faults.arm()
   local told = live(route, path, true)
   faults.disarm()
   local allocations = memory.attempts()
-  server:tell "CUT -1 -"
-  local sent = tonumber((server:expect "^READY (%d+)"))
+  local sent = cut(-1, "-")
   local first = told[1]
   assert(path ~= "/redirect" or first.echoed and first.attempts == 2, "a life without faults fails")
   return faults.seen(), allocations, sent
@@ -240,7 +244,7 @@ local function points_of(route, openssl_max, cuts_max)
         for _, fault in ipairs(list) do
           for n = 1, seen[call] do
             add("calls", path, call, n, fault, false)
-            points[#points].told = name
+            points[#points].told = name ~= "any" and name or nil
             local lasts = not (ONCE_ONLY[fault] or ONCE_ONLY[call]) and n % 4 == 1
             if lasts then add("calls", path, call, n, fault, true) end
           end
@@ -274,16 +278,14 @@ local BEGIN = {
   OpenSSL = function(point) faults.arm(point.what, point.n, faults[point.fault], point.on) end,
   calls = function(point) faults.arm(point.what, point.n, faults[point.fault], point.on) end,
   descriptors = function(point) faults.files(point.n) end,
-  cut = function(point)
-    server:tell(("CUT %d %s"):format(point.n, point.what))
-    server:expect "^READY"
-  end,
+  cut = function(point) cut(point.n, point.what) end,
 }
 
 local function calm()
   faults.disarm()
   memory.fail_at()
   faults.files()
+  cut(-1, "-")
 end
 
 local KNOWN = {}
@@ -317,10 +319,16 @@ local function show(point)
     point.fault and " " .. point.fault or "", point.n, point.on and " and from then on" or "")
 end
 
+-- A collector may keep an object for long, and the block that connections read into by turns: what
+-- leaks is more with each point.
+local KEPT_MAX = 3
+local blocks_at_first
+
 -- What the fault has led to: "unharmed", "not made" or an error's name.
 local function try(point)
   collect()
-  local blocks, open = memory.live_blocks(), descriptors()
+  blocks_at_first = blocks_at_first or memory.live_blocks()
+  local open = descriptors()
   may_jump = point.kind ~= "calls" or point.on
   BEGIN[point.kind](point)
   local ok, result = pcall(live, point.route, point.path, point.what == "clock_gettime")
@@ -337,11 +345,11 @@ local function try(point)
   local left, more
   for _ = 1, 1000 do
     collect()
-    left, more = memory.live_blocks() - blocks, descriptors() - open
-    if left <= 0 and more <= 0 then break end
+    left, more = memory.live_blocks() - blocks_at_first, descriptors() - open
+    if left <= KEPT_MAX and more <= 0 then break end
     socket.sleep(0.002) -- a thread that looks a name up lets go when it comes back
   end
-  assert(left <= 0, ("%d blocks are still held"):format(left))
+  assert(left <= KEPT_MAX, ("%d blocks are still held"):format(left))
   assert(more <= 0, ("%d descriptors are still open"):format(more))
   return worst
 end
