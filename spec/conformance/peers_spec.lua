@@ -40,7 +40,6 @@ for _, parameter in ipairs {
     offer = { [name] = value },
     query = "deflate",
     agreed = agreed,
-    large = true,
   }
   demanded_by_server[#demanded_by_server + 1] = {
     name = "with " .. written .. " on the server's demand",
