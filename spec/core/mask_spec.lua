@@ -11,12 +11,20 @@ local function turned(key, offset)
   return key:sub(by + 1) .. key:sub(1, by)
 end
 
+local PATTERN = {} -- of 256 bytes, each value once
+for i = 1, 256 do PATTERN[i] = string.char((i * 167 + 13) % 256) end
+PATTERN = table.concat(PATTERN):rep(300)
+
 local function data_of(size)
-  local bytes = {}
-  for i = 1, size do
-    bytes[i] = string.char((i * 167 + 13) % 256)
-  end
-  return table.concat(bytes)
+  return PATTERN:sub(1, size)
+end
+
+-- What wire.mask makes of them, which goes byte by byte; each path is compared with it.
+local masked = {}
+local function masked_from(size, offset)
+  local key = size .. " " .. offset % 4
+  masked[key] = masked[key] or wire.mask(data_of(size), turned(KEY, offset))
+  return masked[key]
 end
 
 -- What the core uses, and each path that this machine has.
@@ -31,7 +39,7 @@ local function each_small(try)
   for size = 0, 80 do
     local data = data_of(size)
     for offset = 0, 3 do
-      wrong[#wrong + 1] = try(data, offset, wire.mask(data, turned(KEY, offset)))
+      wrong[#wrong + 1] = try(data, offset, masked_from(size, offset))
     end
   end
   assert.same({}, wrong)
@@ -74,7 +82,7 @@ describe("masking, RFC 6455 5.3", function()
       for _, base in ipairs { 125, 128, 192, 256, 272, 384, 1024, 65536 } do
         for size = base - 1, base + 33 do
           local data = data_of(size)
-          local expected = wire.mask(data, turned(KEY, size))
+          local expected = masked_from(size, size)
           assert.is_true(path.copy(data, KEY, size) == expected, size)
           assert.is_true(path.in_place(data, KEY, size, 0) == expected, size)
         end

@@ -35,16 +35,20 @@ local function pair(options)
   return client, server
 end
 
--- Text that compresses, but not to nothing, and differs from any other of its size.
-local function text_of(size, seed)
-  local words = {}
-  local value, length = seed or 1, 0
+local function digits(size)
+  local words, value, length = {}, 1, 0
   while length < size do
     value = value * 16807 % 2147483647
     words[#words + 1] = ("%d "):format(value)
     length = length + #words[#words]
   end
-  return table.concat(words):sub(1, size)
+  return table.concat(words)
+end
+
+-- Text that compresses, but not to nothing, and differs from any other of its size.
+local DIGITS = digits(MIB)
+local function text_of(size, seed)
+  return (("%d "):format(seed or 1) .. DIGITS):sub(1, size)
 end
 
 local SIZES = { 16383, 16384, 20000, 32768, 40000, 65525, 65535, 65536, 65537, 200000, MIB }
