@@ -399,8 +399,10 @@ end
 -- ---------------------------------------------------------------- for a foreign event loop
 
 --- A descriptor that turns readable when update has work, the same over reconnections; or nil
--- where the system has none.
----@return integer?
+-- where the system has none, as Windows.
+---@return integer? descriptor
+---@return string? sentence
+---@return "state"? name
 function Client:pollfd()
   return handle_of(self):pollfd()
 end

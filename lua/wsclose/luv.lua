@@ -23,6 +23,9 @@ local uv = vim and (vim.uv or vim.loop) or hosted.need("wsclose.luv", "luv", "li
 ---@field due? boolean work is scheduled
 ---@field waiters thread[]
 
+-- Seconds between looks at a client where no descriptor tells of its work, as on Windows.
+local LOOK = 0.01
+
 -- Clients that the loop watches.
 local seated = {}
 
@@ -65,8 +68,9 @@ local function vacate(ws, seat)
 end
 
 local function occupy(ws, seat)
-  if seat.poll then return end
-  seat.poll, seat.timer = assert(uv.new_poll(ws:pollfd())), assert(uv.new_timer())
+  if seat.timer then return end
+  local fd = ws:pollfd()
+  seat.poll, seat.timer = fd and assert(uv.new_poll(fd)), assert(uv.new_timer())
   seat.ready = function() on_ready(ws, seat) end
   seated[ws] = true
 end
@@ -80,7 +84,11 @@ function arm(ws)
   end
   occupy(ws, seat)
   if seat.due then return end
-  seat.poll:start("r", seat.ready)
+  if seat.poll then
+    seat.poll:start("r", seat.ready)
+  else
+    seconds = math.min(seconds or LOOK, LOOK)
+  end
   if closed then seconds = 0 end -- those who wait are to be told
   if seconds then
     seat.timer:start(math.ceil(seconds * 1000), 0, seat.ready)

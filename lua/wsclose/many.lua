@@ -329,11 +329,14 @@ function Group:run(seconds)
 end
 
 --- A descriptor that turns readable when update has work for one of them; nil where the system has
--- none.
----@return integer?
+-- none, as Windows.
+---@return integer? descriptor
+---@return string? sentence
+---@return "state"? name
 function Group:pollfd()
   local loop = find_loop(self)
-  return loop and loop:pollfd() or nil
+  if loop then return loop:pollfd() end
+  return nil
 end
 
 --- What the descriptor is to be polled for.

@@ -1,6 +1,7 @@
 --- The option tls.
 
 local checks = require "wsclose.checks"
+local core = require "wsclose.core"
 local meaning = require "wsclose.option_words"
 
 local fail, fail_with, boolean = checks.fail, checks.fail_with, checks.boolean
@@ -53,6 +54,17 @@ local function pins(path, value)
   return checked
 end
 
+-- Windows knows its files by UTF-16.
+local names_are_utf8 = package.config:sub(1, 1) == "\\"
+
+local function file(check)
+  return function(path, value)
+    check(path, value)
+    if names_are_utf8 and not core.valid_utf8(value) then fail_with(path, "must be UTF-8") end
+    return value
+  end
+end
+
 local TLS_VERSIONS = { ["1.2"] = 12, ["1.3"] = 13 }
 
 local function tls_version(path, value)
@@ -80,11 +92,11 @@ end
 
 local tls = group({
   verify = boolean,
-  ca_file = line,
-  ca_path = line,
+  ca_file = file(line),
+  ca_path = file(line),
   ca = text,
-  cert = text,
-  key = text,
+  cert = file(text),
+  key = file(text),
   password = text,
   server_name = server_name,
   ciphers = line,
@@ -92,7 +104,7 @@ local tls = group({
   min_version = tls_version,
   pin = pins,
   alpn = alpn,
-  keylog_file = line,
+  keylog_file = file(line),
   session_cache = session_cache,
 }, meaning)
 

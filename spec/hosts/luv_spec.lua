@@ -38,6 +38,12 @@ for _, way in ipairs {
       host:straight()
     end)
 
+    it("looks now and then where no descriptor tells of a client's work", function()
+      local host = start "blind"
+      host.program:expect "^MAIN false"
+      host:straight()
+    end)
+
     it("waits for pieces of a message", function()
       start("pieces").program:expect "^IN PIECES THEN nil closed 1000$"
     end)

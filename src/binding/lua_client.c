@@ -270,13 +270,10 @@ static int client_deadline(lua_State *L) {
   return 1;
 }
 
-/* pollfd() -> descriptor, or nil where the system has none */
+/* pollfd() -> as wsc_lua_push_pollfd */
 static int client_pollfd(lua_State *L) {
   wsc_lua_box *box = wsc_lua_use_box(L);
-  int fd = box->client ? wsc_client_pollfd(box->client) : -1;
-  if (fd < 0) return 0;
-  lua_pushinteger(L, fd);
-  return 1;
+  return wsc_lua_push_pollfd(L, box->client ? wsc_client_pollfd(box->client) : -1);
 }
 
 static void set_text(lua_State *L, const char *name, const char *text) {

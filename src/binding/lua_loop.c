@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "lua_client.h"
+#include "lua_push.h"
 #include "net/loop.h"
 
 #include "core/hidden.h"
@@ -134,12 +135,9 @@ static int loop_deadline(lua_State *L) {
   return 1;
 }
 
-/* pollfd() -> descriptor, or nil where the system has none */
+/* pollfd() -> as wsc_lua_push_pollfd */
 static int loop_pollfd(lua_State *L) {
-  int fd = wsc_loop_pollfd(check_loop(L)->loop);
-  if (fd < 0) return 0;
-  lua_pushinteger(L, fd);
-  return 1;
+  return wsc_lua_push_pollfd(L, wsc_loop_pollfd(check_loop(L)->loop));
 }
 
 /* looks() -> how often a wait has looked at a client */

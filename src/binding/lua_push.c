@@ -32,6 +32,14 @@ int wsc_lua_push_error(lua_State *L, int error, const char *sentence) {
   return 3;
 }
 
+int wsc_lua_push_pollfd(lua_State *L, int fd) {
+  if (fd < 0)
+    return wsc_lua_push_error(L, WSC_ERR_STATE,
+                              "no descriptor tells of this client's work: call update");
+  lua_pushinteger(L, fd);
+  return 1;
+}
+
 void wsc_lua_push_seconds(lua_State *L, uint64_t time_us) {
   if (time_us == WSC_NEVER)
     lua_pushnil(L);

@@ -24,6 +24,9 @@ int wsc_lua_push_frame(lua_State *L, const wsc_frame_info *frame);
 /* Three values: nil, the sentence (NULL: there was no memory for one), the error's name. */
 int wsc_lua_push_error(lua_State *L, int error, const char *sentence);
 
+/* A descriptor; < 0: nil, a sentence, "state". */
+int wsc_lua_push_pollfd(lua_State *L, int fd);
+
 /* Seconds, or nil for WSC_NEVER. */
 void wsc_lua_push_seconds(lua_State *L, uint64_t time_us);
 

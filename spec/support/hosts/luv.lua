@@ -29,6 +29,11 @@ function cases.straight()
   say("MAIN " .. tostring(ok) .. " " .. why)
 end
 
+function cases.blind()
+  program.take_descriptors()
+  cases.straight()
+end
+
 function cases.pieces()
   coroutine.wrap(program.pieces)(wsclose)
 end

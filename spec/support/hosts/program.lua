@@ -19,6 +19,12 @@ function program.options(more)
   return more
 end
 
+--- As on a system where no descriptor tells of a client's work.
+function program.take_descriptors()
+  local methods = require("wsclose.core").client_methods
+  function methods.pollfd() end
+end
+
 --- Straight down in a coroutine of the host, while another one sends.
 ---@param wsclose table the host's module
 ---@param spawn fun(f: fun()) runs a function in a coroutine of its own
