@@ -10,7 +10,22 @@ local MIB = 2 ^ 20
 
 -- ---------------------------------------------------------------- the server, another process
 
--- Zeros, in fragments of a mebibyte, after the first bytes from the client.
+-- A mebibyte that hardly deflates, or to an eighth.
+local function new_block(compressed)
+  local bytes, number, width = {}, 1, compressed and 8 or 64
+  for i = 1, MIB / 64 do
+    local word = {}
+    for j = 1, width do
+      number = number * 16807 % 2147483647
+      word[j] = string.char(number % 256)
+    end
+    bytes[i] = table.concat(word):rep(64 / width)
+  end
+  return table.concat(bytes)
+end
+
+-- Fragments of a mebibyte, after the first bytes from the client.  No two are alike: LuaJIT would
+-- hold equal pieces once.
 local function serve(total, compressed)
   local listener = assert(socket.bind("127.0.0.1", 0))
   io.stdout:write(select(2, listener:getsockname()), "\n")
@@ -20,7 +35,7 @@ local function serve(total, compressed)
   local p = assert(wsclose.protocol(nil, {
     role = "server", extensions = { ["permessage-deflate"] = compressed and {} or false },
   }))
-  local block, left, writer = ("\0"):rep(MIB), total, nil
+  local block, left, writer = new_block(compressed), total, nil
   local function move()
     local bytes, fault, part = connection:receive(4096)
     if fault == "closed" then p:eof() else p:input(bytes or part) end
@@ -34,6 +49,7 @@ local function serve(total, compressed)
     move()
     if writer and left > 0 then
       left = left - 1
+      block = block:sub(4100) .. block:sub(1, 4099)
       writer[left == 0 and "finish" or "write"](writer, block)
     else
       socket.select({ connection }, nil)
@@ -75,7 +91,10 @@ end
 local total = tonumber(arg[1] or 1024)
 if arg[2] == "serve" then
   serve(total, arg[3] == "compressed")
-else
-  measure(total, "plain")
-  measure(total, "compressed")
+elseif arg[2] then
+  measure(total, arg[2])
+else -- each in a process of its own, which has not grown before
+  for _, kind in ipairs { "plain", "compressed" } do
+    os.execute(("%s bench/pieces.lua %d %s"):format(arg[-1], total, kind))
+  end
 end
