@@ -208,22 +208,16 @@ static int push_close(lua_State *L, wsc_lua_box *box) {
  * LuaJIT, Lua collects garbage first, and a finalizer may call update. */
 #define COPIED_MAX 1024
 
-/* The collectors of Lua 5.1 and LuaJIT do one step of their work at each thing that is made,
- * however large it is: large payloads would pile up meanwhile.  So one is counted as so many small
- * ones; where the collector is not at work that is nothing. */
-static void pay_collector(lua_State *L, size_t size) {
-  for (; size > COPIED_MAX; size -= COPIED_MAX) {
+/* (box, event) -> string.  The collectors of Lua 5.1 and LuaJIT do one step of their work at each
+ * thing that is made, however large: payloads would pile up meanwhile.  So one is counted as so
+ * many small ones; where the collector is not at work that is nothing. */
+static int payload_inside(lua_State *L) {
+  const wsc_event *event = lua_touserdata(L, 2);
+  lua_pushlstring(L, (const char *)event->data, event->size);
+  for (size_t left = event->size; left > COPIED_MAX; left -= COPIED_MAX) {
     lua_pushliteral(L, "");
     lua_pop(L, 1);
   }
-}
-
-/* (box, event) -> string */
-static int payload_inside(lua_State *L) {
-  const wsc_event *event = lua_touserdata(L, 2);
-  size_t size = event->size;
-  lua_pushlstring(L, (const char *)event->data, size);
-  pay_collector(L, size);
   return 1;
 }
 
