@@ -12,9 +12,9 @@ local INTRO = [[
 <!-- Made by scripts/close_matrix_doc.lua from spec/support/close_matrix.lua; change it there. -->
 
 What goes out, what `on_close` is told, and what follows: %d situations. The suite plays each
-(`make test SPEC=spec/conformance/close_matrix_spec.lua`): on the scripted clock, over a socket and
-over TLS, wherever it can come about there, with and without `retry`. What a code means, and what to
-do about it: [close-codes.md](close-codes.md).
+(`make test SPEC=spec/conformance/close_matrix_spec.lua`): on the scripted clock, over a socket, and
+over TLS where that may differ; with and without `retry`. What a code means, and what to do about
+it: [close-codes.md](close-codes.md).
 
 - **goes out**: the client's frames, in the order in which the server reads them; "…" is the
   reason that `on_close` gets.

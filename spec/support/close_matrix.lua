@@ -12,7 +12,7 @@
 ---@field play? fun(s: support.Stage, way: string) what happens then
 ---@field waits? string[] the timeouts that go by, one after the other
 ---@field between? fun(s: support.Stage) what happens in each second of them
----@field behind? fun(s: support.Stage, way: string) what happens then
+---@field behind? fun(s: support.Stage, way: string) what happens then, in the state "closing"
 ---@field holds? boolean the server reads nothing any more
 ---@field gone? boolean the server is not there any more to see what goes out
 ---@field ways? string[] not in all of support.stage

@@ -157,11 +157,13 @@ function endings.play(row, way, draw)
   if row.play then row.play(s, way) end
   s.began = s:now()
   for _, name in ipairs(row.waits or {}) do wait(s, row, close_matrix.seconds(row, name)) end
-  if row.behind then
-    quiet(s)
-    row.behind(s, way)
-  end
   -- that a kernel has sent on what lay there counts as life, and comes by its own clock
+  for _ = 1, ROUNDS do
+    quiet(s)
+    if not row.behind or s.ws:state() == "closing" then break end
+    s:pass(MORE)
+  end
+  if row.behind then row.behind(s, way) end
   for _ = 1, ROUNDS do
     if until_told(s) then break end
     s:pass(MORE)

@@ -5,6 +5,9 @@ local wire = require "wsclose.testing.wire"
 
 local acts = { SOCKET = "over a socket", TLS = "over TLS", MIB = 1024 * 1024, frame = wire.frame }
 
+-- Of rows that only differ in bytes: TLS has nothing to add.
+acts.PLAIN = { "in the scripted world", acts.SOCKET }
+
 local frame = wire.frame
 
 function acts.text(payload) return frame { payload = payload } end

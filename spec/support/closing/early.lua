@@ -44,7 +44,7 @@ statuses[#statuses + 1] = {
 }
 
 local refusals = rows({
-  at = "asked", how = "by the peer, not opened", error = "http in handshake",
+  at = "asked", how = "by the peer, not opened", error = "http in handshake", ways = acts.PLAIN,
 }, statuses)
 
 local unanswered = rows({ at = "asked", how = BY_NETWORK, follows = AGAIN }, {

@@ -71,7 +71,8 @@ local broken = {}
 for i, fault in ipairs(faults) do
   local given = fault.given and (", %d given"):format(fault.given) or ""
   broken[i] = {
-    fault[1], play = says(fault[2] .. text "behind"), options = fault.options, follows = "no",
+    fault[1], play = says(fault[2] .. text "behind"), options = fault.options, ways = acts.PLAIN,
+    follows = "no",
     out = ('Close %d "…"'):format(fault[3]), told = ('%d "%s"'):format(fault[3], fault[4]),
     how = "by the client" .. given, error = (fault.name or "protocol") .. " in open",
   }

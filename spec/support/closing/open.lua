@@ -21,7 +21,7 @@ local peer = {}
 
 local function peer_row(title, payload, told, follows)
   peer[#peer + 1] = {
-    title, play = says(body(payload)), follows = follows, told = told,
+    title, play = says(body(payload)), ways = acts.PLAIN, follows = follows, told = told,
     out = payload == "" and "Close, empty" or "Close " .. told:match "^%d+" .. ' "…"',
     how = "clean, by the peer",
   }
@@ -41,7 +41,7 @@ peer_row("an empty Close", "", "1005", "0.25–1 s")
 local function not_allowed(title, payload, code, why, follows, received)
   local told = ('%d "%s"'):format(code, why)
   peer[#peer + 1] = {
-    title, play = says(body(payload)), follows = follows, told = told,
+    title, play = says(body(payload)), ways = acts.PLAIN, follows = follows, told = told,
     out = "Close " .. told:match "^%d+" .. ' "…"',
     how = "by the client" .. (received and ", received " .. received or ""),
     error = (told:match "^1007" and "utf8" or "protocol") .. " in open",
