@@ -333,6 +333,14 @@ bench-pieces:
 	@$(MAKE) --no-print-directory
 	@LUA_PATH="./lua/?.lua;./lua/?/init.lua;;" LUA_CPATH="./$(OUT)/?.so;;" $(LUA_BIN) bench/pieces.lua
 
+# What hostile servers cost a client, into docs/security.md.
+.PHONY: bench-limits
+bench-limits:
+	@scripts/setup test $(LUA)
+	@$(MAKE) --no-print-directory modules
+	@LUA_PATH="./lua/?.lua;./lua/?/init.lua;./?.lua;./spec/?.lua;;" LUA_CPATH="./$(OUT)/?.so;;" \
+	  $(LUA_BIN) bench/limits.lua write
+
 # What a message costs among thousands of connections; CLIENTS="1 100" for less.
 .PHONY: bench-scale
 bench-scale:
@@ -465,6 +473,7 @@ help:
 	@echo "make bench-baseline  writes that file anew"
 	@echo "make bench-frames the longest update of LÖVE and the C engine, SECONDS (60) for each"
 	@echo "make bench-pieces what a process grows by while a gigabyte comes in pieces"
+	@echo "make bench-limits what hostile servers cost a client, into docs/security.md"
 	@echo "make bench-scale  what a message costs among CLIENTS (1 100 1000 10000) on one loop"
 	@echo "make herd-real    10,000 real clients come back to a real server, beside the simulation; CLIENTS"
 	@echo "make herd         20,000 clients come back: retry policies simulated, into docs/retry.md; CLIENTS"
