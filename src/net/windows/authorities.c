@@ -25,16 +25,43 @@ static bool is_for_servers(const CERT_CONTEXT *certificate) {
   return false;
 }
 
+static bool is_in(HCERTSTORE store, const CERT_CONTEXT *certificate) {
+  const CERT_CONTEXT *found =
+      store ? CertFindCertificateInStore(store, X509_ASN_ENCODING, 0, CERT_FIND_EXISTING,
+                                         certificate, NULL)
+            : NULL;
+  if (found) CertFreeCertificateContext(found);
+  return found != NULL;
+}
+
+static bool is_its_own_issuer(const CERT_CONTEXT *certificate) {
+  CERT_INFO *info = certificate->pCertInfo;
+  return CertCompareCertificateName(X509_ASN_ENCODING, &info->Issuer, &info->Subject);
+}
+
+typedef struct taker {
+  void (*take)(void *user, const uint8_t *der, size_t size);
+  void *user;
+  HCERTSTORE refused; /* what the administrator trusts in no case; NULL: unknown */
+} taker;
+
+static void take_from(const wchar_t *name, bool roots, const taker *to) {
+  HCERTSTORE store = CertOpenSystemStoreW(0, name);
+  const CERT_CONTEXT *certificate = NULL;
+  if (!store) return;
+  while ((certificate = CertEnumCertificatesInStore(store, certificate)) != NULL)
+    if ((roots || !is_its_own_issuer(certificate)) && is_for_servers(certificate) &&
+        !is_in(to->refused, certificate))
+      to->take(to->user, certificate->pbCertEncoded, certificate->cbCertEncoded);
+  CertCloseStore(store, 0);
+}
+
+/* CA has what leads to an authority.  One that would be an authority itself is none for being
+ * there: OpenSSL would trust it. */
 bool wsc_authorities_each(void (*take)(void *user, const uint8_t *der, size_t size), void *user) {
-  static const wchar_t *const names[] = {L"ROOT", L"CA"};
-  for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
-    HCERTSTORE store = CertOpenSystemStoreW(0, names[i]);
-    const CERT_CONTEXT *certificate = NULL;
-    if (!store) continue;
-    while ((certificate = CertEnumCertificatesInStore(store, certificate)) != NULL)
-      if (is_for_servers(certificate))
-        take(user, certificate->pbCertEncoded, certificate->cbCertEncoded);
-    CertCloseStore(store, 0);
-  }
+  taker to = {.take = take, .user = user, .refused = CertOpenSystemStoreW(0, L"Disallowed")};
+  take_from(L"ROOT", true, &to);
+  take_from(L"CA", false, &to);
+  if (to.refused) CertCloseStore(to.refused, 0);
   return true;
 }
