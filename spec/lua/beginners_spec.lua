@@ -154,6 +154,24 @@ describe("a callback that is assigned", function()
     end)
   end
 
+  for _, name in ipairs { "on_message", "on_ping", "on_close" } do
+    it(("as %s over one that is there raises where that would be called"):format(name), function()
+      local world = require "wsclose.testing"
+      world.server("ws://callbacks.example/", function(s)
+        s:accept()
+        s:ping "p"
+        s:send "a"
+        s:close(1000)
+      end)
+      local ws = wsclose.new("ws://callbacks.example/", { [name] = print })
+      ws[name] = 5
+      local message = fault_of(function() ws:run(1) end)
+      world.reset()
+      assert.matches("number", message)
+      assert.matches(name, message, 1, true)
+    end)
+  end
+
   it("may be anything callable, and go again; other fields are the program's", function()
     local ws = client()
     ws.on_message = setmetatable({}, { __call = function() end })

@@ -220,6 +220,32 @@ describe("a program that acts from", function()
     end)
   end
 
+  it("a coroutine within on_message has clock called in another: that may be over", function()
+    run [[
+      local ws
+      local over = {}
+      local calls = 0
+      ws = open {
+        max_time = 10,
+        clock = function()
+          assert(not over[coroutine.running() or "main"], "in a coroutine that is over")
+          calls = calls + 1
+          return wsclose.now()
+        end,
+        on_message = function()
+          local thread = coroutine.create(function() return ws:state() end)
+          assert(coroutine.resume(thread))
+          over[thread] = true
+        end,
+      }
+      until_open(ws)
+      step()
+      local before = calls
+      ws:update(0)
+      assert(calls >= before + 20)
+    ]]
+  end)
+
   it("decide meets a sentence or its wish", function()
     for name, deed in pairs(DEEDS) do
       run(([[
@@ -350,5 +376,26 @@ describe("every method of clients, protocol objects and loops", function()
       attempt(ws.receive, ws, 0)
       attempt(tostring, ws)
     ]]
+  end)
+end)
+
+describe("an object whose own functions refer to it", function()
+  it("is garbage with them, when nothing else does", function()
+    local wsclose = require "wsclose"
+    local kept = setmetatable({}, { __mode = "k" })
+    local function make()
+      local ws, p
+      local function random_bytes(n) return (ws or p or true) and ("r"):rep(n) end
+      ws = wsclose.new("ws://a.example/", {
+        clock = function() return ws and 0 or 1 end, random_bytes = random_bytes,
+      })
+      p = wsclose.protocol("ws://a.example/", { random_bytes = random_bytes })
+      kept[ws], kept[ws._handle], kept[p] = true, true, true
+    end
+    for _ = 1, 10 do make() end
+    for _ = 1, 3 do collectgarbage() end
+    local count = 0
+    for _ in pairs(kept) do count = count + 1 end
+    assert.is_true(count <= 3, count .. " are kept") -- a stale place of the stack may hold the last
   end)
 end)

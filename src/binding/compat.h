@@ -14,12 +14,25 @@
 #define lua_rawlen(L, index) ((size_t)(lua_rawlen)(L, index))
 #endif
 
-/* User values cost memory in every object; none are used. */
+/* User values cost memory in every object: 1 for one that wsc_lua_tie is called for, else 0. */
 #if LUA_VERSION_NUM >= 504
-#define wsc_lua_newuserdata(L, size) lua_newuserdatauv(L, size, 0)
+#define wsc_lua_newuserdata(L, size, values) lua_newuserdatauv(L, size, values)
 #else
-#define wsc_lua_newuserdata(L, size) lua_newuserdata(L, size)
+#define wsc_lua_newuserdata(L, size, values) lua_newuserdata(L, size)
 #endif
+
+#if LUA_VERSION_NUM < 502
+#define lua_setuservalue(L, index) lua_setfenv(L, index)
+#endif
+
+/* Pops a value that then lives as long as the userdata below it, and is garbage with it: what it
+ * refers to may refer to the userdata. */
+static inline void wsc_lua_tie(lua_State *L) {
+  lua_createtable(L, 1, 0); /* until 5.2 it has to be one */
+  lua_insert(L, -2);
+  lua_rawseti(L, -2, 1);
+  (void)lua_setuservalue(L, -2);
+}
 
 /* A counter of 64 bits: an integer where Lua has them, else a float, exact up to 2^53. */
 static inline void wsc_lua_push_count(lua_State *L, uint64_t count) {

@@ -44,25 +44,20 @@ static bool sha1_shared(void *user, const void *data, size_t size, uint8_t diges
   return shared->sha1(shared->user, data, size, digest);
 }
 
-/* The error on top of the stack is kept until the core is left: a longjmp must not cross it.  Its
- * place in the registry is there already, so this cannot fail. */
-static void keep_error(lua_State *L, wsc_lua_box *box) {
-  lua_rawseti(L, LUA_REGISTRYINDEX, box->own->error_ref);
-  box->failed = true;
-}
-
-/* Calls one of the functions with the values on top, for one result; false: it raised.  On a stack
- * with LUA_MINSTACK places, of which methods use few. */
-static bool call_own(lua_State *L, wsc_lua_box *box, int count) {
+/* Calls one of the functions with the `count` values on top, for one result; false: it raised, and
+ * the error is kept until the core is left, for a longjmp must not cross it.  On a stack with
+ * LUA_MINSTACK places. */
+static bool call_own(wsc_lua_box *box, int count) {
   box->held++;
-  bool good = lua_pcall(L, count, 1, 0) == 0;
+  bool good = lua_pcall(box->own->L, count, 1, 0) == 0;
   box->held--;
-  box->own->L = L; /* it may have called the object from another coroutine */
-  if (!good) keep_error(L, box);
-  return good;
+  if (good) return true;
+  lua_replace(box->own->L, WSC_OWN_ERROR);
+  box->failed = true;
+  return false;
 }
 
-/* What stands in the registry: the program's function (upvalue), and a look at what it gives. */
+/* What is called: the program's function (upvalue), and a look at what it gives. */
 static int checked_random(lua_State *L) {
   lua_Integer size = lua_tointeger(L, 1);
   lua_settop(L, 1);
@@ -87,9 +82,9 @@ static int checked_clock(lua_State *L) {
 static bool random_from_lua(void *user, void *bytes, size_t size) {
   wsc_lua_box *box = user;
   lua_State *L = box->own->L;
-  lua_rawgeti(L, LUA_REGISTRYINDEX, box->random_ref);
+  lua_pushvalue(L, WSC_OWN_RANDOM);
   lua_pushinteger(L, (lua_Integer)size);
-  if (!call_own(L, box, 1)) return false;
+  if (!call_own(box, 1)) return false;
   memcpy(bytes, lua_tostring(L, -1), size);
   lua_pop(L, 1);
   return true;
@@ -99,27 +94,41 @@ static bool random_from_lua(void *user, void *bytes, size_t size) {
 static uint64_t now_from_lua(void *user) {
   wsc_lua_box *box = user;
   lua_State *L = box->own->L;
-  lua_rawgeti(L, LUA_REGISTRYINDEX, box->clock_ref);
-  if (!call_own(L, box, 0)) return box->own->now_us;
+  lua_pushvalue(L, WSC_OWN_CLOCK);
+  if (!call_own(box, 0)) return box->own->now_us;
   box->own->now_us = wsc_lua_to_us(lua_tonumber(L, -1));
   lua_pop(L, 1);
   return box->own->now_us;
 }
 
 const wsc_platform *wsc_lua_platform(const wsc_lua_box *box) {
-  bool own = box->random_ref != LUA_NOREF || box->clock_ref != LUA_NOREF;
-  return own ? &box->own->platform : box->shared->platform;
+  return box->owns ? &box->own->platform : box->shared->platform;
 }
 
-static void init_own(lua_State *L, wsc_lua_box *box, const wsc_platform *shared) {
-  bool random = box->random_ref != LUA_NOREF, clock = box->clock_ref != LUA_NOREF;
+static void push_checked(lua_State *L, int index, lua_CFunction checked) {
+  lua_pushvalue(L, index);
+  if (!lua_isnil(L, -1)) lua_pushcclosure(L, checked, 1);
+}
+
+/* Makes `own` of the box on top of the stack.  `random` and `clock`: see wsc_lua_push_box. */
+static void make_own(lua_State *L, wsc_lua_box *box, int random, int clock) {
+  const wsc_platform *shared = box->shared->platform;
+  lua_State *thread = lua_newthread(L);
+  wsc_lua_tie(L);
+  push_checked(L, random, checked_random);
+  push_checked(L, clock, checked_clock);
+  lua_pushnil(L); /* WSC_OWN_ERROR */
+  lua_xmove(L, thread, 3);
+  bool has_random = !lua_isnil(thread, WSC_OWN_RANDOM),
+       has_clock = !lua_isnil(thread, WSC_OWN_CLOCK);
   *box->own = (wsc_lua_own){.platform = {.user = box,
                                          .resize = resize_shared,
-                                         .random = random ? random_from_lua : random_shared,
+                                         .random = has_random ? random_from_lua : random_shared,
                                          .sha1 = sha1_shared,
                                          .spare = shared->spare,
-                                         .now = clock ? now_from_lua : NULL},
-                            .L = L};
+                                         .now = has_clock ? now_from_lua : NULL},
+                            .L = thread};
+  box->owns = true;
 }
 
 uint64_t wsc_lua_to_us(lua_Number seconds) {
@@ -129,13 +138,6 @@ uint64_t wsc_lua_to_us(lua_Number seconds) {
 }
 
 /* ---------------------------------------------------------------- boxes */
-
-static int keep_function(lua_State *L, int index, lua_CFunction checked) {
-  if (lua_isnoneornil(L, index)) return LUA_NOREF;
-  lua_pushvalue(L, index);
-  lua_pushcclosure(L, checked, 1);
-  return luaL_ref(L, LUA_REGISTRYINDEX);
-}
 
 const char wsc_lua_marks[2];
 
@@ -163,7 +165,6 @@ wsc_lua_box *wsc_lua_check_box(lua_State *L) {
                lua_typename(L, given));
     return NULL; /* luaL_error does not return; lua.h has no way to say so */
   }
-  if (box->shared && wsc_lua_platform(box) != box->shared->platform) box->own->L = L;
   box->direct = given == LUA_TTABLE;
   return box;
 }
@@ -182,62 +183,51 @@ wsc_lua_box *wsc_lua_push_box(lua_State *L, int random, int clock) {
     luaL_error(L, "wsclose: the Lua state is being closed");
     return NULL; /* as above */
   }
-  bool own = !lua_isnoneornil(L, random) || !lua_isnoneornil(L, clock);
-  wsc_lua_box *box = wsc_lua_newuserdata(L, sizeof *box + (own ? sizeof *box->own : 0));
-  *box = (wsc_lua_box){.mark = lua_touserdata(L, lua_upvalueindex(WSC_UP_MARK)),
-                       .random_ref = LUA_NOREF,
-                       .clock_ref = LUA_NOREF,
-                       .url_ref = LUA_NOREF};
+  bool owns = !lua_isnil(L, random) || !lua_isnil(L, clock);
+  wsc_lua_box *box = wsc_lua_newuserdata(L, sizeof *box + (owns ? sizeof *box->own : 0), owns);
+  *box =
+      (wsc_lua_box){.mark = lua_touserdata(L, lua_upvalueindex(WSC_UP_MARK)), .url_ref = LUA_NOREF};
   lua_pushvalue(L, lua_upvalueindex(WSC_UP_METATABLE));
   lua_setmetatable(L, -2);
-  box->random_ref = keep_function(L, random, checked_random);
-  box->clock_ref = keep_function(L, clock, checked_clock);
-  if (own) {
-    init_own(L, box, (*anchor)->platform);
-    lua_pushboolean(L, 0);
-    box->own->error_ref = luaL_ref(L, LUA_REGISTRYINDEX);
-  }
   box->shared = *anchor;
   box->shared->users++;
+  if (owns) make_own(L, box, random, clock);
   return box;
 }
 
-static void free_now(lua_State *L, wsc_lua_box *box) {
-  bool own = wsc_lua_platform(box) != box->shared->platform;
+static void free_now(wsc_lua_box *box) {
   if (box->client) wsc_client_leave(box->client);
   wsc_client_free(box->client);
   if (!box->client) wsc_conn_free(box->conn);
   box->client = NULL;
   box->conn = NULL;
-  if (own) luaL_unref(L, LUA_REGISTRYINDEX, box->own->error_ref);
+  if (box->owns) lua_settop(box->own->L, 0);
   box->failed = false; /* there is nobody to tell any more */
-  luaL_unref(L, LUA_REGISTRYINDEX, box->random_ref);
-  luaL_unref(L, LUA_REGISTRYINDEX, box->clock_ref);
-  box->random_ref = box->clock_ref = LUA_NOREF;
   wsc_lua_shared_drop(box->shared);
   box->shared = NULL;
 }
 
-void wsc_lua_free_box(lua_State *L, wsc_lua_box *box) {
+void wsc_lua_free_box(wsc_lua_box *box) {
   if (!box->shared) return;
   box->parting = WSC_PARTING_FREE;
   if (box->held > 0) return;
   box->held = 1; /* saying goodbye asks for randomness */
-  free_now(L, box);
+  free_now(box);
   box->held = 0;
 }
 
 void wsc_lua_let_go(lua_State *L, wsc_lua_box *box) {
   if (box->parting != WSC_PARTING_NONE && box->held == 0 && box->shared) {
     if (box->parting == WSC_PARTING_FREE)
-      wsc_lua_free_box(L, box);
+      wsc_lua_free_box(box);
     else if (box->client)
       wsc_client_leave(box->client);
     box->parting = WSC_PARTING_NONE;
   }
   if (!box->failed) return;
   box->failed = false;
-  lua_rawgeti(L, LUA_REGISTRYINDEX, box->own->error_ref);
+  lua_pushvalue(box->own->L, WSC_OWN_ERROR);
+  lua_xmove(box->own->L, L, 1);
   lua_error(L);
 }
 

@@ -19,13 +19,16 @@ typedef struct wsc_lua_shared {
 wsc_lua_shared *wsc_lua_shared_new(const wsc_platform *platform);
 void wsc_lua_shared_drop(wsc_lua_shared *shared);
 
-/* What only an object with functions of its own, for randomness or the time, has. */
+/* What only an object with functions of its own, for randomness or the time, has.  They are called
+ * in a coroutine of its own too: whichever one called the object may be over by then. */
 typedef struct wsc_lua_own {
   wsc_platform platform; /* the shared one, but for those functions */
-  lua_State *L;          /* of the call under way: where they are to be called */
+  lua_State *L;          /* tied to the object; see WSC_OWN_RANDOM */
   uint64_t now_us;       /* what the clock said last */
-  int error_ref;         /* in the registry: what one of them raised */
 } wsc_lua_own;
+
+/* What lies on that coroutine's stack: the functions, and what one of them raised. */
+enum { WSC_OWN_RANDOM = 1, WSC_OWN_CLOCK, WSC_OWN_ERROR };
 
 /* What is done with an object once nobody is inside of it any more. */
 typedef enum wsc_lua_parting {
@@ -45,11 +48,9 @@ typedef struct wsc_lua_box {
   const void *mark;       /* tells the userdata from others, at less cost than their metatables */
   wsc_lua_shared *shared; /* counted; NULL once the object was closed */
   wsc_client *client;     /* owned; NULL in a protocol object */
-  wsc_conn *conn;    /* owned by a protocol object; lent by the client, NULL before the first */
-  lua_Number began;  /* when the latest attempt did, on the client's clock */
-  int random_ref;    /* in the registry; LUA_NOREF without one */
-  int clock_ref;     /* as random_ref, of a client's clock */
-  int url_ref;       /* as random_ref, of the latest attempt's URL; lasts beyond leave */
+  wsc_conn *conn;   /* owned by a protocol object; lent by the client, NULL before the first */
+  lua_Number began; /* when the latest attempt did, on the client's clock */
+  int url_ref; /* in the registry: the latest attempt's URL, or LUA_NOREF; lasts beyond leave */
   uint32_t attempts; /* how many there were */
   uint16_t held;     /* how many are inside */
   uint8_t parting;   /* wsc_lua_parting */
@@ -57,7 +58,8 @@ typedef struct wsc_lua_box {
   bool corked;       /* sends wait for the end of the turn */
   bool direct;       /* the call under way is the program's own, through its Lua object */
   bool close_taken;  /* the core gave the end and it is not yet handed to Lua */
-  wsc_lua_own own[]; /* one, with random_ref or clock_ref */
+  bool owns;         /* there is an `own` */
+  wsc_lua_own own[];
 } wsc_lua_box;
 
 /* The first upvalues of every method. */
@@ -95,7 +97,7 @@ wsc_lua_box *wsc_lua_push_box(lua_State *L, int random, int clock);
 
 /* Gives everything back but what is known of the latest attempt, at once or when it is let go of;
  * safe to repeat. */
-void wsc_lua_free_box(lua_State *L, wsc_lua_box *box);
+void wsc_lua_free_box(wsc_lua_box *box);
 
 /* Every method's end, where it was inside of the core: carries out what waited for that, and raises
  * what the object's functions raised. */

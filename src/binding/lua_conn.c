@@ -376,13 +376,13 @@ static int conn_info(lua_State *L) {
 
 /* free(): gives everything back. */
 int wsc_lua_conn_free(lua_State *L) {
-  wsc_lua_free_box(L, wsc_lua_check_box(L));
+  wsc_lua_free_box(wsc_lua_check_box(L));
   return 0;
 }
 
 static int conn_collect(lua_State *L) {
   wsc_lua_box *box = wsc_lua_check_box(L);
-  wsc_lua_free_box(L, box);
+  wsc_lua_free_box(box);
   if (box->held > 0) return 0; /* called by hand: it will be collected */
   luaL_unref(L, LUA_REGISTRYINDEX, box->url_ref);
   box->url_ref = LUA_NOREF;

@@ -50,7 +50,7 @@ static int loop_new(lua_State *L) {
   wsc_lua_shared **anchor = lua_touserdata(L, lua_upvalueindex(2));
   if (!*anchor) return luaL_error(L, "wsclose: the Lua state is being closed");
   bool poll = lua_toboolean(L, 1) != 0;
-  lua_loop *self = wsc_lua_newuserdata(L, sizeof *self);
+  lua_loop *self = wsc_lua_newuserdata(L, sizeof *self, 0);
   *self = (lua_loop){.mark = &loop_mark};
   lua_pushvalue(L, lua_upvalueindex(1));
   lua_setmetatable(L, -2);

@@ -224,7 +224,7 @@ static int collect_shared(lua_State *L) {
 
 /* The module's own count of the platform, given back when nothing can make objects any more. */
 static void push_anchor(lua_State *L, const wsc_platform *platform) {
-  wsc_lua_shared **anchor = wsc_lua_newuserdata(L, sizeof *anchor);
+  wsc_lua_shared **anchor = wsc_lua_newuserdata(L, sizeof *anchor, 0);
   *anchor = NULL;
   lua_createtable(L, 0, 1);
   lua_pushcfunction(L, collect_shared);

@@ -110,7 +110,7 @@ static void read_fields(lua_State *L, int index, const option_field *fields, voi
 /* An array that lives as long as its place on the stack. */
 static void *push_array(lua_State *L, size_t count, size_t size) {
   need_stack(L);
-  void *array = wsc_lua_newuserdata(L, count * size);
+  void *array = wsc_lua_newuserdata(L, count * size, 0);
   memset(array, 0, count * size);
   return array;
 }

@@ -67,7 +67,7 @@ static int tunnel_new(lua_State *L) {
   const char *sentence = NULL;
   if (lua_istable(L, 3)) request.headers = wsc_lua_read_headers(L, 3, &request.header_count);
   if (!*anchor) return luaL_error(L, "wsclose: the Lua state is being closed");
-  lua_tunnel *self = wsc_lua_newuserdata(L, sizeof *self);
+  lua_tunnel *self = wsc_lua_newuserdata(L, sizeof *self, 0);
   *self = (lua_tunnel){.mark = &tunnel_mark, .error = WSC_AGAIN};
   lua_pushvalue(L, lua_upvalueindex(1));
   lua_setmetatable(L, -2);
