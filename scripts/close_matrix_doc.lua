@@ -19,7 +19,8 @@ it: [close-codes.md](close-codes.md).
 - **goes out**: the client's frames, in the order in which the server reads them; "…" is the
   reason that `on_close` gets.
 - **`on_close`**: code and reason. It is called once. `close()` and `leave()` tell nothing more
-  afterwards; they end a wait for the next attempt.
+  afterwards; they end a wait for the next attempt. Before the first `update` there is nothing to
+  end, and nothing is told.
 - **`info`**: `clean` or not; `by`; `opened`, unless "not opened"; `received`, where it differs from
   code and reason; messages given, `dropped`, bytes `undelivered`. `sent` is the Close that left.
 - **`info.error`**: its name, and the phase in which it was met.

@@ -15,6 +15,7 @@
 ---@field behind? fun(s: support.Stage, way: string) what happens then, in the state "closing"
 ---@field holds? boolean the server reads nothing any more
 ---@field gone? boolean the server is not there any more to see what goes out
+---@field again? boolean there is a next attempt without retry too
 ---@field ways? string[] not in all of support.stage
 ---@field out string what goes out: frames, in the order in which the server reads them
 ---@field told string on_close's code and reason

@@ -239,6 +239,26 @@ section("The program closes",
     error = "close_timeout in close", follows = "no" },
 })
 
+local function reconnects(s)
+  s.ws:reconnect(4001, "why", { 3, 5 })
+  s:turn()
+end
+
+section("The program reconnects",
+  '`reconnect(4001, "why", { 3, 5 })` while open; it needs no `retry`.', {
+  { "the server answers", play = reconnects, again = true,
+    out = 'Close 4001 "…"', told = '4001 "why"', how = "clean, by the client", follows = "3–5 s" },
+  { "the server answers with 1000", play = both(both(is_silent, reconnects), says(close(1000))),
+    waits = { "timeouts.linger" }, again = true,
+    out = 'Close 4001 "why"', told = "1000", how = "clean, by the client", follows = "3–5 s" },
+  { "the server never answers", play = both(is_silent, reconnects), waits = { "timeouts.close" },
+    again = true,
+    out = 'Close 4001 "why"', told = "1006", how = "by the client",
+    error = "close_timeout in close", follows = "3–5 s" },
+  { "`close()` behind it: it stays closed", play = both(reconnects, closes()),
+    out = 'Close 4001 "…"', told = '4001 "why"', how = "clean, by the client", follows = "no" },
+})
+
 section("The program leaves",
   "`leave()` waits for nothing: it writes what the kernel takes, and `on_close` is told before it "
   .. "returns. The same Close goes out when an open client is collected or its Lua state ends.", {
