@@ -271,5 +271,23 @@ write("uri", URI)
 write("extension", EXTENSION)
 write("redirect", REDIRECT)
 write("options", OPTIONS)
-write("heads", HANDSHAKE)
-write("wslay", CONN)
+
+-- Beside others: the streams without flags and actions, the heads without flags and cuts.
+local function without_front(seeds, pieces)
+  local bare = {}
+  for i, bytes in ipairs(seeds) do
+    local at = 2
+    for _ = 1, pieces do at = at + 1 + bytes:byte(at) end
+    bare[i] = bytes:sub(at)
+  end
+  return bare
+end
+local HEADS = without_front(HANDSHAKE, 1)
+for _, body in ipairs {
+  "5\r\nHello\r\n0\r\n\r\n", "3;a=b\r\nabc\r\n000a\r\n0123456789\r\n0\r\nX: y\r\n\r\n",
+  "1\nx\n0\n\n", "g\r\n", "ffffffffffffffff\r\nx", "2\r\nabc\r\n",
+} do
+  HEADS[#HEADS + 1] = "HTTP/1.1 503 x\r\nTransfer-Encoding: chunked\r\n\r\n" .. body
+end
+write("heads", HEADS)
+write("wslay", without_front(CONN, 1))

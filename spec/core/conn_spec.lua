@@ -627,6 +627,7 @@ describe("the handshake's place in the connection", function()
     { "with bare line ends", "C\n0123456789ab\n0\n\n", "0123456789ab" },
     { "empty", "0\r\n\r\n", "" },
     { "broken", "3\r\nabc\r\nzz\r\nrest", "abc" },
+    { "with no line end behind a chunk", "3\r\nabc2\r\nde\r\n0\r\n\r\n", "abc" },
     { "with a size no body has", "3\r\nabc\r\nffffffffff\r\n", "abc" },
   } do
     it("takes the body of a refusal out of its chunks: " .. case[1], function()

@@ -324,7 +324,9 @@ size_t wsc_http_dechunk(uint8_t *out, const uint8_t *data, size_t size, bool *co
     kept += there;
     at += there;
     if (at < size && data[at] == '\r') at++;
-    if (at < size && data[at] == '\n') at++;
+    *complete = at < size && data[at] != '\n';
+    if (*complete) return kept;
+    at++;
   }
   return kept;
 }
