@@ -19,6 +19,7 @@ each code stands below. In a program the same is at hand as `wsclose.explain(cod
 - **1005, 1006 and 1015 never come from the peer.** They describe what happened at this end; the
   cause stands in `info.error`.
 - **Retried** means: with `retry = true`, without options of your own. See [retry.md](retry.md).
+- **What goes out and what follows**, however a connection ends: [close-matrix.md](close-matrix.md).
 ]]
 
 local TWINS = [[
