@@ -3,6 +3,9 @@
 local busted = require "busted"
 local getfenv = require "busted.compatibility".getfenv
 
+-- By busted: the parent of each element that there ever was.
+local _, parents = debug.getupvalue(busted.parent, 1)
+
 -- Of a spec file that has ended nothing is kept.  busted holds on to all the closures that it has
 -- run until the last file has ended, and with them to what they know: servers, payloads, clients.
 -- Specs of memory collect garbage some hundred times each, and would walk through it each time.
@@ -11,6 +14,7 @@ local function forget(element)
   for i = #children, 1, -1 do
     forget(children[i])
     children[i].run = nil
+    parents[children[i]] = nil
     children[i] = nil
   end
   -- what it says of itself stays, for reports; the lists of its setup, before_each, … do not
