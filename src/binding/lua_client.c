@@ -276,12 +276,6 @@ static int client_pollfd(lua_State *L) {
   return wsc_lua_push_pollfd(L, box->client ? wsc_client_pollfd(box->client) : -1);
 }
 
-static void set_text(lua_State *L, const char *name, const char *text) {
-  if (!text) return;
-  lua_pushstring(L, text);
-  lua_setfield(L, -2, name);
-}
-
 /* Enough for the names of most; those that find no room are left out. */
 enum { CERTIFICATE_SIZE = 8192 };
 
@@ -293,10 +287,8 @@ static void set_certificate(lua_State *L, const wsc_client *client) {
   if (size == 0) return;
   char *end = strchr(text, '\n');
   lua_createtable(L, 0, 3);
-  wsc_lua_push_count(L, not_after > 0 ? (uint64_t)not_after : 0);
-  lua_setfield(L, -2, "not_after");
-  lua_pushlstring(L, text, end ? (size_t)(end - text) : strlen(text));
-  lua_setfield(L, -2, "subject");
+  wsc_lua_set_integer(L, "not_after", not_after > 0 ? (uint64_t)not_after : 0);
+  wsc_lua_set_bytes(L, "subject", text, end ? (size_t)(end - text) : strlen(text));
   lua_createtable(L, 1, 0);
   for (int count = 1; end && end[1]; count++) {
     const char *name = end + 1;
@@ -314,22 +306,19 @@ static int peer_inside(lua_State *L) {
   const wsc_lua_box *box = lua_touserdata(L, 1);
   wsc_client_info info;
   wsc_client_get_info(box->client, &info);
-  set_text(L, "phase", wsc_phase_name(info.phase));
+  wsc_lua_set_string(L, "phase", wsc_phase_name(info.phase));
   if (info.address) {
-    set_text(L, "address", info.address);
-    lua_pushinteger(L, info.port);
-    lua_setfield(L, -2, "port");
-    lua_pushinteger(L, info.family);
-    lua_setfield(L, -2, "family");
+    wsc_lua_set_string(L, "address", info.address);
+    wsc_lua_set_integer(L, "port", (uint64_t)info.port);
+    wsc_lua_set_integer(L, "family", (uint64_t)info.family);
   }
   if (!info.tls_version) return 1;
   lua_createtable(L, 0, 5);
-  set_text(L, "version", info.tls_version);
-  set_text(L, "cipher", info.tls_cipher);
-  set_text(L, "group", info.tls_group);
+  wsc_lua_set_string(L, "version", info.tls_version);
+  wsc_lua_set_string(L, "cipher", info.tls_cipher);
+  wsc_lua_set_string(L, "group", info.tls_group);
   set_certificate(L, box->client);
-  lua_pushboolean(L, info.tls_resumed);
-  lua_setfield(L, -2, "resumed");
+  wsc_lua_set_bool(L, "resumed", info.tls_resumed);
   lua_setfield(L, -2, "tls");
   return 1;
 }

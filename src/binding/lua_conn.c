@@ -348,20 +348,13 @@ static int conn_protocol(lua_State *L) {
 /* (box, table) fills the table with what the handshake agreed on */
 static int info_inside(lua_State *L) {
   const wsc_lua_box *box = lua_touserdata(L, 1);
-  const char *protocol = wsc_conn_protocol(box->conn);
-  if (protocol) {
-    lua_pushstring(L, protocol);
-    lua_setfield(L, 2, "protocol");
-  }
+  wsc_lua_set_string(L, "protocol", wsc_conn_protocol(box->conn));
   wsc_lua_push_extensions(L, box->conn);
   lua_setfield(L, 2, "extensions");
   const wsc_response *response = wsc_conn_response(box->conn);
   wsc_lua_push_headers(L, response);
   lua_setfield(L, 2, "headers");
-  if (response->status) {
-    lua_pushinteger(L, response->status);
-    lua_setfield(L, 2, "status");
-  }
+  if (response->status) wsc_lua_set_integer(L, "status", (uint64_t)response->status);
   return 1;
 }
 

@@ -1,26 +1,28 @@
 #include "lua_push.h"
 
+#include "core/ascii.h"
+
 #include <string.h>
 
 #include "core/hidden.h"
 
-/* Sets table[name] to the value on top; the table is right below it. */
-static void set_string(lua_State *L, const char *name, const char *value) {
+void wsc_lua_set_string(lua_State *L, const char *name, const char *value) {
+  if (!value) return;
   lua_pushstring(L, value);
   lua_setfield(L, -2, name);
 }
 
-static void set_bytes(lua_State *L, const char *name, const void *data, size_t size) {
+void wsc_lua_set_bytes(lua_State *L, const char *name, const void *data, size_t size) {
   lua_pushlstring(L, size ? data : "", size);
   lua_setfield(L, -2, name);
 }
 
-static void set_bool(lua_State *L, const char *name, bool value) {
+void wsc_lua_set_bool(lua_State *L, const char *name, bool value) {
   lua_pushboolean(L, value);
   lua_setfield(L, -2, name);
 }
 
-static void set_integer(lua_State *L, const char *name, uint64_t value) {
+void wsc_lua_set_integer(lua_State *L, const char *name, uint64_t value) {
   wsc_lua_push_count(L, value);
   lua_setfield(L, -2, name);
 }
@@ -53,8 +55,7 @@ void wsc_lua_push_seconds(lua_State *L, uint64_t time_us) {
 static void push_lower(lua_State *L, const char *text) {
   luaL_Buffer buffer;
   luaL_buffinit(L, &buffer);
-  for (; *text; text++)
-    luaL_addchar(&buffer, *text >= 'A' && *text <= 'Z' ? (char)(*text - 'A' + 'a') : *text);
+  for (; *text; text++) luaL_addchar(&buffer, wsc_lower(*text));
   luaL_pushresult(&buffer);
 }
 
@@ -90,14 +91,14 @@ void wsc_lua_push_headers(lua_State *L, const wsc_response *response) {
 
 static void push_extension(lua_State *L, const wsc_agreed_extension *extension) {
   lua_createtable(L, 0, 2);
-  set_string(L, "name", extension->name);
+  wsc_lua_set_string(L, "name", extension->name);
   lua_createtable(L, 0, (int)extension->param_count);
   for (size_t i = 0; i < extension->param_count; i++) {
     const wsc_param *param = &extension->params[i];
     if (param->value)
-      set_string(L, param->name, param->value);
+      wsc_lua_set_string(L, param->name, param->value);
     else
-      set_bool(L, param->name, true);
+      wsc_lua_set_bool(L, param->name, true);
   }
   lua_setfield(L, -2, "params");
 }
@@ -119,20 +120,21 @@ void wsc_lua_push_extensions(lua_State *L, const wsc_conn *conn) {
 static void set_close_frame(lua_State *L, const char *name, const wsc_close_frame *frame) {
   if (!frame->present) return;
   lua_createtable(L, 0, 2);
-  set_integer(L, "code", frame->code);
-  set_bytes(L, "reason", frame->reason, frame->reason_size);
+  wsc_lua_set_integer(L, "code", frame->code);
+  wsc_lua_set_bytes(L, "reason", frame->reason, frame->reason_size);
   lua_setfield(L, -2, name);
 }
 
 static void set_error(lua_State *L, const wsc_close_info *info) {
   if (info->error == WSC_OK) return;
   lua_createtable(L, 0, 4);
-  set_string(L, "name", wsc_error_name(info->error));
-  set_string(L, "message", info->error_text ? info->error_text : wsc_error_name(info->error));
-  set_string(L, "phase", wsc_phase_name(info->phase));
+  wsc_lua_set_string(L, "name", wsc_error_name(info->error));
+  wsc_lua_set_string(L, "message",
+                     info->error_text ? info->error_text : wsc_error_name(info->error));
+  wsc_lua_set_string(L, "phase", wsc_phase_name(info->phase));
   /* what tells a faulty certificate, which no retry mends, from a broken transport */
-  if (info->error == WSC_ERR_CERTIFICATE) set_bool(L, "certificate", true);
-  if (info->proxy_status != 0) set_integer(L, "status", (uint64_t)info->proxy_status);
+  if (info->error == WSC_ERR_CERTIFICATE) wsc_lua_set_bool(L, "certificate", true);
+  if (info->proxy_status != 0) wsc_lua_set_integer(L, "status", (uint64_t)info->proxy_status);
   lua_setfield(L, -2, "error");
 }
 
@@ -140,10 +142,10 @@ static void set_error(lua_State *L, const wsc_close_info *info) {
 static void set_refusal(lua_State *L, const wsc_response *response) {
   if (response->status == 0 || response->status == 101) return;
   lua_createtable(L, 0, 3);
-  set_integer(L, "status", (uint64_t)response->status);
+  wsc_lua_set_integer(L, "status", (uint64_t)response->status);
   wsc_lua_push_headers(L, response);
   lua_setfield(L, -2, "headers");
-  set_bytes(L, "body", response->body, response->body_size);
+  wsc_lua_set_bytes(L, "body", response->body, response->body_size);
   lua_setfield(L, -2, "http");
 }
 
@@ -161,35 +163,35 @@ static const char *name_of_side(wsc_by by) {
 void wsc_lua_push_close_info(lua_State *L, const wsc_conn *conn) {
   const wsc_close_info *info = wsc_conn_close_info(conn);
   lua_createtable(L, 0, 16);
-  set_integer(L, "code", info->code);
-  set_bytes(L, "reason", info->reason, info->reason_size);
-  set_bool(L, "clean", info->clean);
-  set_bool(L, "opened", info->opened);
-  set_string(L, "by", name_of_side(info->by));
+  wsc_lua_set_integer(L, "code", info->code);
+  wsc_lua_set_bytes(L, "reason", info->reason, info->reason_size);
+  wsc_lua_set_bool(L, "clean", info->clean);
+  wsc_lua_set_bool(L, "opened", info->opened);
+  wsc_lua_set_string(L, "by", name_of_side(info->by));
   set_close_frame(L, "sent", &info->sent);
   set_close_frame(L, "received", &info->received);
   set_error(L, info);
   set_refusal(L, wsc_conn_response(conn));
-  set_integer(L, "undelivered", info->undelivered);
-  set_integer(L, "dropped", info->dropped);
+  wsc_lua_set_integer(L, "undelivered", info->undelivered);
+  wsc_lua_set_integer(L, "dropped", info->dropped);
 }
 
 /* ---------------------------------------------------------------- looking on */
 
 void wsc_lua_push_stats(lua_State *L, const wsc_conn_stats *stats) {
   lua_createtable(L, 0, 20);
-  set_integer(L, "bytes_in", stats->bytes_in);
-  set_integer(L, "bytes_out", stats->bytes_out);
-  set_integer(L, "frames_in", stats->frames_in);
-  set_integer(L, "frames_out", stats->frames_out);
-  set_integer(L, "messages_in", stats->messages_in);
-  set_integer(L, "messages_out", stats->messages_out);
-  set_integer(L, "payload_in", stats->payload_in);
-  set_integer(L, "payload_out", stats->payload_out);
-  set_integer(L, "wire_in", stats->wire_in);
-  set_integer(L, "wire_out", stats->wire_out);
-  set_integer(L, "pings_in", stats->pings_in);
-  set_integer(L, "pongs_in", stats->pongs_in);
+  wsc_lua_set_integer(L, "bytes_in", stats->bytes_in);
+  wsc_lua_set_integer(L, "bytes_out", stats->bytes_out);
+  wsc_lua_set_integer(L, "frames_in", stats->frames_in);
+  wsc_lua_set_integer(L, "frames_out", stats->frames_out);
+  wsc_lua_set_integer(L, "messages_in", stats->messages_in);
+  wsc_lua_set_integer(L, "messages_out", stats->messages_out);
+  wsc_lua_set_integer(L, "payload_in", stats->payload_in);
+  wsc_lua_set_integer(L, "payload_out", stats->payload_out);
+  wsc_lua_set_integer(L, "wire_in", stats->wire_in);
+  wsc_lua_set_integer(L, "wire_out", stats->wire_out);
+  wsc_lua_set_integer(L, "pings_in", stats->pings_in);
+  wsc_lua_set_integer(L, "pongs_in", stats->pongs_in);
   wsc_lua_push_seconds(L, stats->rtt_us);
   lua_setfield(L, -2, "rtt");
 }
@@ -207,12 +209,12 @@ int wsc_lua_push_frame(lua_State *L, const wsc_frame_info *frame) {
   lua_pushliteral(L, "frame");
   lua_pushstring(L, frame->outgoing ? "out" : "in");
   lua_createtable(L, 0, 8);
-  set_integer(L, "opcode", frame->opcode);
-  set_string(L, "name", opcode_name(frame->opcode));
-  set_bool(L, "fin", frame->fin);
-  set_bool(L, "rsv1", frame->rsv1);
-  set_bool(L, "masked", frame->masked);
-  set_integer(L, "size", frame->size);
-  if (frame->payload) set_bytes(L, "payload", payload, frame->payload_size);
+  wsc_lua_set_integer(L, "opcode", frame->opcode);
+  wsc_lua_set_string(L, "name", opcode_name(frame->opcode));
+  wsc_lua_set_bool(L, "fin", frame->fin);
+  wsc_lua_set_bool(L, "rsv1", frame->rsv1);
+  wsc_lua_set_bool(L, "masked", frame->masked);
+  wsc_lua_set_integer(L, "size", frame->size);
+  if (frame->payload) wsc_lua_set_bytes(L, "payload", payload, frame->payload_size);
   return 3;
 }

@@ -1,9 +1,15 @@
-/* Reports of the core as Lua tables.  Each function pushes one value. */
+/* Reports of the core as Lua tables.  Each function of the name wsc_lua_push pushes one value. */
 #ifndef WSC_BINDING_LUA_PUSH_H
 #define WSC_BINDING_LUA_PUSH_H
 
 #include "wsclose.h"
 #include "compat.h"
+
+/* Set a field of the table on top; a string that is NULL, none. */
+void wsc_lua_set_string(lua_State *L, const char *name, const char *value);
+void wsc_lua_set_bytes(lua_State *L, const char *name, const void *data, size_t size);
+void wsc_lua_set_bool(lua_State *L, const char *name, bool value);
+void wsc_lua_set_integer(lua_State *L, const char *name, uint64_t value);
 
 /* The full table of on_close, but for what only lua/wsclose knows (name, attempt, duration,
  * retry_in). */
