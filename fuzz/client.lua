@@ -18,7 +18,7 @@ local DEFLATE, RETRY, OUTBOX, PIECES, EASY, SOCKETS, BUDGET, REDIRECTS = 1, 2, 4
 
 local MESSAGE_MAX, OPERATIONS_MAX, DEPTH_MAX, ROUNDS_MAX = 3000, 300, 4, 2000
 
-local TOKEN = "the program's own"
+local TOKEN, URL = "the program's own", "ws://fuzz.example/x"
 
 local ANSWER = "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
   .. "Sec-WebSocket-Accept: " .. fuzz.accept .. "\r\n"
@@ -403,12 +403,11 @@ return function(bytes)
     in_pieces = has(flags, PIECES), starved = fail_in ~= 255,
     answer = ANSWER .. (has(flags, DEFLATE) and AGREED or "") .. "\r\n",
   }
-  local settings, fault = options.read(settings_of(scene, flags))
-  check(settings, fault)
+  local settings, given = options.check_arguments(URL, settings_of(scene, flags))
   if scene.starved then fuzz.fail_in(fail_in) end
   local handle = not scene.sockets and carried.new(host_of(scene)) or nil
   if handle or scene.sockets then
-    scene.ws = client.new("ws://fuzz.example/x", settings, nil, handle)
+    scene.ws = client.new(URL, settings, given, nil, handle)
   end
   for _ = 1, OPERATIONS_MAX do
     if input:is_over() or not scene.ws then break end
