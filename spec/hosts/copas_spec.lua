@@ -13,10 +13,7 @@ for _, lua in ipairs { "lua5.1", "lua5.2" } do
     teardown(hosts.stop)
 
     it(hosts.promise, function()
-      local host = start "scenario"
-      host:play()
-      host.program:tell "end"
-      host:went_away()
+      start("scenario"):play_to "end"
     end)
 
     it("waits in copas' threads", function()
@@ -24,11 +21,11 @@ for _, lua in ipairs { "lua5.1", "lua5.2" } do
     end)
 
     it("waits for pieces of a message", function()
-      start("pieces").program:expect "^IN PIECES THEN nil closed 1000$"
+      start("pieces"):pieces()
     end)
 
     it("wakes who waits for the next attempt when another thread closes", function()
-      start("wake").program:expect "^STOPPED closed$"
+      start("wake"):wakes()
     end)
 
     it("calls timers, whoever set them", function()

@@ -31,7 +31,7 @@ describe("HAProxy", function()
   end)
 
   it("wakes who waits for the next attempt when another task closes", function()
-    start("wake").program:expect "^STOPPED closed$"
+    start("wake"):wakes()
   end)
 
   it("calls timers, whichever task set them", function()

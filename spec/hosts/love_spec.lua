@@ -14,10 +14,7 @@ describe("wsclose.love", function()
 
   for _, way in ipairs { "quit", "restart" } do
     it(hosts.promise .. ", told to " .. way, function()
-      local host = start "scenario"
-      host:play()
-      host.program:tell(way)
-      host:went_away()
+      start("scenario"):play_to(way)
     end)
   end
 
@@ -26,7 +23,7 @@ describe("wsclose.love", function()
   end)
 
   it("wakes who waits for the next attempt when another coroutine closes", function()
-    start("wake").program:expect "^STOPPED closed$"
+    start("wake"):wakes()
   end)
 
   it("calls timers, whoever set them, also those of a client that nobody waits for", function()

@@ -26,10 +26,7 @@ for _, way in ipairs {
     teardown(hosts.stop)
 
     it(hosts.promise, function()
-      local host = start "scenario"
-      host:play()
-      host.program:tell "end"
-      host:went_away()
+      start("scenario"):play_to "end"
     end)
 
     it("waits in coroutines, and says so where there is none", function()
@@ -45,11 +42,11 @@ for _, way in ipairs {
     end)
 
     it("waits for pieces of a message", function()
-      start("pieces").program:expect "^IN PIECES THEN nil closed 1000$"
+      start("pieces"):pieces()
     end)
 
     it("wakes who waits for the next attempt when another coroutine closes", function()
-      start("wake").program:expect "^STOPPED closed$"
+      start("wake"):wakes()
     end)
 
     it("calls timers, whoever set them, also those of a client that nobody waits for", function()

@@ -15,10 +15,7 @@ describe("Tarantool", function()
   teardown(hosts.stop)
 
   it(hosts.promise, function()
-    local host = start "scenario"
-    host:play()
-    host.program:tell "end"
-    host:went_away()
+    start("scenario"):play_to "end"
   end)
 
   it("waits in fibers", function()
@@ -26,7 +23,7 @@ describe("Tarantool", function()
   end)
 
   it("wakes who waits for the next attempt when another fiber closes", function()
-    start("wake").program:expect "^STOPPED closed$"
+    start("wake"):wakes()
   end)
 
   it("calls timers, whichever fiber set them", function()

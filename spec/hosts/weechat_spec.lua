@@ -26,10 +26,7 @@ describe("WeeChat", function()
 
   for _, ending in ipairs { "/quit", "/lua unload spec" } do
     it(hosts.promise .. ", by " .. ending, function()
-      local host = start "scenario"
-      host:play()
-      host.program:tell(ending)
-      host:went_away()
+      start("scenario"):play_to(ending)
     end)
   end
 

@@ -1,8 +1,8 @@
 --- What every host's suite does: a server behind TLS, and the dialogue of hosts/scenario.lua.
 --
 --     local host = hosts.start { "lua5.4", "spec/support/hosts/cqueues.lua" }
---     host:play()             -- the `promise`, up to a client that stays open
---     host.program:tell "end" -- or whatever ends that host
+--     host:play_to "end"      -- the `promise`; or, where the host ends in another way:
+--     host:play()             -- up to a client that stays open
 --     host:went_away()        -- the server was told 1001
 --
 -- The program finds the URL in WSCLOSE_URL, the authority in WSCLOSE_CA and modules by LUA_PATH and
@@ -92,6 +92,24 @@ function Host:play()
   program:expect "^CLOSE 1000 NORMAL done by client, clean, not retried$"
   server:expect "^feed CLOSED 1000 done$"
   program:expect "^STAYS$"
+end
+
+--- The whole of the promise, where a line on its standard input ends the host.
+---@param ending string
+function Host:play_to(ending)
+  self:play()
+  self.program:tell(ending)
+  self:went_away()
+end
+
+--- The line of `pieces` in hosts/program.lua.
+function Host:pieces()
+  self.program:expect "^IN PIECES THEN nil closed 1000$"
+end
+
+--- The line of `wake` in hosts/program.lua.
+function Host:wakes()
+  self.program:expect "^STOPPED closed$"
 end
 
 --- The lines of `straight` in hosts/program.lua.

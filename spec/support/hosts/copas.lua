@@ -6,7 +6,7 @@ local wsclose = require "wsclose.copas"
 
 local ended = false
 
-local cases = {}
+local cases = program.cases(wsclose, copas.addthread)
 
 function cases.scenario()
   scenario(function(url, given)
@@ -14,22 +14,6 @@ function cases.scenario()
     copas.addthread(function() ws:run() end)
     return ws
   end, program.say)
-end
-
-function cases.straight()
-  copas.addthread(function() program.straight(wsclose, copas.addthread) end)
-end
-
-function cases.pieces()
-  copas.addthread(function() program.pieces(wsclose) end)
-end
-
-function cases.wake()
-  copas.addthread(function() program.wake(wsclose, copas.addthread) end)
-end
-
-function cases.timers()
-  copas.addthread(function() program.timers(wsclose, copas.addthread) end)
 end
 
 local stdin = { getfd = function() return 0 end, settimeout = print, close = print, looked = false }

@@ -10,7 +10,7 @@ local ended = false
 
 local function spawn(f) loop:wrap(f) end
 
-local cases = {}
+local cases = program.cases(wsclose, spawn)
 
 function cases.scenario()
   scenario(function(url, given)
@@ -18,22 +18,6 @@ function cases.scenario()
     spawn(function() ws:run() end)
     return ws
   end, say)
-end
-
-function cases.straight()
-  spawn(function() program.straight(wsclose, spawn) end)
-end
-
-function cases.pieces()
-  spawn(function() program.pieces(wsclose) end)
-end
-
-function cases.wake()
-  spawn(function() program.wake(wsclose, spawn) end)
-end
-
-function cases.timers()
-  spawn(function() program.timers(wsclose, spawn) end)
 end
 
 -- The client itself is pollable, without the file for cqueues.

@@ -9,7 +9,7 @@ local hosted = require("wsclose.hosted").module {
   wake = function() end,
 }
 
-local cases = {}
+local cases = program.cases(hosted, core.register_task)
 
 function cases.scenario()
   scenario(function(url, options)
@@ -19,18 +19,6 @@ function cases.scenario()
     end)
     return ws
   end, program.say)
-end
-
-function cases.straight()
-  program.straight(hosted, core.register_task)
-end
-
-function cases.wake()
-  program.wake(hosted, core.register_task)
-end
-
-function cases.timers()
-  program.timers(hosted, core.register_task)
 end
 
 -- HAProxy takes the processor from a handler that works long, and a handler may sleep.

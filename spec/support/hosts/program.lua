@@ -124,4 +124,18 @@ function program.timer_alone(new)
   end)
 end
 
+--- The cases above, each within a coroutine of the host; the program adds its own.
+---@param wsclose table the host's module
+---@param spawn fun(f: fun()) as for straight
+---@return table<string, fun()>
+function program.cases(wsclose, spawn)
+  local cases = {}
+  for _, name in ipairs { "straight", "pieces", "wake", "timers" } do
+    cases[name] = function()
+      spawn(function() program[name](wsclose, spawn) end)
+    end
+  end
+  return cases
+end
+
 return program

@@ -19,7 +19,7 @@ local wsclose = require("wsclose.hosted").module {
   adopt = function(ws) clients[#clients + 1] = ws end,
 }
 
-local cases = {}
+local cases = program.cases(wsclose, fiber.new)
 
 function cases.scenario()
   scenario(function(url, options)
@@ -27,18 +27,6 @@ function cases.scenario()
     fiber.create(function() ws:run() end)
     return ws
   end, program.say)
-end
-
-function cases.straight()
-  program.straight(wsclose, fiber.create)
-end
-
-function cases.wake()
-  program.wake(wsclose, fiber.new)
-end
-
-function cases.timers()
-  program.timers(wsclose, fiber.new)
 end
 
 -- A handler that yields, while another fiber sends.
