@@ -5,6 +5,7 @@
 local attempt = require "wsclose.attempt"
 local client = require "wsclose.client"
 local inbox = require "wsclose.inbox"
+local options = require "wsclose.options"
 local wsclose = require "wsclose"
 
 local Client = client.Client
@@ -126,20 +127,22 @@ function hosted.module(host)
   local methods = all_methods(host)
   local module = setmetatable({}, { __index = wsclose })
 
-  --- As wsclose.new.
-  function module.new(url, options)
-    local ws, sentence, name = wsclose.new(url, options)
+  --- As wsclose.new.  `level`, as error's, says whose call it is that a wrong argument is in.
+  function module.new(url, given, level)
+    level = level or 2
+    local settings, callbacks = options.check_arguments(url, given, false, level + 1)
+    local ws, sentence, name = client.new(url, settings, callbacks, given and given.headers)
     if not ws then return nil, sentence, name end
     local refusal = ws._handle.host.unhosted
-    if refusal and not host.any_client then error(refusal, 2) end
+    if refusal and not host.any_client then error(refusal, level) end
     for method, with_host in pairs(methods) do ws[method] = with_host end
     if host.adopt then host.adopt(ws) end
     return ws
   end
 
   --- As wsclose.connect: waits until open.
-  function module.connect(url, options)
-    return client.opened(module.new(url, options))
+  function module.connect(url, given)
+    return client.opened(module.new(url, given, 3))
   end
 
   return module

@@ -44,12 +44,15 @@ local BUDGET = { max_messages = 1000, max_time = 0.001 }
 local new = module.new
 
 --- As wsclose.new, with a default for max_messages and max_time.
-function module.new(url, options)
-  if options ~= nil and type(options) ~= "table" then return new(url, options) end -- it raises
-  local all = {}
-  for name, value in pairs(BUDGET) do all[name] = value end
-  for name, value in pairs(options or {}) do all[name] = value end
-  return new(url, all)
+function module.new(url, options, level)
+  local all = options -- what is no table raises
+  if options == nil or type(options) == "table" then
+    all = {}
+    for name, value in pairs(BUDGET) do all[name] = value end
+    for name, value in pairs(options or {}) do all[name] = value end
+  end
+  local ws, sentence, name = new(url, all, (level or 2) + 1)
+  return ws, sentence, name
 end
 
 local function resume_waiters(ws)

@@ -409,9 +409,10 @@ end
 ---@param url any
 ---@param given any
 ---@param server_too? boolean may it be the server's side, which has no URL?
+---@param level? integer as error's
 ---@return wsclose.Settings
 ---@return table<string, function> callbacks
-function options.check_arguments(url, given, server_too)
+function options.check_arguments(url, given, server_too, level)
   local settings, callbacks = options.read(given)
   local is_server, sentence = settings and settings.config.server, not settings and callbacks
   if type(url) ~= "string" and not (server_too and is_server and url == nil) then
@@ -419,7 +420,7 @@ function options.check_arguments(url, given, server_too)
   elseif is_server and not server_too then
     sentence = "option 'role': only wsclose.protocol(nil, …) can be a server"
   end
-  if sentence then error(sentence, 3) end
+  if sentence then error(sentence, level or 3) end
   return settings, callbacks
 end
 

@@ -93,6 +93,23 @@ describe("a host's client", function()
   end
 end)
 
+describe("a wrong argument", function()
+  it("is told with the program's line, whichever module it is given to", function()
+    for _, module in ipairs { yielding, (require "wsclose.love") } do
+      for _, call in ipairs { "new", "connect" } do
+        for _, options in ipairs { { famly = 4 }, "none" } do
+          local ok, message = pcall(function()
+            local ws = module[call]("ws://feed.example/", options)
+            return ws
+          end)
+          assert.is_false(ok)
+          assert.matches("hosted_spec.lua:%d+: .*option", message)
+        end
+      end
+    end
+  end)
+end)
+
 describe("every module that needs no host", function()
   it("loads where an unknown global raises, as in Nmap and Tarantool's strict mode", function()
     local run = network.run [[

@@ -372,7 +372,7 @@ end)
 describe("pieces that were taken", function()
   -- In LuaJIT and Lua 5.1 the collector did too little at each while it was at work, and several
   -- megabytes of them came together.
-  it("are collected as others come: they hold less than three times what the program does", function()
+  it("are collected as others come: less than three times what the program holds", function()
     local result = network.run [[
       local wsclose = require "wsclose"
       local client = assert(wsclose.protocol("ws://a.example/", {
