@@ -25,6 +25,10 @@ void wsc_errno_words(char *text, size_t size, int number) {
       strerror_r(number, text, size), text, size, number);
 }
 
+int wsc_errno_of_system(int number) {
+  return number;
+}
+
 void wsc_lookup_words(char *text, size_t size, int code) {
   if (code == EAI_SYSTEM)
     wsc_errno_words(text, size, errno);

@@ -57,8 +57,9 @@ static const meaning *find_meaning(const meaning *table, int number) {
 
 int wsc_fault_of_errno(char *text, size_t size, int number, wsc_operation operation,
                        const char *peer) {
-  const meaning *found = find_meaning(
-      operation == WSC_OPERATION_CONNECT ? connect_meanings : transfer_meanings, number);
+  const meaning *found =
+      find_meaning(operation == WSC_OPERATION_CONNECT ? connect_meanings : transfer_meanings,
+                   wsc_errno_of_system(number));
   int length = snprintf(text, size, found->words, peer);
   if (found->number == 0 && length > 0 && (size_t)length + 2 < size) {
     memcpy(text + length, ": ", 3);

@@ -7,7 +7,12 @@
 /* What was being done when the fault came. */
 typedef enum wsc_operation { WSC_OPERATION_CONNECT, WSC_OPERATION_TRANSFER } wsc_operation;
 
-/* The error for `number`; a sentence that names `peer` ("192.0.2.1 port 80") goes into text. */
+/* The number of errno that means the same as one of the system's sockets: on Windows those have
+ * their own. */
+int wsc_errno_of_system(int number);
+
+/* The error for `number`, of errno or the system's; a sentence that names `peer` ("192.0.2.1 port
+ * 80") goes into text. */
 int wsc_fault_of_errno(char *text, size_t size, int number, wsc_operation operation,
                        const char *peer);
 

@@ -94,7 +94,7 @@ static bool met_itself(const socket_stream *stream) {
 static int fault_of(wsc_socket fd) {
   int number = 0, size = sizeof number;
   if (getsockopt(fd, SOL_SOCKET, SO_ERROR, (char *)&number, &size) != 0) return wsc_winsock_errno();
-  return wsc_winsock_to_errno(number);
+  return wsc_errno_of_system(number);
 }
 
 /* Writable tells success.  The fault of an attempt that failed is asked for in any case: before

@@ -1,6 +1,8 @@
 /* Winsock itself: its beginning, its sockets and its error numbers. */
 #include "winsock.h"
 
+#include "net/system/fault.h"
+
 #include <errno.h>
 
 #include <windows.h>
@@ -59,12 +61,12 @@ static const struct {
     {WSAENOTCONN, ECONNRESET},
 };
 
-int wsc_winsock_to_errno(int number) {
+int wsc_errno_of_system(int number) {
   for (size_t i = 0; i < sizeof winsock_numbers / sizeof *winsock_numbers; i++)
     if (winsock_numbers[i].winsock == number) return winsock_numbers[i].number;
   return number;
 }
 
 int wsc_winsock_errno(void) {
-  return wsc_winsock_to_errno(WSAGetLastError());
+  return wsc_errno_of_system(WSAGetLastError());
 }

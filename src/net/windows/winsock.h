@@ -9,11 +9,8 @@
  * *number, of errno, says why. */
 wsc_socket wsc_winsock_open(int family, int type, int *number);
 
-/* What the latest call of this thread failed with: of errno, where that has one. */
+/* What the latest call of this thread failed with, as wsc_errno_of_system has it. */
 int wsc_winsock_errno(void);
-
-/* The same for a number of Winsock's. */
-int wsc_winsock_to_errno(int number);
 
 /* A call that gives WSAEWOULDBLOCK is to be made again. */
 bool wsc_winsock_is_again(void);
