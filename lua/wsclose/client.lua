@@ -513,8 +513,8 @@ function client.new(url, settings, callbacks, headers, handle)
   }
   for event, callback in next, callbacks do self[event] = callback end
   if settings.socket then self.socket = settings.socket end -- Lua 5.1 keeps a place for nil too
-  local budget = settings.budget
-  if budget then handle:limit(budget.messages, budget.time) end
+  local messages, seconds = settings.max_messages, settings.max_time
+  if messages or seconds then handle:limit(messages, seconds) end
   if settings.outbox then
     outbox.attach(self, settings.outbox)
   elseif send then

@@ -28,7 +28,8 @@ local NOT_SENT = "nobody: a peer that sends it breaks the protocol and is answer
 local NEVER_SENT = "it never travels; a Close frame that carries it is answered with 1002"
 
 -- In the order of docs/close-codes.md.  A row with `from` or `to` is a range; a code with a row of
--- its own stands out of it.  Not retried, where a row does not say so: what never travels, too.
+-- its own stands out of it.  Where a row does not say so, either side sends it, and it is not
+-- retried: what never travels, too.
 local ROWS = {
   {
     from = 0, to = 999, name = "NOT_USED",
@@ -45,7 +46,6 @@ local ROWS = {
     when = "A program is done and says so: the end of a feed, a logout, ws:close() without a code.",
     fix = "Nothing is wrong. Where a server says 1000 and you want to stay, connect again: "
       .. "retry = { codes = { [1000] = true } }, or retry = { always = true } for a feed.",
-    sent_by = EITHER,
     retry_why = "the conversation was ended on purpose; codes = { [1000] = true } connects again",
     about = "a conversation that came to its end",
     outlook = "has nothing to pass",
@@ -57,7 +57,6 @@ local ROWS = {
       .. "while a socket is open.",
     fix = "Let the client reconnect by itself with exponential backoff (retry = true); "
       .. "a restarting server is back after a short delay.",
-    sent_by = EITHER,
     retry = true,
     retry_why = "a restarting server is back after a short delay",
     about = "a peer's life",
@@ -73,7 +72,6 @@ local ROWS = {
     fix = "Read info.error.message, or the close reason of a peer that says it of us: they name "
       .. "the rule; look at the frames with on_frame; take proxies out of the way; update the "
       .. "server's WebSocket library.",
-    sent_by = EITHER,
     retry_why = "the same peers break the same rule again; info.error.message names it",
     about = "a fault in one side's protocol code",
     outlook = "never passes by retrying",
@@ -83,7 +81,6 @@ local ROWS = {
     summary = "A message of a kind came that its receiver does not take.",
     when = "Binary was sent to a server that takes text only, or the other way round.",
     fix = 'Send the other kind: ws:send(data, "text") or ws:send(data, "binary").',
-    sent_by = EITHER,
     retry_why = "the same message is refused again; send the kind that the peer takes",
     about = "the kind of data a program sends",
     outlook = "never passes by retrying",
@@ -132,7 +129,6 @@ local ROWS = {
     summary = "A message's bytes do not fit its type: text that is not UTF-8.",
     when = "Binary data or text in another encoding (Latin-1, UTF-16) was sent as text.",
     fix = 'Send it as binary, ws:send(data, "binary"), or convert it to UTF-8 first.',
-    sent_by = EITHER,
     retry_why = "the same bytes are refused again; send them as binary or convert them to UTF-8",
     about = "the encoding of a text",
     outlook = "never passes by retrying",
@@ -144,7 +140,6 @@ local ROWS = {
       .. "code for every refusal that has none of its own.",
     fix = "Read the close reason and the server's documentation; renew the token in before_connect "
       .. "or send less.",
-    sent_by = EITHER,
     retry_why = "the server's rule stays; the close reason says which one, often an expired token",
     about = "the server's rules",
     outlook = "never passes by retrying",
@@ -154,7 +149,6 @@ local ROWS = {
     summary = "A message is larger than its receiver takes.",
     when = "A message passed the server's limit, or one from it passed limits.message here.",
     fix = "Send less at a time, or raise the server's limit or limits.message here.",
-    sent_by = EITHER,
     retry_why = "the same message is too big again; send less at a time or raise the limit",
     about = "the size of a message",
     outlook = "never passes by retrying",
@@ -178,7 +172,6 @@ local ROWS = {
     when = "The server's program raised an error or a service behind it failed. This client sends "
       .. "it when memory is short or a pong stays away.",
     fix = "Look into the server's log at the time of the close.",
-    sent_by = EITHER,
     retry = true,
     retry_why = "many faults pass, and one that does not is met ever more seldom",
     about = "a fault inside one endpoint",
@@ -282,7 +275,6 @@ local ROWS = {
     when = "The server's framework uses it.",
     fix = "Look it up in the framework's documentation; retry = { codes = { [code] = false } } if "
       .. "waiting does not help.",
-    sent_by = EITHER,
     retry = true,
     retry_why = "its meaning is the framework's own; codes decides where you know better",
     about = "whatever a framework means by it",
@@ -294,7 +286,6 @@ local ROWS = {
     when = "The server's own protocol says so; there is no common list.",
     fix = "Look it up in the server's documentation, and tell the policy: "
       .. "retry = { codes = { [4001] = false, [4002] = { 20, 40 } } }.",
-    sent_by = EITHER,
     retry = true,
     in_a_row = 5,
     retry_why = "only the server's documentation knows; codes = { [4001] = false } decides",
@@ -329,6 +320,7 @@ local by_code, ranges = {}, {}
 close_codes.codes = {}
 
 for _, row in ipairs(ROWS) do
+  row.sent_by = row.sent_by or EITHER
   row.on_wire = not row.sent_by:find "^nobody"
   row.retry, row.retry_why = row.retry or false, row.retry_why or NEVER_SENT
   if row.code then

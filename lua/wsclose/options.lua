@@ -329,7 +329,8 @@ end
 ---@field redirects? integer
 ---@field receive_reopened? boolean
 ---@field outbox? wsclose.Outbox
----@field budget? {messages?: integer, time?: number} of one update
+---@field max_messages? integer of one update
+---@field max_time? number
 ---@field clock? fun(): number
 ---@field random_bytes? fun(n: integer): string
 ---@field log? wsclose.Log
@@ -366,9 +367,6 @@ local read_settings = shared.reader(function(given)
   end
   if given.log == nil then settings.log = log.environment end
   if given.on_frame ~= nil or log.wants_frames(settings.log) then config.trace = true end
-  if settings.max_messages or settings.max_time then
-    settings.budget = { messages = settings.max_messages, time = settings.max_time }
-  end
   if next(config) == nil then
     settings.config = CLIENT_CONFIG
   elseif not config.extensions then

@@ -61,9 +61,9 @@ describe("settings", function()
     given.headers.on_message = nil
     assert.same({}, settings_of(given).headers)
     given.max_messages = 5
-    assert.equal(5, settings_of(given).budget.messages)
+    assert.equal(5, settings_of(given).max_messages)
     given.max_messages = nil
-    assert.is_nil(settings_of(given).budget)
+    assert.is_nil(settings_of(given).max_messages)
   end)
 
   it("are checked, and the callbacks with them, though all else was read before", function()

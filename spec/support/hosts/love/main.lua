@@ -38,8 +38,8 @@ end
 
 function cases.defaults()
   local function budget_of(more)
-    local budget = wsclose.new(URL, more)._settings.budget
-    return ("%g %g"):format(budget.messages, budget.time)
+    local settings = wsclose.new(URL, more)._settings
+    return ("%g %g"):format(settings.max_messages, settings.max_time)
   end
   say(("DEFAULT %s GIVEN %s"):format(budget_of(nil), budget_of { max_time = 0.5 }))
 end
