@@ -289,7 +289,7 @@ fail-everything:
 failing: export LUA_PATH := ./lua/?.lua;./lua/?/init.lua;./?.lua;./spec/?.lua;;
 failing: export LUA_CPATH := ./$(OUT)/?.so;;
 failing: modules
-	@LD_PRELOAD=$(CURDIR)/$(FAULTS) $(LUA_BIN) spec/support/faults.lua "$(POINTS)" "$(or $(SEED),1)" $(ROUTE:%="%")
+	@LD_PRELOAD=$(CURDIR)/$(FAULTS) $(LUA_BIN) spec/support/faults.lua "$(POINTS)" "$(or $(SEED),1)" $(if $(ROUTE),"$(ROUTE)")
 
 # Breaks the code in N places drawn by SEED, one at a time: does a spec turn red?
 .PHONY: mutate

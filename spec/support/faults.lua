@@ -386,6 +386,7 @@ local function main(most, seed, only)
   end
   is_shown = chosen ~= nil
   local all = #points
+  assert(all > 0, "there is no such route or point")
   if most then shuffled(points, seed, most) end
   local failures, tallies, began = 0, {}, now()
   for i = 1, math.min(most or all, all) do
