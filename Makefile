@@ -297,6 +297,12 @@ mutate:
 	@scripts/setup test lua5.4
 	@$$($(find) interpreter lua5.4) scripts/mutate.lua $(or $(N),20) $(or $(SEED),1) $(FILES)
 
+# The closing handshake in every order there is, with spin.
+.PHONY: model
+model:
+	@scripts/setup model
+	@scripts/model
+
 # ---------------------------------------------------------------- games and programs in C
 
 .PHONY: engine native bench-frames bench-memory
@@ -463,6 +469,7 @@ help:
 	@echo "make coverage     lines and branches of each layer that the suite runs"
 	@echo "make fail-everything  each allocation and system call fails, in lives of a client over every route"
 	@echo "make mutate       breaks the code in N places, one at a time, and tells what stays green"
+	@echo "make model        the closing handshake in every order there is, tried by spin"
 	@echo "make test-checked the suite under a Lua that checks how its C API is used"
 	@echo "make lint         compilers, clang-tidy, cppcheck, luacheck, clang-format, shellcheck"
 	@echo "make fuzz         each fuzz target for FUZZ_SECONDS ($(FUZZ_SECONDS))"
