@@ -303,6 +303,18 @@ model:
 	@scripts/setup model
 	@scripts/model
 
+# Clients against a server that misbehaves, drawn by SEED; SECONDS=5000m is so many messages.
+.PHONY: soak soaking
+soak:
+	@scripts/setup test $(LUA)
+	@$(MAKE) --no-print-directory soaking
+soaking: export LUA_PATH := ./lua/?.lua;./lua/?/init.lua;./?.lua;./spec/?.lua;;
+soaking: export LUA_CPATH := ./$(OUT)/?.so;;
+soaking: export WSCLOSE_BUILD := $(BUILD)
+soaking: modules
+	@ulimit -n "$$(ulimit -Hn)"; \
+	  $(LUA_BIN) spec/soak/soak.lua $(or $(SECONDS),60) $(or $(SEED),1) $(or $(CLIENTS),200)
+
 # ---------------------------------------------------------------- games and programs in C
 
 .PHONY: engine native bench-frames bench-memory
@@ -469,6 +481,7 @@ help:
 	@echo "make coverage     lines and branches of each layer that the suite runs"
 	@echo "make fail-everything  each allocation and system call fails, in lives of a client over every route"
 	@echo "make mutate       breaks the code in N places, one at a time, and tells what stays green"
+	@echo "make soak         CLIENTS (200) for SECONDS (60) against a server that misbehaves, by SEED"
 	@echo "make model        the closing handshake in every order there is, tried by spin"
 	@echo "make test-checked the suite under a Lua that checks how its C API is used"
 	@echo "make lint         compilers, clang-tidy, cppcheck, luacheck, clang-format, shellcheck"

@@ -676,6 +676,8 @@ inline wsc_client_write(i) {
 
 inline exchange(i) {
   wsc_client_read(i);
+  /* else it would be made again and again: time that is up needs a look to count */
+  assert(looked || has_events(i) || holds(i));
   if
   :: hurries(i) -> looked = false
   :: else
