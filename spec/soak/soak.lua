@@ -42,7 +42,8 @@ local function measured()
   local status = file:read "*a"
   file:close()
   return {
-    memory = tonumber(status:match "VmRSS:%s*(%d+)"),
+    -- without Lua's own: the ledger of this file grows there with each message
+    memory = math.floor(tonumber(status:match "VmRSS:%s*(%d+)") - collectgarbage "count"),
     threads = tonumber(status:match "Threads:%s*(%d+)"),
     descriptors = entries(("/proc/%d/fd"):format(pid)),
   }
@@ -226,7 +227,7 @@ table.sort(codes)
 print(("start: %s\nend:   %s"):format(line(at_start), line(at_end)))
 print(("%d clients, %s connections, %d attempts, %d closes (%s)"):format(
   count, connections, total.attempts, total.closes, table.concat(codes, ", ")))
-local sums = "%d messages taken = %d read by the server + %d told undelivered - %d both; %d came back"
+local sums = "%d messages taken = %d read by the server + %d undelivered - %d both; %d came back"
 print(sums:format(
   total.taken, delivered, total.told, both, total.came))
 print(("%d ticks of timers, %d pieces"):format(total.ticks, total.pieces))
