@@ -15,7 +15,9 @@
 #endif
 #endif
 
-#if defined(__GNUC__)
+#if defined(_WIN32)
+#define TESTING_EXPORT __declspec(dllexport)
+#elif defined(__GNUC__)
 #define TESTING_EXPORT __attribute__((visibility("default")))
 #else
 #define TESTING_EXPORT

@@ -13,6 +13,10 @@ package.preload.system = function()
   return { gettime = socket.gettime, monotime = socket.gettime, sleep = socket.sleep }
 end
 
+package.preload["socket.unix"] = function()
+  return function() error("LuaSocket has no unix sockets on Windows", 2) end
+end
+
 local function ask(mode, line)
   local peer = assert(socket.connect("127.0.0.1", os.getenv "WSCLOSE_OUTSIDE"))
   assert(peer:send(("%s %d\n%s"):format(mode, #line, line)))
