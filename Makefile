@@ -37,12 +37,17 @@ net     += $(if $(windows)$(without_tls),src/net/absent/platform.c)
 binding := $(wildcard src/binding/*.c)
 testing := $(wildcard spec/c/*.c)
 FAULTS  := $(if $(without_tls)$(windows),,$(if $(filter Linux,$(shell uname -s)),$(OUT)/faults.so))
+ifdef windows # what it takes from POSIX stands there
+in_place   := spec/support/portability/windows
+testing    := $(filter-out spec/c/process.c,$(testing)) $(wildcard $(in_place)/*.c)
+of_testing := -include $(in_place)/posix.h -I$(in_place)
+endif
 lua     := $(wildcard lua/wsclose/*.lua lua/wsclose/*/*.lua)
 
 # Core and net know no Lua: one object for all of them.
 common_objects  := $(patsubst src/%.c,$(BUILD)/obj/%.o,$(core) $(net))
 binding_objects := $(patsubst src/binding/%.c,$(OUT)/obj/binding/%.o,$(binding))
-testing_objects := $(patsubst spec/c/%.c,$(OUT)/obj/testing/%.o,$(testing))
+testing_objects := $(patsubst %.c,$(OUT)/obj/testing/%.o,$(notdir $(testing)))
 
 warnings := -Wall -Wextra -Wconversion -Wshadow -Wvla
 sanitize := -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
@@ -79,10 +84,11 @@ $(OUT)/obj/binding/%.o: src/binding/%.c $(OUT)/cflags $(BUILD)/command
 	@echo "  CC    $<"
 	$(Q)$(compile) -D_GNU_SOURCE @$(OUT)/cflags -MMD -MP -c -o $@ $<
 
-$(OUT)/obj/testing/%.o: spec/c/%.c $(OUT)/cflags $(BUILD)/command
+vpath %.c spec/c $(in_place)
+$(OUT)/obj/testing/%.o: %.c $(OUT)/cflags $(BUILD)/command
 	@mkdir -p $(@D)
 	@echo "  CC    $<"
-	$(Q)$(compile) -D_GNU_SOURCE @$(OUT)/cflags -MMD -MP -c -o $@ $<
+	$(Q)$(compile) -D_GNU_SOURCE $(of_testing) @$(OUT)/cflags -MMD -MP -c -o $@ $<
 
 # Where headers and libraries are, found once; `make clean` forgets it.
 .DELETE_ON_ERROR:
@@ -434,10 +440,14 @@ portability-%:
 # ---------------------------------------------------------------- release it
 
 # CONTRIBUTING.md has the order.  REPOSITORY=https://… for another address than the rockspec's.
-.PHONY: dist release-check address
+.PHONY: dist dist-windows release-check address
 dist: export REPOSITORY := $(REPOSITORY)
 dist:
 	@LUA_BIN="$(LUA_BIN)" scripts/dist
+# For Windows, cross-compiled: a zip with the DLLs, the Lua files and an example.
+dist-windows:
+	@scripts/setup portability
+	@scripts/portability windows-zip
 release-check:
 	@scripts/setup test $(LUA)
 	@scripts/setup packages
@@ -500,6 +510,7 @@ help:
 	@echo "make bench        time beside other clients, into docs/performance.md; BENCH=--help"
 	@echo "make amalgamation all of it as dist/wsclose.c and dist/wsclose.h"
 	@echo "make dist         the release's files into dist; make release-check VERSION= proves them"
+	@echo "make dist-windows a zip for Windows: the DLLs, the Lua files, an example"
 	@echo "make address      writes REPOSITORY where the repository's address stands"
 	@echo "make portability  the builds of docs/portability.md; make portability-NAME runs one"
 	@echo "make clean        forget everything built"

@@ -25,7 +25,7 @@
 /* lua_close unloads C modules.  This is dlopen of what is loaded already, with a flag that makes
  * unloading a no-op; where the code is linked into the program there is nothing to unload and
  * nothing happens. */
-static void pin_this_module(void) {
+void wsc_keep_loaded(void) {
 #if defined(RTLD_NODELETE) && defined(RTLD_NOLOAD)
   Dl_info info;
   /* any object of this module will do; a function pointer could not be cast to void * */
@@ -61,7 +61,7 @@ static int create_thread(void *(*run)(void *), void *argument) {
 /* The program's signals are for the program's threads, so ours is born with all of them blocked. */
 int wsc_thread_start(void *(*run)(void *), void *argument) {
   sigset_t all, before;
-  pin_this_module();
+  wsc_keep_loaded();
   sigfillset(&all);
   pthread_sigmask(SIG_SETMASK, &all, &before);
   int number = create_thread(run, argument);

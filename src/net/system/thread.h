@@ -4,6 +4,10 @@
 
 #include "wsclose.h"
 
+/* The library's code stays loaded from now on: for what is still to be called when lua_close has
+ * unloaded every module. */
+void wsc_keep_loaded(void);
+
 /* Calls `run` on a detached thread with a small stack, on which all signals are blocked.  It may go
  * on after the last object of this library is gone: the library's code stays loaded from the first
  * thread on.  0, or the number of the error. */

@@ -4,6 +4,7 @@
 
 #include "net/system/environment.h"
 #include "net/system/file.h"
+#include "net/system/thread.h"
 
 #include <assert.h>
 #include <stdio.h>
@@ -257,6 +258,7 @@ static bool apply_config(wsc_tls_base *base, const wsc_tls_config *config, char 
                                       set_verification, set_pins,     set_ciphers,
                                       set_groups,       set_alpn,     set_keylog};
   snprintf(fault, size, "no memory");
+  wsc_keep_loaded(); /* where OpenSSL is part of it: the process calls its exit handler */
   base->ssl_ctx = SSL_CTX_new(TLS_client_method());
   base->bio_method = wsc_tls_bio_method_new();
   if (!base->ssl_ctx || !base->bio_method) return false;

@@ -15,7 +15,7 @@
 #define THREAD_STACK_SIZE (512u * 1024u)
 
 /* lua_close unloads C modules. */
-static void pin_this_module(void) {
+void wsc_keep_loaded(void) {
   static const char anchor = 0;
   HMODULE module;
   GetModuleHandleExW(GET_MODULE_HANDLE_EX_FLAG_PIN | GET_MODULE_HANDLE_EX_FLAG_FROM_ADDRESS,
@@ -38,7 +38,7 @@ int wsc_thread_start(void *(*run)(void *), void *argument) {
   thread_start *start = malloc(sizeof *start);
   if (!start) return ENOMEM;
   *start = (thread_start){run, argument};
-  pin_this_module();
+  wsc_keep_loaded();
   uintptr_t thread = _beginthreadex(NULL, THREAD_STACK_SIZE, run_thread, start,
                                     STACK_SIZE_PARAM_IS_A_RESERVATION, NULL);
   int number = errno;

@@ -20,7 +20,10 @@ static bool words_of_windows(char *text, size_t size, int number) {
                                    FORMAT_MESSAGE_MAX_WIDTH_MASK,
                                NULL, (DWORD)number, 0, wide, 256, NULL);
   while (count > 0 && (wide[count - 1] == L' ' || wide[count - 1] == L'.')) count--;
-  int written = WideCharToMultiByte(CP_UTF8, 0, wide, (int)count, text, (int)size - 1, NULL, NULL);
+  /* for no room it would say how much there should be */
+  int written =
+      size < 2 ? 0
+               : WideCharToMultiByte(CP_UTF8, 0, wide, (int)count, text, (int)size - 1, NULL, NULL);
   text[written] = '\0';
   return written > 0;
 }

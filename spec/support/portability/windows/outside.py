@@ -1,3 +1,4 @@
+#!/usr/bin/python3
 """Runs a program under wine, and beside it the commands that it asks for: peers, openssl, sh.
 
     outside.py COMMAND...

@@ -2,6 +2,8 @@
 -- outside.py, and paths of POSIX are those of wine's drive Z:.
 --
 --   outside.py wine lua54.exe spec/support/portability/windows/suite.lua spec/core …
+--
+-- left_out.lua names what is not run.
 
 local socket = require "socket"
 
@@ -54,5 +56,35 @@ end
 function os.tmpname()
   return (answer("read", "mktemp"):gsub("\n", ""))
 end
+
+-- Folders become their files, without those that left_out.lua names.
+local lfs = require "lfs"
+local left_out = dofile "spec/support/portability/windows/left_out.lua"
+local without, chosen = {}, {}
+
+for _, each in ipairs(left_out) do
+  local path, title = each[1], each[2]
+  if title then
+    chosen[#chosen + 1] = "--filter-out=" .. title
+  else
+    without[path] = true
+  end
+end
+
+local function choose(path)
+  if lfs.attributes(path, "mode") == "directory" then
+    local names = {}
+    for name in lfs.dir(path) do names[#names + 1] = name end
+    table.sort(names)
+    for _, name in ipairs(names) do
+      if not name:match "^%." then choose(path .. "/" .. name) end
+    end
+  elseif path:match "_spec%.lua$" and not without[path] then
+    chosen[#chosen + 1] = path
+  end
+end
+
+for _, path in ipairs(arg) do choose(path) end
+for i = 1, math.max(#arg, #chosen) do arg[i] = chosen[i] end
 
 require "busted.runner" { standalone = false }

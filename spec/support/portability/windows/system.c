@@ -4,6 +4,8 @@
 
 #include <tlhelp32.h>
 
+void wsc_testing_waits(lua_State *L);
+
 static int l_nothing(lua_State *L) {
   (void)L;
   return 0;
@@ -81,4 +83,5 @@ static const luaL_Reg process_functions[] = {{"in_state", wsc_testing_in_state},
 
 void wsc_testing_process(lua_State *L) {
   wsc_testing_add(L, "process", process_functions);
+  wsc_testing_waits(L);
 }
