@@ -83,7 +83,8 @@ describe("the table of hosts", function()
     local text, missing = "", {}
     for _, cells in ipairs(rows()) do text = text .. table.concat(cells) end
     for _, name in ipairs(sources.list("docs/hosts", "%.md$")) do
-      if name ~= "README.md" and not text:find("](" .. name .. ")", 1, true) then
+      local no_host = name == "README.md" or name == "windows.md"
+      if not no_host and not text:find("](" .. name .. ")", 1, true) then
         missing[#missing + 1] = name
       end
     end
