@@ -77,38 +77,7 @@ static inline void *dlopen(const char *name, int how) {
 
 /* ------------------------------------------------------------ sockets */
 
-/* The numbers of Winsock under POSIX's names, which the C library gives others to. */
-#undef ECONNREFUSED
-#undef EAGAIN
-#undef ECONNRESET
-#undef ECONNABORTED
-#undef ETIMEDOUT
-#undef ENETUNREACH
-#undef EHOSTUNREACH
-#undef ENETDOWN
-#undef EADDRNOTAVAIL
-#undef EAFNOSUPPORT
-#undef EACCES
-#undef ENOBUFS
-#undef EBADF
-#undef EMFILE
-#undef ENOTCONN
-#define ECONNREFUSED  WSAECONNREFUSED
-#define EAGAIN        WSAEWOULDBLOCK
-#define ECONNRESET    WSAECONNRESET
-#define ECONNABORTED  WSAECONNABORTED
-#define ETIMEDOUT     WSAETIMEDOUT
-#define ENETUNREACH   WSAENETUNREACH
-#define EHOSTUNREACH  WSAEHOSTUNREACH
-#define ENETDOWN      WSAENETDOWN
-#define EHOSTDOWN     WSAEHOSTDOWN
-#define EADDRNOTAVAIL WSAEADDRNOTAVAIL
-#define EAFNOSUPPORT  WSAEAFNOSUPPORT
-#define EACCES        WSAEACCES
-#define ENOBUFS       WSAENOBUFS
-#define EBADF         WSAENOTSOCK
-#define EMFILE        WSAEMFILE
-#define ENOTCONN      WSAENOTCONN
+#define EHOSTDOWN EHOSTUNREACH /* as src/net/system/fault.c has it */
 
 #define MSG_NOSIGNAL 0
 #define MSG_DONTWAIT 0x1000000

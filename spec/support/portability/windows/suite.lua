@@ -1,9 +1,11 @@
--- busted in a Lua for Windows that runs under wine: what a spec asks of the shell is done outside, by
--- outside.py, and paths of POSIX are those of wine's drive Z:.
+-- busted in a Lua for Windows that runs under wine: what a spec asks of the shell is done outside,
+-- by outside.py, and paths of POSIX are those of wine's drive Z:.
 --
 --   outside.py wine lua54.exe spec/support/portability/windows/suite.lua spec/core …
 --
 -- left_out.lua names what is not run.
+
+-- luacheck: ignore 122
 
 local socket = require "socket"
 

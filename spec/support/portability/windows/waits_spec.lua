@@ -44,7 +44,7 @@ describe("update never waits", function()
 
   it("in an open connection, whatever either side does", function()
     local server = scripted.new(function(c)
-      c:handshake()
+      c:upgrade()
       c:stall()
     end)
     local ws = counted.new(server:url())

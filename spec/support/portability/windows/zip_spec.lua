@@ -1,5 +1,5 @@
--- What a person does with the zip: unpack it, put the interpreter beside it, run the example against a
--- server that is not under wine.
+-- What a person does with the zip: unpack it, put the interpreter beside it, run the example
+-- against a server that is not under wine.
 local network = require "support.network"
 local peers = require "support.peers"
 local process = require "support.process"
