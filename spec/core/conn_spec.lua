@@ -1199,7 +1199,8 @@ end)
 describe("a server refuses what is no handshake of WebSocket's with its status and why", function()
   local GOOD = "GET / HTTP/1.1\r\nHost: feed.example\r\n"
   for _, case in ipairs {
-    { "405 Method Not Allowed", "PUT / HTTP/1.1\r\n\r\n", "a WebSocket handshake is a GET request" },
+    { "405 Method Not Allowed", "PUT / HTTP/1.1\r\n\r\n",
+      "a WebSocket handshake is a GET request" },
     { "426 Upgrade Required", GOOD .. "\r\n",
       'this server speaks WebSocket: expected "Upgrade: websocket"' },
     { "426 Upgrade Required", GOOD .. "Upgrade: websocket\r\nConnection: Upgrade\r\n"
@@ -1212,7 +1213,9 @@ describe("a server refuses what is no handshake of WebSocket's with its status a
       server:input(case[2] .. "what follows is not read")
       assert.is_nil((server:next()))
       assert.equal("closing", server:state())
-      assert.matches("^HTTP/1.1 " .. case[1] .. "\r\n.*\r\n\r\n" .. case[3] .. "\n$", server:output())
+      local head, body = server:output():match "^(.-\r\n)\r\n(.*)$"
+      assert.equal("HTTP/1.1 " .. case[1], head:match "^[^\r]*")
+      assert.equal(case[3] .. "\n", body)
       local event, code, reason, info = server:next()
       assert.same({ "close", 1006, "" }, { event, code, reason })
       assert.same({ "handshake", "handshake" }, { info.error.name, info.error.phase })

@@ -67,7 +67,7 @@ describe("a wait", function()
     end
   end)
 
-  it("of one client ends when it has work: bytes, a deadline; else when its time is over", function()
+  it("of one client ends when it has work, bytes or a deadline, else with its time", function()
     local time, clock = network.new_clock()
     local clients, server = open(1, nil, { clock = clock, keepalive = { interval = 30 } })
     local handle, microseconds = clients[1].ws._handle, 1e6
