@@ -76,7 +76,7 @@ local client = { Client = Client, now = core.now, handle_of = handle_of }
 -- What is a client's own of all that it has only sometimes.
 local OWN = {}
 for name in ([[_notices _timers _inbox _pulls _paused _full _dropped _stopping _left _reconnecting
-    _due _asking _route close_code close_reason close_info]]):gmatch "%S+" do
+    _due _asking _route _last_stats close_code close_reason close_info]]):gmatch "%S+" do
   OWN[name] = true
 end
 
@@ -375,6 +375,7 @@ function Client:leave()
   elseif self._state ~= "closed" then
     stop(self)
   end
+  client_info.keep_stats(self)
   handle:free()
   notify(self)
 end

@@ -65,11 +65,17 @@ end
 ---@param self wsclose.Client
 ---@return table<string, number|table>
 function client_info.stats(self)
-  local stats = attempt.handle_of(self):stats()
+  local handle, stats = attempt.handle_of(self), {}
+  for name, number in pairs(self._last_stats or handle:stats()) do stats[name] = number end
   stats.total = attempt.total(self, stats)
   stats.attempts, stats.messages_dropped = self._handle:attempt(), self._dropped or 0
   stats.messages_undelivered = self._outbox and self._outbox.lost or 0
   return stats
+end
+
+--- The handle is about to be given back.
+function client_info.keep_stats(self)
+  self._last_stats = self._last_stats or self._handle:stats()
 end
 
 return client_info

@@ -36,6 +36,17 @@ for _, way in ipairs(stage.ways) do
       assert.is_true(s.closes[1].info.dropped > 0, s.closes[1].info.dropped)
     end)
 
+    it("keeps the counters of what was exchanged", function()
+      local s = stage.open(way, { on_message = function() end })
+      s:say(stage.text "hello")
+      s:turns(0, function() return s.ws:stats().messages_in == 1 end, 1000)
+      s.ws:leave()
+      s.ws:leave()
+      local stats = s.ws:stats()
+      assert.same({ 1, 1, 1 }, { stats.messages_in, stats.total.messages_in, stats.attempts })
+      assert.is_true(stats.frames_out >= 1, stats.frames_out) -- our Close
+    end)
+
     it("hears a Close that came behind messages which the budget still holds back", function()
       local s = stage.open(way, { max_messages = 1 })
       s:say(stage.texts(10))

@@ -23,7 +23,7 @@ static bool parse_scope(const char *scope, struct sockaddr_in6 *in) {
   char *end = NULL;
   in->sin6_scope_id = if_nametoindex(scope);
   if (in->sin6_scope_id != 0) return true;
-  unsigned long number = strtoul(scope, &end, 10);
+  unsigned long long number = strtoull(scope, &end, 10); /* Windows: a long has 32 bits */
   in->sin6_scope_id = (uint32_t)number;
   return *scope >= '0' && *scope <= '9' && *end == '\0' && number <= UINT32_MAX;
 }

@@ -49,7 +49,6 @@ return {
   { "spec/net/reach/dial_spec.lua", "addresses are tried in turns", "an address is missing" },
   { "spec/net/reach/name_spec.lua", "names the interface to dial by", "an interface named lo" },
   { "spec/net/system/address_spec.lua", "fe80::1%%lo", "an interface named lo" },
-  { "spec/net/system/address_spec.lua", "fe80::1%%4294967296", "zones end at 32 bits" },
   { "spec/lua/log_spec.lua", "say once that WSCLOSE_LOG is wrong", process },
   { "spec/net/proxy/proxy_spec.lua", "an HTTP proxy that resets TCP", reset },
   { "spec/lua/pieces_spec.lua", "less than three times what the program holds", process },
