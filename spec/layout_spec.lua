@@ -10,8 +10,9 @@ local function set(words)
 end
 
 local core_order = {
-  "hidden", "buf", "cpu", "ascii", "slice", "mask", "utf8", "codes", "frame", "http", "ip", "uri",
-  "proxy", "tunnel", "extension", "deflate", "handshake", "message", "send_queue", "conn",
+  "hidden", "printf_like", "buf", "cpu", "ascii", "slice", "mask", "utf8", "codes", "frame", "http",
+  "ip", "uri", "proxy", "tunnel", "extension", "deflate", "handshake", "message", "send_queue",
+  "conn",
 }
 
 local core_headers = [[assert limits stdalign stdarg stdbool stddef stdint stdio string
@@ -185,6 +186,22 @@ describe("includes", function()
     assert.same({}, breaches("", function(file, include)
       return file ~= "wsclose.h" or include.system and allowed[stem_of(include.name)]
     end))
+  end)
+end)
+
+-- MSVC does not know them: where they stand, a test for the compiler stands in front.
+describe("words of gcc's own", function()
+  it("stand in few files", function()
+    local files = {}
+    for _, file in ipairs(sources.list("src", "%.[ch]$")) do
+      local text = sources.read("src/" .. file)
+      local known = text:find "__attribute__" or text:find "__builtin_"
+      if known or text:find "%f[%w_]typeof%f[^%w_]" then files[#files + 1] = file end
+    end
+    assert.same({
+      "binding/lua_module.c", "core/cpu.h", "core/mask.c", "core/printf_like.h", "core/utf8.c",
+      "core/utf8_range.c",
+    }, files)
   end)
 end)
 

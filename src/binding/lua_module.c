@@ -350,7 +350,10 @@ int wsc_lua_open(lua_State *L, const wsc_platform *platform) {
   return 1;
 }
 
-#if defined(_WIN32)
+#if defined(_MSC_VER) /* which wants each declaration alike, wsclose.h's too */
+#pragma comment(linker, "/EXPORT:luaopen_wsclose_core")
+#define SEEN_OUTSIDE
+#elif defined(_WIN32)
 #define SEEN_OUTSIDE __declspec(dllexport)
 #elif defined(__GNUC__)
 #define SEEN_OUTSIDE __attribute__((visibility("default")))

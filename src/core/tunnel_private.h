@@ -2,6 +2,7 @@
 #ifndef WSC_CORE_TUNNEL_PRIVATE_H
 #define WSC_CORE_TUNNEL_PRIVATE_H
 
+#include "printf_like.h"
 #include "tunnel.h"
 
 /* How to ask a kind of proxy. */
@@ -18,7 +19,6 @@ extern const wsc_tunnel_protocol wsc_tunnel_http;   /* tunnel_http.c */
 extern const wsc_tunnel_protocol wsc_tunnel_socks5; /* tunnel_socks5.c */
 
 /* Sets the fault; WSC_ERR_PROXY. */
-int wsc_tunnel_fail(wsc_tunnel *tunnel, const char *format, ...)
-    __attribute__((format(printf, 2, 3)));
+int wsc_tunnel_fail(wsc_tunnel *tunnel, const char *format, ...) WSC_PRINTF_LIKE(2, 3);
 
 #endif

@@ -3,6 +3,7 @@
 #ifndef WSC_NET_STREAM_H
 #define WSC_NET_STREAM_H
 
+#include "core/printf_like.h"
 #include "wsclose.h"
 
 enum { WSC_WANT_READ = 1, WSC_WANT_WRITE = 2 };
@@ -60,8 +61,7 @@ uint32_t wsc_stream_unsent(const wsc_stream *stream);
 bool wsc_stream_holds(const wsc_stream *stream);
 
 /* Makes the sentence; 255 bytes of it are kept. */
-void wsc_stream_say(wsc_stream *stream, const char *format, ...)
-    __attribute__((format(printf, 2, 3)));
+void wsc_stream_say(wsc_stream *stream, const char *format, ...) WSC_PRINTF_LIKE(2, 3);
 
 /* What to tell of a call that failed with `error`: the sentence, or at least the error's name. */
 const char *wsc_stream_fault(const wsc_stream *stream, int error);

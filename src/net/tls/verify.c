@@ -27,7 +27,7 @@ typedef struct tls_text {
   size_t size, used; /* used >= size: something was left out */
 } tls_text;
 
-static void say(tls_text *text, const char *format, ...) __attribute__((format(printf, 2, 3)));
+static void say(tls_text *text, const char *format, ...) WSC_PRINTF_LIKE(2, 3);
 
 static void say(tls_text *text, const char *format, ...) {
   size_t room = text->used < text->size ? text->size - text->used : 0;
