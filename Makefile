@@ -350,6 +350,14 @@ bench-frames:
 	@$(MAKE) --no-print-directory LUA=lua5.4
 	@$$($(find) interpreter lua5.4) bench/frames/run.lua $(SECONDS)
 
+# A message there and back under wine, beside LuaSocket's own loop.
+.PHONY: bench-wine
+bench-wine:
+	@scripts/setup portability
+	@scripts/portability windows-zip
+	@$(MAKE) --no-print-directory -s -f bench/programs.mk build/bench/server
+	@bench/wine/run
+
 # How much a process grows while a gigabyte comes as one message, in pieces.
 .PHONY: bench-pieces
 bench-pieces:
@@ -502,6 +510,7 @@ help:
 	@echo "make bench-check  instructions of five scripts against bench/baseline.txt"
 	@echo "make bench-baseline  writes that file anew"
 	@echo "make bench-frames the longest update of LÖVE and the C engine, SECONDS (60) for each"
+	@echo "make bench-wine   ping-pong under wine beside LuaSocket"
 	@echo "make bench-pieces what a process grows by while a gigabyte comes in pieces"
 	@echo "make bench-limits what hostile servers cost a client, into docs/security.md"
 	@echo "make bench-scale  what a message costs among CLIENTS (1 100 1000 10000) on one loop"
