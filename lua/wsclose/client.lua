@@ -306,9 +306,8 @@ function Client:close(code, reason)
     stop(self)
   elseif self._state == "starting" then
     attempt.ended_early(self, nil, nil, "client")
-  elseif self._state == "running" and (self._paused or self._full) then
-    self:resume() -- the peer's answer has to be read
   end
+  if self._paused or self._full then self:resume() end -- the peer's answer has to be read
   return true
 end
 
@@ -329,11 +328,11 @@ function Client:reconnect(code, reason, delay)
     return nil, "the client has left for good; make another one", "state"
   elseif state == "running" then
     self._stopping, self._reconnecting = nil, seconds
-    if self._paused or self._full then self:resume() end
   elseif state == "waiting" or state == "closed" or state == "idle" and seconds > 0 then
     self._stopping, self._state, self._due = nil, "waiting", now(self) + seconds
     handle:wake()
   end
+  if self._paused or self._full then self:resume() end
   return true
 end
 

@@ -760,6 +760,30 @@ describe("pause", function()
     assert.is_true(ws.close_info.clean)
   end)
 
+  for name, ends in pairs {
+    ["reconnect"] = function(ws) ws:reconnect() end,
+    ["close, while it waits for the next attempt"] = function(ws)
+      ws:close()
+      ws:reconnect()
+    end,
+    ["reconnect, while it waits for the next attempt"] = function(ws) ws:reconnect() end,
+  } do
+    it("ends with " .. name .. ": the next connection's messages come", function()
+      local got
+      local first = name == "reconnect" and "open" or "waiting"
+      local ws, server = start({
+        upgraded(function(c)
+          if first == "open" then c:answer_close() else c:close_session(1001) end
+        end),
+        upgraded(function(c) c:send_text "1" end),
+      }, { on_message = function(_, data) got = data end, retry = true })
+      scripted.pump(ws, server, function() return ws:state() == first end)
+      ws:pause()
+      ends(ws)
+      scripted.pump(ws, server, function() return got end)
+    end)
+  end
+
   it("does not make update spin: it waits, and sending goes on", function()
     local got = 0
     local ws, server, c = open(function(c)
