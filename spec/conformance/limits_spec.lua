@@ -15,7 +15,8 @@ local function assert_at_most(bound, value, what)
 end
 
 local function assert_bounded(attack, told)
-  assert.equal(attack.ends, attacks.ending(told))
+  local ending = attacks.ending(told)
+  if ending ~= attack.may_end then assert.equal(attack.ends, ending) end
   assert_at_most(attack.bytes, told.bytes or 0, "bytes in")
   assert_at_most(attack.memory, told.memory, "bytes held")
   assert_at_most(attack.allocations, told.allocations, "allocations")

@@ -27,6 +27,7 @@ local DEFLATE = { extensions = "permessage-deflate" }
 ---@field closes? boolean the program has closed before
 ---@field on? boolean goes on after the connection has failed
 ---@field ends? string code and name of the error; nil: it does not end by this
+---@field may_end? string or so, by how the network cuts what comes
 ---@field bytes? number the most bytes it may take until the end
 ---@field memory number the most bytes that the connection may hold, beyond what it held before
 ---@field allocations number the most of them

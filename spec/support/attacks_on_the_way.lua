@@ -145,7 +145,7 @@ local function until_so(timed, told, happened)
   error "it did not happen"
 end
 
--- Open, by OpenSSL's own server.
+-- Open, by OpenSSL's own server, or ended already.
 local function open_by_hand(timed, ...)
   local made = certificates.shared()
   local server = way.s_server(made.good, "-tls1_3", ...)
@@ -153,8 +153,9 @@ local function open_by_hand(timed, ...)
     resolve = { ["feed.example"] = "127.0.0.1" }, tls = { ca_file = made.ca },
   })
   local key = until_so(timed, told, function()
-    return server:look "^Sec%-WebSocket%-Key: (%S+)"
+    return server:look "^Sec%-WebSocket%-Key: (%S+)" or told.code
   end)
+  if told.code then return told, server end
   server:tell((handshake.answer({ key = key }):gsub("\n$", ""))) -- which tell puts there
   until_so(timed, told, function() return told.ws:state() == "open" end)
   return told, server
@@ -201,8 +202,8 @@ ways.all = {
     run = dripping(by_tls, "\22\3\3\64\0", "x", 1), limit = "`timeouts.tls`, 5 s" },
   { "TLS key updates without end", run = key_updates, ends = "1006 tls", bytes = 34 * 27,
     memory = 128 * KIB, limit = "32 records in a row that carry no data" },
-  { "200 TLS session tickets", run = tickets, memory = 128 * KIB,
-    limit = "the turn is given back after 32 records; two of an origin are kept" },
+  { "200 TLS session tickets", run = tickets, may_end = "1006 tls", memory = 128 * KIB,
+    limit = "32 records in a row that carry no data; two of an origin are kept" },
 }
 
 --- Lets one happen.
