@@ -76,7 +76,8 @@ attacks.all = {
     ends = "1009 too_big", memory = 17 * MIB, allocations = 40, out = 70,
     limit = "`limits.message`, 16 MiB, counted while inflating" },
   { "messages of 16 KiB in 35 bytes, 120,000 of them", answer = DEFLATE,
-    say = function(...) rep(zeros(16 * KIB), 4 * MIB)(...) end,
+    -- a byte less than what Lua 5.5 is given without a copy: that memory is the program's
+    say = function(...) rep(zeros(16 * KIB - 1), 4 * MIB)(...) end,
     memory = 256 * KIB, allocations = 40, out = 0,
     limit = "none: each is a message. DEFLATE can do 1,000 to 1" },
   { "BFINAL blocks without end", answer = DEFLATE,
