@@ -85,6 +85,7 @@ local sources = {
   "src/net/stream.c",
   "src/net/system/address.c",
   "src/net/system/fault.c",
+  "src/net/system/pollfd.c",
   "src/net/tls/bio.c",
   "src/net/tls/context.c",
   "src/net/tls/load.c",

@@ -3,6 +3,7 @@
 
 local close_matrix = require "support.close_matrix"
 local endings = require "support.endings"
+local sources = require "support.sources"
 
 after_each(endings.close_all)
 teardown(endings.stop_all)
@@ -72,10 +73,6 @@ end
 
 describe("docs/close-matrix.md", function()
   it("is what scripts/close_matrix_doc.lua makes of the table", function()
-    local text = assert(loadfile "scripts/close_matrix_doc.lua") "text"
-    local file = assert(io.open("docs/close-matrix.md", "rb"))
-    local current = file:read "*a"
-    file:close()
-    assert(text == current, "docs/close-matrix.md is old: run lua scripts/close_matrix_doc.lua")
+    sources.assert_made("docs/close-matrix.md", "scripts/close_matrix_doc.lua")
   end)
 end)

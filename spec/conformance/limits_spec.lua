@@ -6,6 +6,7 @@ local attacks = require "support.attacks"
 local on_the_way = require "support.attacks_on_the_way"
 local network = require "support.network"
 local process = require "support.process"
+local sources = require "support.sources"
 
 local SHARE = 1 / 20
 
@@ -47,9 +48,7 @@ end)
 
 describe("docs/security.md", function()
   it("names every attack, and what holds it", function()
-    local file = assert(io.open("docs/security.md", "rb"))
-    local page = file:read "*a"
-    file:close()
+    local page = sources.read "docs/security.md"
     for _, list in ipairs { attacks.all, on_the_way.all } do
       for _, attack in ipairs(list) do
         for _, text in ipairs { attack[1], attack.limit } do

@@ -3,6 +3,7 @@
 local hosts = require "support.hosts"
 local nginx = require "support.nginx"
 local process = require "support.process"
+local sources = require "support.sources"
 local wsclose = require "wsclose"
 
 describe("wsclose.openresty in nginx", function()
@@ -93,9 +94,7 @@ describe("wsclose.openresty in nginx", function()
   it("takes each option that the API has, or says what to use", function()
     start()
     local refused, taken = {}, 0
-    local file = assert(io.open "docs/api.md")
-    local page = file:read "*a"
-    file:close()
+    local page = sources.read "docs/api.md"
     local section = page:match "\n## Options\n(.-\n)\n## "
     for group, rows in section:gmatch "\n| `?(%l+)`? | default | |\n| %-%-%- [^\n]*\n(.-\n)\n" do
       local prefix = group == "option" and "" or group .. "."

@@ -1,4 +1,5 @@
 local close_codes = require "wsclose.close_codes"
+local sources = require "support.sources"
 
 local explain, compare, codes = close_codes.explain, close_codes.compare, close_codes.codes
 
@@ -231,10 +232,6 @@ end)
 
 describe("docs/close-codes.md", function()
   it("is what scripts/close_codes_doc.lua makes of the codes", function()
-    local text = assert(loadfile "scripts/close_codes_doc.lua") "text"
-    local file = assert(io.open("docs/close-codes.md", "rb"))
-    local current = file:read "*a"
-    file:close()
-    assert(text == current, "docs/close-codes.md is old: run lua scripts/close_codes_doc.lua")
+    sources.assert_made("docs/close-codes.md", "scripts/close_codes_doc.lua")
   end)
 end)

@@ -13,6 +13,8 @@
 --
 -- The host is feed.example where nothing else is said; a spec sends it to 127.0.0.1 with `resolve`.
 
+local sources = require "support.sources"
+
 local certificates = {}
 
 --- Opens the encrypted key of `client`.
@@ -174,14 +176,7 @@ local LEAVES = {
 }
 
 --- A file's text.
----@param path string
----@return string
-function certificates.read(path)
-  local file = assert(io.open(path, "rb"))
-  local text = file:read "*a"
-  file:close()
-  return text
-end
+certificates.read = sources.read
 
 local function write(path, text)
   local file = assert(io.open(path, "wb"))

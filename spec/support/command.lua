@@ -5,6 +5,8 @@
 --     local result = command.run({ "-x", "hello", url }, "what stands on standard input")
 --     result.status, result.out, result.err
 
+local sources = require "support.sources"
+
 local command = {}
 
 --- Words for the shell.
@@ -16,7 +18,9 @@ function command.quoted(words)
   return table.concat(list, " ")
 end
 
-local function interpreter()
+--- What runs this.
+---@return string
+function command.interpreter()
   local arguments, first = rawget(_G, "arg"), 0
   while arguments[first - 1] do first = first - 1 end
   return arguments[first]
@@ -32,7 +36,7 @@ function command.words(words, before)
     "-u", "LUA_CPATH_5_2", "-u", "LUA_CPATH_5_3", "-u", "LUA_CPATH_5_4", "-u", "LUA_CPATH_5_5",
     "-u", "http_proxy", "-u", "https_proxy", "-u", "all_proxy", "-u", "wss_proxy",
     "LUA_PATH=" .. package.path, "LUA_CPATH=" .. package.cpath,
-    "ASAN_OPTIONS=detect_leaks=0:quarantine_size_mb=1", interpreter(),
+    "ASAN_OPTIONS=detect_leaks=0:quarantine_size_mb=1", command.interpreter(),
   }
   for _, list in ipairs { before or {}, { "bin/wsclose" }, words } do
     for _, word in ipairs(list) do all[#all + 1] = word end
@@ -41,9 +45,7 @@ function command.words(words, before)
 end
 
 local function read(path)
-  local file = assert(io.open(path, "rb"))
-  local text = file:read "*a"
-  file:close()
+  local text = sources.read(path)
   os.remove(path)
   return text
 end

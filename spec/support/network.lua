@@ -3,9 +3,11 @@
 --
 -- Whatever is opened here is closed by `network.close_all()`, which belongs into after_each.
 
+local command = require "support.command"
 local lfs = require "lfs"
 local socket = require "socket"
 local scripted = require "support.scripted_server"
+local sources = require "support.sources"
 local testing = require "wsclose.core_testing"
 local unix = require "socket.unix"
 
@@ -323,21 +325,6 @@ local function quote(text)
   return "'" .. tostring(text):gsub("'", "'\\''") .. "'"
 end
 
-local function interpreter()
-  local arguments, first = rawget(_G, "arg"), 0
-  while arguments[first - 1] do
-    first = first - 1
-  end
-  return arguments[first]
-end
-
-local function contents(path)
-  local file = assert(io.open(path, "rb"))
-  local text = file:read "*a"
-  file:close()
-  return text
-end
-
 -- Modules as here; sanitizers must not look for leaks in a process that strace holds.
 local function environment()
   return ("env -u LUA_PATH_5_2 -u LUA_PATH_5_3 -u LUA_PATH_5_4 -u LUA_CPATH_5_2 -u LUA_CPATH_5_3"
@@ -350,14 +337,14 @@ end
 ---@field output string
 ---@field traces string[] what strace wrote, a text for each thread; the first is the main thread's
 
-local function run(command, code)
+local function run(program, code)
   local script, output = os.tmpname(), os.tmpname()
   local file = assert(io.open(script, "wb"))
   file:write(code)
   file:close()
   local status = os.execute(("timeout -s KILL %d %s %s >%s 2>&1 </dev/null"):format(
-    3 * network.patience, command, quote(script), quote(output)))
-  local result = { ok = status == true or status == 0, output = contents(output) }
+    3 * network.patience, program, quote(script), quote(output)))
+  local result = { ok = status == true or status == 0, output = sources.read(output) }
   os.remove(script)
   os.remove(output)
   return result
@@ -368,8 +355,8 @@ end
 ---@param variables? string of its environment, "NAME=value …"
 ---@return network.Run
 function network.run(code, variables)
-  local result = run(environment() .. (variables or "") .. " " .. quote(interpreter()), code)
-  return result
+  local program = quote(command.interpreter())
+  return run(environment() .. (variables or "") .. " " .. program, code)
 end
 
 local may_trace
@@ -395,7 +382,7 @@ local function read_traces(folder)
   -- process ids rise, unless they wrap around: the main thread is the one that ran the program
   table.sort(names)
   for _, name in ipairs(names) do
-    local text = contents(folder .. "/" .. name)
+    local text = sources.read(folder .. "/" .. name)
     os.remove(folder .. "/" .. name)
     table.insert(traces, text:match "^execve" and 1 or #traces + 1, text)
   end
@@ -413,7 +400,7 @@ function network.trace(code, options)
   os.remove(folder)
   assert(lfs.mkdir(folder))
   local strace = ("strace -ff -qq -e signal=none %s -o %s/t %s"):format(
-    options or "", quote(folder), quote(interpreter()))
+    options or "", quote(folder), quote(command.interpreter()))
   -- LuaJIT unwinds with libgcc, which asks the kernel for something the first time.
   local result = run(environment() .. strace, "pcall(error) " .. code)
   result.traces = read_traces(folder)

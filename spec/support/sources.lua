@@ -13,6 +13,14 @@ function sources.read(path)
   return text
 end
 
+--- Fails where a page is not what its script makes of the project's tables.
+---@param page string
+---@param script string gives the text, told "text"
+function sources.assert_made(page, script)
+  local text = assert(loadfile(script)) "text"
+  assert(text == sources.read(page), ("%s is old: run lua %s"):format(page, script))
+end
+
 --- Files under `folder` whose name matches `pattern`, sorted; without the folder in front.
 ---@param folder string
 ---@param pattern string

@@ -16,28 +16,6 @@
 #include "core/hidden.h"
 
 #if defined(__linux__) || defined(__FreeBSD__) || defined(__OpenBSD__) || defined(__DragonFly__)
-#define HAVE_PPOLL
-#endif
-
-struct pollfd *wsc_poll_resize(const wsc_platform *platform, struct pollfd *entries, size_t count) {
-  return platform->resize(platform->user, entries, count * sizeof *entries);
-}
-
-void wsc_poll_put(struct pollfd *entries, size_t at, const wsc_watch *watch) {
-  struct pollfd *entry = &entries[at];
-  *entry = (struct pollfd){.fd = watch->want ? watch->fd : -1};
-  if (watch->want & WSC_WANT_READ) entry->events |= POLLIN;
-  if (watch->want & WSC_WANT_WRITE) entry->events |= POLLOUT;
-}
-
-uint8_t wsc_poll_ready(const struct pollfd *entries, size_t at) {
-  unsigned bits = 0, events = (unsigned)entries[at].revents;
-  if (events & (POLLIN | POLLHUP | POLLERR | POLLNVAL)) bits |= WSC_WANT_READ;
-  if (events & (POLLOUT | POLLHUP | POLLERR | POLLNVAL)) bits |= WSC_WANT_WRITE;
-  return (uint8_t)bits;
-}
-
-#ifdef HAVE_PPOLL
 int wsc_poll_for(struct pollfd *entries, size_t count, uint64_t timeout_us) {
   struct timespec timeout = {.tv_sec = (time_t)(timeout_us / 1000000u),
                              .tv_nsec = (long)(timeout_us % 1000000u) * 1000};

@@ -1,4 +1,4 @@
-/* The system's own headers of sockets and addresses, for what is the same with all of them. */
+/* The system's own headers of sockets, addresses, poll: for what is the same with all of them. */
 #ifndef WSC_NET_INET_H
 #define WSC_NET_INET_H
 
@@ -13,6 +13,7 @@
 #include <net/if.h>
 #include <netdb.h>
 #include <netinet/in.h>
+#include <poll.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #endif

@@ -6,30 +6,10 @@
 
 #include <assert.h>
 #include <limits.h>
-#include <string.h>
 
 #include <windows.h>
 
 #include "core/hidden.h"
-
-struct pollfd *wsc_poll_resize(const wsc_platform *platform, struct pollfd *entries, size_t count) {
-  return platform->resize(platform->user, entries, count * sizeof *entries);
-}
-
-void wsc_poll_put(struct pollfd *entries, size_t at, const wsc_watch *watch) {
-  struct pollfd *entry = &entries[at];
-  *entry = (struct pollfd){.fd = watch->want ? watch->fd : INVALID_SOCKET};
-  if (watch->want & WSC_WANT_READ) entry->events |= POLLIN;
-  if (watch->want & WSC_WANT_WRITE) entry->events |= POLLOUT;
-}
-
-uint8_t wsc_poll_ready(const struct pollfd *entries, size_t at) {
-  unsigned bits = 0, events = (unsigned)entries[at].revents;
-  if (entries[at].fd == INVALID_SOCKET) return 0;
-  if (events & (POLLIN | POLLHUP | POLLERR | POLLNVAL)) bits |= WSC_WANT_READ;
-  if (events & (POLLOUT | POLLHUP | POLLERR | POLLNVAL)) bits |= WSC_WANT_WRITE;
-  return (uint8_t)bits;
-}
 
 static bool any_socket(const struct pollfd *entries, size_t count) {
   size_t i = 0;
