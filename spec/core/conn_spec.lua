@@ -112,6 +112,30 @@ describe("the closing handshake, RFC 6455 7", function()
     assert.equal(50, info.undelivered)
   end)
 
+  -- Frames of 16, 26, 8 (a ping) and 36 bytes.
+  for _, case in ipairs {
+    { "before the first has left", 0, 60 }, { "in the first", 3, 60 }, { "behind the first", 16, 60 },
+    { "in the second", 20, 60 }, { "in a ping behind it", 44, 60 }, { "behind that", 50, 60 },
+    { "in the last, which is finished", 51, 0 }, { "behind the last", 86, 0 },
+    { "behind the second, and the last was never written", 50, 30, open = true },
+    { "in the ping, and the last was never written", 44, 30, open = true },
+  } do
+    it("counts all of a message whose fragments are cut off " .. case[1], function()
+      local t = talk.open()
+      local writer = t.p:send_fragments "binary"
+      writer:write(("1"):rep(10))
+      writer:write(("2"):rep(20))
+      t.p:ping "hi"
+      if not case.open then writer:finish(("3"):rep(30)) end
+      assert.equal(case[2], #t.p:output(case[2]))
+      t:input_close(1001)
+      t:drain()
+      t.p:output()
+      t.p:eof()
+      assert.equal(case[3], select(3, t:closed()).undelivered)
+    end)
+  end
+
   it("delivers data after our Close until the peer's, and answers no more pings", function()
     local t = talk.open()
     t.p:close(1000)

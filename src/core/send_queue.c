@@ -44,6 +44,8 @@ void wsc_queue_put(wsc_queue *queue, const wsc_frame *frame, const void *payload
   wsc_buf_commit(&queue->buf, head_size + size);
   if (head.opcode == WSC_OP_PONG) queue->pongs++;
   if (begins_message(head.opcode)) queue->messages++;
+  if (!wsc_opcode_is_control(head.opcode))
+    queue->unfinished = head.fin ? 0 : queue->unfinished + size;
 }
 
 /* The size of the frame at `data`, which is whole since it was written here. */
@@ -63,15 +65,16 @@ static void take_all(wsc_queue *queue) {
   wsc_buf_consume(&queue->buf, wsc_buf_size(&queue->buf));
   queue->messages_started = queue->messages;
   queue->front_left = 0;
-  queue->front_payload = 0;
+  queue->front_payload = queue->unfinished;
   queue->pongs = 0;
 }
 
 static void begin_frame(wsc_queue *queue, const uint8_t *data, size_t size) {
   wsc_frame frame;
   queue->front_left = frame_at(&frame, data, size);
-  queue->front_payload = message_payload(&frame);
+  queue->front_payload += message_payload(&frame);
   queue->front_is_data = !wsc_opcode_is_control(frame.opcode);
+  queue->front_ends = queue->front_is_data && frame.fin;
   if (begins_message(frame.opcode)) queue->messages_started++;
   if (frame.opcode == WSC_OP_PONG) queue->pongs--;
 }
@@ -87,7 +90,7 @@ void wsc_queue_done(wsc_queue *queue, size_t n) {
     size_t step = n < queue->front_left ? n : queue->front_left;
     wsc_buf_consume(&queue->buf, step);
     queue->front_left -= step;
-    if (queue->front_left == 0) queue->front_payload = 0;
+    if (queue->front_left == 0 && queue->front_ends) queue->front_payload = 0;
     n -= step;
   }
 }
@@ -109,6 +112,7 @@ void wsc_queue_drop(wsc_queue *queue) {
   queue->dropped += waiting_payload(queue);
   wsc_buf_truncate(&queue->buf, queue->front_left);
   queue->messages = queue->messages_started;
+  queue->unfinished = queue->front_left && queue->front_ends ? 0 : queue->front_payload;
   queue->pongs = 0;
 }
 

@@ -10,8 +10,10 @@
 typedef struct wsc_queue {
   wsc_buf buf;
   size_t front_left; /* bytes that are left of what is in flight; 0: the next byte begins a frame */
-  uint64_t front_payload; /* payload of the data frame in flight, 0 for anything else */
   bool front_is_data;     /* of what is in flight, while front_left > 0 */
+  bool front_ends;        /* the same: it is the last frame of its message */
+  uint64_t front_payload; /* payload begun to leave of the message that has not wholly left */
+  uint64_t unfinished;    /* payload put in of the message whose last frame is not among it */
   uint64_t dropped;       /* payload bytes of data frames taken out again */
   uint64_t messages,
       messages_started; /* put in and not taken out again; of those: begun to leave */
@@ -41,7 +43,7 @@ void wsc_queue_drop(wsc_queue *queue);
 /* Of messages_started those of which the latest frame has left wholly. */
 uint64_t wsc_queue_messages_written(const wsc_queue *queue);
 
-/* Payload bytes of data frames that were dropped or still wait. */
+/* Payload bytes of the messages that have not wholly left, those dropped among them. */
 uint64_t wsc_queue_undelivered(const wsc_queue *queue);
 
 #endif

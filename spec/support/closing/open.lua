@@ -97,7 +97,7 @@ section("The server's Close meets something", nil, {
       s:turn()
       s:say(close(1001))
     end,
-    out = "text, Close 1001", told = "1001", how = "clean, by the peer",
+    out = "text, Close 1001", told = "1001", how = "clean, by the peer, 4 bytes undelivered",
     follows = "0–5 s" },
   { "8 MiB on their way and 6 bytes behind them: the frame is finished, the rest dropped",
     play = function(s)
@@ -169,7 +169,7 @@ section("The program closes",
       s.ws:send_fragments("text"):write "half"
       s.ws:close()
     end,
-    out = "text, Close 1000", told = "1000", how = "clean, by the client",
+    out = "text, Close 1000", told = "1000", how = "clean, by the client, 4 bytes undelivered",
     follows = "no" },
   { "a backlog is not taken, `max_messages = 1`", options = { max_messages = 1 },
     play = function(s)
