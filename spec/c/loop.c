@@ -54,7 +54,7 @@ static int l_alarms_first(lua_State *L) {
   const wsc_alarm *first = wsc_alarms_first(&box->alarms);
   if (!first) return 0;
   lua_pushinteger(L, (lua_Integer)(first - box->each) + 1);
-  lua_pushinteger(L, (lua_Integer)wsc_alarms_first_us(&box->alarms));
+  lua_pushinteger(L, (lua_Integer)wsc_alarms_at(&box->alarms, first));
   return 2;
 }
 

@@ -14,7 +14,6 @@ bool wsc_alarms_reserve(wsc_alarms *alarms, size_t count) {
   size_t room = alarms->room ? alarms->room : ROOM_AT_FIRST;
   if (count <= alarms->room) return true;
   while (room < count) room *= 2;
-  if (room > UINT32_MAX / sizeof *alarms->slots) return false;
   void *slots = platform->resize(platform->user, alarms->slots, room * sizeof *alarms->slots);
   if (!slots) return false;
   alarms->slots = slots;
@@ -87,8 +86,4 @@ uint64_t wsc_alarms_at(const wsc_alarms *alarms, const wsc_alarm *alarm) {
 
 wsc_alarm *wsc_alarms_first(const wsc_alarms *alarms) {
   return alarms->count > 0 ? alarms->slots[0].alarm : NULL;
-}
-
-uint64_t wsc_alarms_first_us(const wsc_alarms *alarms) {
-  return alarms->count > 0 ? alarms->slots[0].at_us : WSC_NEVER;
 }

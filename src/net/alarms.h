@@ -29,6 +29,5 @@ void wsc_alarms_set(wsc_alarms *alarms, wsc_alarm *alarm, uint64_t at_us); /* WS
 uint64_t wsc_alarms_at(const wsc_alarms *alarms, const wsc_alarm *alarm); /* WSC_NEVER: not set */
 
 wsc_alarm *wsc_alarms_first(const wsc_alarms *alarms); /* NULL: none is set */
-uint64_t wsc_alarms_first_us(const wsc_alarms *alarms);
 
 #endif

@@ -90,17 +90,13 @@ static void hear_out(wsc_client *client) {
   client->paused = paused;
 }
 
-static bool holds_output(const wsc_client *client) {
-  return client->blocked || client->write_error != WSC_OK || wsc_stream_holds(client->stream);
-}
-
 static void say_goodbye(wsc_client *client) {
   if (wsc_conn_state(client->conn) == WSC_CONNECTING) return;
   hear_out(client);
   if (wsc_conn_is_closed(client->conn)) return;
   wsc_conn_close(client->conn, WSC_CLOSE_GOING_AWAY, "", 0);
   wsc_client_write(client);
-  wsc_conn_leave(client->conn, !holds_output(client));
+  wsc_conn_leave(client->conn, !client->blocked && client->write_error == WSC_OK);
 }
 
 void wsc_client_leave(wsc_client *client) {

@@ -57,9 +57,7 @@ static int instance_open(void) {
   return epoll_create1(EPOLL_CLOEXEC);
 }
 
-static bool instance_survives_fork(void) {
-  return true;
-}
+enum { INSTANCE_SURVIVES_FORK = true };
 
 static struct epoll_event event_for(const wsc_pollset *set, unsigned want) {
   struct epoll_event event = {.data.ptr = set->tag};
@@ -98,9 +96,7 @@ static int instance_open(void) {
   return fd;
 }
 
-static bool instance_survives_fork(void) {
-  return false;
-}
+enum { INSTANCE_SURVIVES_FORK = false };
 
 static bool change_filter(const wsc_pollset *set, int fd, short filter, bool before, bool after) {
   struct kevent change;
@@ -136,9 +132,7 @@ int wsc_pollset_wait(const wsc_pollset *hub, wsc_report *reports, uint64_t timeo
 static int instance_open(void) {
   return -1;
 }
-static bool instance_survives_fork(void) {
-  return false;
-}
+enum { INSTANCE_SURVIVES_FORK = false };
 static bool instance_change(const wsc_pollset *set, int fd, unsigned before, unsigned after) {
   (void)set, (void)fd, (void)before, (void)after;
   return false;
@@ -172,8 +166,7 @@ static bool is_own_process(const wsc_pollset *set) {
 /* In a forked child a kqueue is gone, and its number may be somebody else's by now. */
 void wsc_pollset_free(wsc_pollset *set) {
   if (!set) return;
-  if (!set->hub && set->fd >= 0 && (instance_survives_fork() || is_own_process(set)))
-    close(set->fd);
+  if (!set->hub && set->fd >= 0 && (INSTANCE_SURVIVES_FORK || is_own_process(set))) close(set->fd);
   wsc_release(set->platform, set);
 }
 
@@ -290,12 +283,12 @@ bool wsc_pollset_renew(wsc_pollset *set) {
   set->count = 0;
   set->pid = getpid();
   int fd = instance_open();
-  if (instance_survives_fork() && fd >= 0 && dup2(fd, set->fd) >= 0) {
+  if (INSTANCE_SURVIVES_FORK && fd >= 0 && dup2(fd, set->fd) >= 0) {
     fcntl(set->fd, F_SETFD, FD_CLOEXEC);
     close(fd);
     return true;
   }
-  if (instance_survives_fork()) close(set->fd);
+  if (INSTANCE_SURVIVES_FORK) close(set->fd);
   set->fd = fd;
   return true;
 }

@@ -114,13 +114,12 @@ static void set_up(socket_stream *socket, int family, const wsc_socket_options *
 
 /* A connection to a local port in the range of the system's own choice can meet itself when nobody
  * listens there (RFC 9293 3.5, simultaneous open): that is nobody's answer. */
-static bool met_itself(const socket_stream *socket, const struct sockaddr_storage *peer,
-                       socklen_t peer_size) {
+static bool met_itself(const socket_stream *socket, const struct sockaddr_storage *peer) {
   struct sockaddr_storage self = {0};
   socklen_t size = sizeof self;
   if (peer->ss_family == AF_UNIX) return false;
   if (getsockname(socket->fd, (struct sockaddr *)&self, &size) != 0) return false;
-  return size == peer_size && memcmp(&self, peer, size) == 0;
+  return memcmp(&self, peer, size) == 0;
 }
 
 /* A peer name tells success in one call; SO_ERROR alone cannot tell it from "still trying". */
@@ -131,7 +130,7 @@ static int socket_open(wsc_stream *stream) {
   struct sockaddr_storage peer = {0};
   socklen_t size = sizeof peer;
   if (getpeername(socket->fd, (struct sockaddr *)&peer, &size) == 0) {
-    if (met_itself(socket, &peer, size)) fail_set_up(socket, ECONNREFUSED);
+    if (met_itself(socket, &peer)) fail_set_up(socket, ECONNREFUSED);
     socket->connected = socket->error == WSC_OK;
     return socket->error;
   }
@@ -145,13 +144,9 @@ static int socket_open(wsc_stream *stream) {
 
 /* ---------------------------------------------------------------- bytes */
 
-static bool is_again(int number) {
-  return number == EAGAIN || number == EWOULDBLOCK;
-}
-
 static int64_t check_read(socket_stream *socket, ssize_t n) {
   if (n > 0) return n;
-  if (n < 0 && (is_again(errno) || errno == EINTR)) return WSC_AGAIN;
+  if (n < 0 && (errno == EAGAIN || errno == EINTR)) return WSC_AGAIN;
   socket->ended = true;
   return n == 0 ? 0 : fail_with(socket, errno, WSC_OPERATION_TRANSFER);
 }
@@ -187,7 +182,7 @@ static int64_t socket_write(wsc_stream *stream, const void *data, size_t size) {
   do n = send(socket->fd, data, size, MSG_NOSIGNAL | MSG_DONTWAIT);
   while (n < 0 && errno == EINTR);
   if (n >= 0) return n;
-  if (is_again(errno) || errno == ENOBUFS) return WSC_AGAIN;
+  if (errno == EAGAIN || errno == ENOBUFS) return WSC_AGAIN;
   return fail_with(socket, errno, WSC_OPERATION_TRANSFER);
 }
 

@@ -30,31 +30,23 @@ void wsc_keep_loaded(void) {
   Dl_info info;
   /* any object of this module will do; a function pointer could not be cast to void * */
   static const char anchor = 0;
-  if (dladdr(&anchor, &info) == 0 || info.dli_fname == NULL) return;
+  if (dladdr(&anchor, &info) == 0) return;
   void *module = dlopen(info.dli_fname, RTLD_LAZY | RTLD_NOLOAD | RTLD_NODELETE);
   if (module) dlclose(module);
 #endif
 }
 
-static int create_detached(pthread_attr_t *attributes, void *(*run)(void *), void *argument) {
-  pthread_t thread;
-  pthread_attr_setdetachstate(attributes, PTHREAD_CREATE_DETACHED);
-  return pthread_create(&thread, attributes, run, argument);
-}
-
 /* A program with much thread-local data may need more than our stack: then the system's default. */
 static int create_thread(void *(*run)(void *), void *argument) {
   pthread_attr_t attributes;
+  pthread_t thread;
   int number = pthread_attr_init(&attributes);
   if (number != 0) return number;
-  if (pthread_attr_setstacksize(&attributes, THREAD_STACK_SIZE) == 0)
-    number = create_detached(&attributes, run, argument);
-  else
-    number = EINVAL;
+  pthread_attr_setstacksize(&attributes, THREAD_STACK_SIZE);
+  number = pthread_create(&thread, &attributes, run, argument);
+  if (number == EINVAL) number = pthread_create(&thread, NULL, run, argument);
   pthread_attr_destroy(&attributes);
-  if (number != EINVAL || pthread_attr_init(&attributes) != 0) return number;
-  number = create_detached(&attributes, run, argument);
-  pthread_attr_destroy(&attributes);
+  if (number == 0) pthread_detach(thread);
   return number;
 }
 

@@ -11,18 +11,13 @@
 
 #include "core/hidden.h"
 
-/* strerror_r comes in two shapes: POSIX's fills the buffer, GNU's gives text of its own. */
-static void words_from_posix(int result, char *text, size_t size, int number) {
-  if (result != 0) snprintf(text, size, "system error %d", number);
-}
-static void words_from_gnu(const char *words, char *text, size_t size, int number) {
-  (void)number;
-  if (words != text) snprintf(text, size, "%s", words);
-}
-
+/* strerror_r comes in two shapes: POSIX's fills the buffer, GNU's may give text of its own. */
 void wsc_errno_words(char *text, size_t size, int number) {
-  _Generic(strerror_r(number, text, size), int: words_from_posix, char *: words_from_gnu)(
-      strerror_r(number, text, size), text, size, number);
+  *text = '\0';
+  const char *words = _Generic(strerror_r(number, text, size),
+      int: ((void)strerror_r(number, text, size), text),
+      char *: strerror_r(number, text, size));
+  if (words != text) snprintf(text, size, "%s", words);
 }
 
 int wsc_errno_of_system(int number) {

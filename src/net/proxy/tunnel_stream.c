@@ -14,7 +14,6 @@
 typedef struct tunnel_stream {
   wsc_stream stream;  /* first: a wsc_stream is cast back */
   wsc_tunnel *tunnel; /* owned; NULL once it is open and its first bytes are read */
-  int error;          /* sticks */
   bool ready;
 } tunnel_stream;
 
@@ -82,12 +81,8 @@ static void drop_read_tunnel(tunnel_stream *self) {
 
 static int tunnel_open(wsc_stream *stream) {
   tunnel_stream *self = (tunnel_stream *)stream;
-  if (self->error != WSC_OK) return self->error;
-  if (self->ready) return WSC_OK;
   int result = tunnel_advance(self);
-  if (result == WSC_AGAIN) return WSC_AGAIN;
   self->ready = result == WSC_OK;
-  self->error = result;
   if (self->ready) drop_read_tunnel(self);
   return result;
 }
@@ -173,5 +168,5 @@ wsc_stream *wsc_tunnel_stream_new(const wsc_platform *platform, wsc_stream *lowe
 
 int wsc_tunnel_stream_status(const wsc_stream *stream) {
   const tunnel_stream *self = (const tunnel_stream *)stream;
-  return self->tunnel ? self->tunnel->status : 0;
+  return self->tunnel->status;
 }

@@ -48,7 +48,7 @@ static bool same_address(const wsc_address *a, const wsc_address *b) {
 
 static bool is_candidate(const wsc_dial *dial, const wsc_address *address) {
   int family = wsc_address_family(address);
-  if (dial->family != 0 && family != 0 && family != dial->family) return false;
+  if (dial->family != 0 && family != dial->family) return false;
   for (size_t i = 0; i < dial->count; i++)
     if (same_address(&dial->addresses[i], address)) return false;
   return true;
@@ -149,8 +149,7 @@ static int weight_of(int error) {
 }
 
 static void append_report(char *report, size_t capacity, size_t *used, const char *fault) {
-  int n = snprintf(report + *used, capacity - *used, "%s%s", *used ? "; " : "", fault);
-  if (n > 0) *used += (size_t)n;
+  *used += (size_t)snprintf(report + *used, capacity - *used, "%s%s", *used ? "; " : "", fault);
   if (*used >= capacity) *used = capacity - 1;
 }
 
@@ -284,8 +283,8 @@ void wsc_dial_report(const wsc_dial *dial, char *text, size_t size) {
     return;
   }
   if (label_says_more(dial)) {
-    int n = snprintf(text, size, "could not connect to %s: ", dial->label);
-    used = n > 0 && (size_t)n < size ? (size_t)n : size - 1;
+    snprintf(text, size, "could not connect to %s: ", dial->label);
+    used = strlen(text);
   }
   size_t written = 0;
   if (dial->report_size) append_report(text + used, size - used, &written, dial->report);

@@ -28,7 +28,7 @@ bool wsc_tls_flush(wsc_tls_stream *tls) {
   while (wsc_buf_size(&tls->output) > 0) {
     int64_t taken =
         lower->ops->write(lower, wsc_buf_data(&tls->output), wsc_buf_size(&tls->output));
-    if (taken == WSC_AGAIN || taken == 0) return false;
+    if (taken == WSC_AGAIN) return false;
     if (taken < 0) {
       output_failed(tls, (int)taken);
       return true;
@@ -44,7 +44,7 @@ static int bio_write(BIO *bio, const char *data, int size) {
   wsc_stream *lower = tls->stream.lower;
   int64_t taken = 0;
   BIO_clear_retry_flags(bio);
-  if (size <= 0 || tls->write_error != WSC_OK) return size;
+  if (tls->write_error != WSC_OK) return size;
   if (wsc_buf_size(&tls->output) >= TLS_OUTPUT_MAX) {
     BIO_set_retry_write(bio);
     return -1;
@@ -71,7 +71,6 @@ static int bio_read(BIO *bio, char *data, int size) {
   wsc_tls_stream *tls = BIO_get_data(bio);
   wsc_stream *lower = tls->stream.lower;
   BIO_clear_retry_flags(bio);
-  if (size <= 0) return 0;
   if (wsc_tls_holds_records(tls)) {
     BIO_set_retry_read(bio);
     return -1;
@@ -101,9 +100,8 @@ BIO_METHOD *wsc_tls_bio_method_new(void) {
   /* No number of its own from BIO_get_new_index: there are 127 for the whole process. */
   BIO_METHOD *method = BIO_meth_new(BIO_TYPE_SOURCE_SINK, "wsclose stream");
   if (!method) return NULL;
-  if (BIO_meth_set_write(method, bio_write) == 1 && BIO_meth_set_read(method, bio_read) == 1 &&
-      BIO_meth_set_ctrl(method, bio_control) == 1)
-    return method;
-  BIO_meth_free(method);
-  return NULL;
+  BIO_meth_set_write(method, bio_write); /* only stored: these cannot fail */
+  BIO_meth_set_read(method, bio_read);
+  BIO_meth_set_ctrl(method, bio_control);
+  return method;
 }

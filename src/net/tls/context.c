@@ -19,56 +19,74 @@
 
 /* ---------------------------------------------------------------- fingerprint */
 
-/* The terminating NUL keeps neighbours apart, the byte in front NULL from "". */
-static bool hash_text(EVP_MD_CTX *md, const char *text) {
-  if (!text) return EVP_DigestUpdate(md, "-", 1) == 1;
-  return EVP_DigestUpdate(md, "+", 1) == 1 && EVP_DigestUpdate(md, text, strlen(text) + 1) == 1;
+/* A failure sticks, and there is no fingerprint. */
+typedef struct hashing {
+  EVP_MD_CTX *md;
+  bool failed;
+} hashing;
+
+static void hash_bytes(hashing *hash, const void *bytes, size_t size) {
+  if (EVP_DigestUpdate(hash->md, bytes, size) != 1) hash->failed = true;
 }
 
-static bool hash_number(EVP_MD_CTX *md, uint64_t number) {
-  return EVP_DigestUpdate(md, &number, sizeof number) == 1;
+/* The terminating NUL keeps neighbours apart, the byte in front NULL from "". */
+static void hash_text(hashing *hash, const char *text) {
+  hash_bytes(hash, text ? "+" : "-", 1);
+  if (text) hash_bytes(hash, text, strlen(text) + 1);
+}
+
+static void hash_number(hashing *hash, uint64_t number) {
+  hash_bytes(hash, &number, sizeof number);
 }
 
 /* A file's name, and what tells that it was replaced or written to. */
-static bool hash_file(EVP_MD_CTX *md, const char *path) {
+static void hash_file(hashing *hash, const char *path) {
   uint64_t marks[WSC_FILE_MARKS];
-  if (!hash_text(md, path)) return false;
-  if (!path || wsc_tls_is_pem(path) || !wsc_file_marks(path, marks)) return true;
-  return EVP_DigestUpdate(md, marks, sizeof marks) == 1;
+  hash_text(hash, path);
+  if (path && !wsc_tls_is_pem(path) && wsc_file_marks(path, marks))
+    hash_bytes(hash, marks, sizeof marks);
 }
 
 /* The system's authorities: where OpenSSL looks for them. */
-static bool hash_system(EVP_MD_CTX *md) {
+static void hash_system(hashing *hash) {
   const char *file = getenv(X509_get_default_cert_file_env());
   const char *path = getenv(X509_get_default_cert_dir_env());
-  return hash_file(md, file ? file : X509_get_default_cert_file()) &&
-         hash_file(md, path ? path : X509_get_default_cert_dir());
+  hash_file(hash, file ? file : X509_get_default_cert_file());
+  hash_file(hash, path ? path : X509_get_default_cert_dir());
 }
 
-static bool hash_authorities(EVP_MD_CTX *md, const wsc_tls_config *config) {
-  if (!hash_number(md, config->verify) || !config->verify) return !config->verify;
-  if (wsc_tls_uses_system(config)) return hash_system(md);
-  return hash_file(md, config->ca_file) && hash_file(md, config->ca_path);
+static void hash_authorities(hashing *hash, const wsc_tls_config *config) {
+  hash_number(hash, config->verify);
+  if (!config->verify) return;
+  if (wsc_tls_uses_system(config)) hash_system(hash);
+  hash_file(hash, config->ca_file);
+  hash_file(hash, config->ca_path);
 }
 
 static const char *keylog_path(const wsc_tls_config *config) {
   return config->keylog_file ? config->keylog_file : wsc_environment_trusted("SSLKEYLOGFILE");
 }
 
-static bool hash_config(EVP_MD_CTX *md, const wsc_tls_config *config) {
-  return EVP_DigestInit_ex(md, EVP_sha256(), NULL) == 1 && hash_authorities(md, config) &&
-         hash_file(md, config->cert) && hash_file(md, config->key) &&
-         hash_text(md, config->password) && hash_text(md, config->ciphers) &&
-         hash_text(md, config->groups) && hash_number(md, (uint64_t)config->min_version) &&
-         hash_number(md, config->pin_count) &&
-         EVP_DigestUpdate(md, config->pins, config->pin_count * 32) == 1 &&
-         hash_text(md, config->alpn) && hash_text(md, keylog_path(config));
+static void hash_config(hashing *hash, const wsc_tls_config *config) {
+  hash_authorities(hash, config);
+  hash_file(hash, config->cert);
+  hash_file(hash, config->key);
+  hash_text(hash, config->password);
+  hash_text(hash, config->ciphers);
+  hash_text(hash, config->groups);
+  hash_number(hash, (uint64_t)config->min_version);
+  hash_number(hash, config->pin_count);
+  hash_bytes(hash, config->pins, config->pin_count * 32);
+  hash_text(hash, config->alpn);
+  hash_text(hash, keylog_path(config));
 }
 
 bool wsc_tls_take_fingerprint(const wsc_tls_config *config, uint8_t fingerprint[32]) {
-  EVP_MD_CTX *md = EVP_MD_CTX_new();
-  bool done = md && hash_config(md, config) && EVP_DigestFinal_ex(md, fingerprint, NULL) == 1;
-  EVP_MD_CTX_free(md);
+  hashing hash = {.md = EVP_MD_CTX_new()};
+  bool done = hash.md && EVP_DigestInit_ex(hash.md, EVP_sha256(), NULL) == 1;
+  if (done) hash_config(&hash, config);
+  done = done && !hash.failed && EVP_DigestFinal_ex(hash.md, fingerprint, NULL) == 1;
+  EVP_MD_CTX_free(hash.md);
   ERR_clear_error();
   return done;
 }
