@@ -30,7 +30,7 @@ typedef struct walled {
 } walled;
 
 typedef struct testing_state {
-  wsc_platform platform;
+  wsc_platform platform, bare; /* the second one without a spare block */
   wsc_spare spare;
   wsc_platform *real; /* owned */
   walled rooms[2];
@@ -40,7 +40,7 @@ typedef struct testing_state {
   bool fail_on;    /* and all that follow it */
   char secret[64]; /* looked for in what is given back; "": none */
   size_t leaks;    /* how often it stood there */
-  bool no_random;
+  bool no_random, no_sha1;
   size_t random_size, random_at; /* size 0: the real source */
   uint8_t random_bytes[256];
 } testing_state;
@@ -131,7 +131,7 @@ static bool testing_random(void *user, void *bytes, size_t size) {
 
 static bool testing_sha1(void *user, const void *data, size_t size, uint8_t digest[20]) {
   testing_state *state = user;
-  return state->real->sha1(state->real->user, data, size, digest);
+  return !state->no_sha1 && state->real->sha1(state->real->user, data, size, digest);
 }
 
 /* ------------------------------------------------------------ the state */
@@ -169,6 +169,8 @@ static testing_state *new_state(lua_State *L) {
                                    .random = testing_random,
                                    .sha1 = testing_sha1,
                                    .spare = &state->spare};
+  state->bare = state->platform;
+  state->bare.spare = NULL;
   return state;
 }
 
@@ -311,13 +313,21 @@ static int l_sha1(lua_State *L) {
   return 1;
 }
 
-/* wsclose.core as a program gets it, but on this state's testing platform. */
+/* fail_sha1(fails): from now on */
+static int l_fail_sha1(lua_State *L) {
+  get_state(L)->no_sha1 = lua_toboolean(L, 1);
+  return 0;
+}
+
+/* wsclose.core as a program gets it, but on this state's testing platform.
+ * open_core(bare): on one that has no spare block, as an engine's may be */
 static int l_open_core(lua_State *L) {
-  return wsc_lua_open(L, wsc_testing_platform(L));
+  testing_state *state = get_state(L);
+  return wsc_lua_open(L, lua_toboolean(L, 1) ? &state->bare : &state->platform);
 }
 
 static const luaL_Reg module_functions[] = {
-    {"sha1", l_sha1}, {"open_core", l_open_core}, {NULL, NULL}};
+    {"sha1", l_sha1}, {"fail_sha1", l_fail_sha1}, {"open_core", l_open_core}, {NULL, NULL}};
 
 void wsc_testing_add(lua_State *L, const char *name, const luaL_Reg *functions) {
   if (name) lua_newtable(L);

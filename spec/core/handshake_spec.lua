@@ -699,6 +699,8 @@ end)
 -- ---------------------------------------------------------------- memory
 
 describe("every allocation of the handshake", function()
+  before_each(function() collectgarbage() end)
+
   local config = {
     url = "ws://user:password@a.example/" .. ("x"):rep(400),
     protocols = { ("p"):rep(300), "v1" },
@@ -708,9 +710,7 @@ describe("every allocation of the handshake", function()
   local good = answer { "Sec-WebSocket-Protocol: v1", "Sec-WebSocket-Extensions: " .. PMD }
 
   local function fail_each(scenario)
-    local failures = 0
-    collectgarbage()
-    local blocks = memory.live_blocks()
+    local failures, blocks = 0, memory.live_blocks()
     while true do
       memory.fail_at(failures + 1)
       local done, name = scenario()
@@ -728,6 +728,61 @@ describe("every allocation of the handshake", function()
       if object then object:free() end
       return object ~= nil
     end) >= 4)
+  end)
+
+  -- A block doubles: with a path that grows by a byte each time, what is written next is each time
+  -- another part of the request.
+  it("may fail at any part of the request, and leaves none of it", function()
+    for size = 0, 300 do
+      local asked = {
+        url = "ws://user:password@a.example/" .. ("x"):rep(size),
+        protocols = { "v2", "v1" },
+        extensions = {
+          { name = PMD, params = { { "server_max_window_bits", "9" } } },
+          { name = "other", params = { { "a" } } },
+        },
+        headers = { { "Cookie", "a=b" } },
+      }
+      local made, whole = handshake.new(asked)
+      made:free()
+      fail_each(function()
+        local object, request = handshake.new(asked)
+        if not object then return false end
+        object:free()
+        assert.equal(#whole, #request)
+        return true
+      end)
+    end
+  end)
+
+  it("may fail at any part of the answer, and leaves none of it", function()
+    local _, request = handshake.new(config)
+    for size = 1, 300, 3 do
+      local object = handshake.new { server = true, protocols = { "v1" }, extensions = {
+        { name = PMD, params = { { "server_max_window_bits", "9" } } },
+        { name = ("o"):rep(size), params = { { "a", ("p"):rep(40) }, { "b" } } },
+      } }
+      local both = request:gsub(PMD, ("o"):rep(size) .. ", %0")
+      local whole = object:answer(both)
+      fail_each(function()
+        local out, result, _, name = object:answer(both)
+        assert.equal(result and whole or "", out)
+        return result ~= nil, name
+      end)
+      object:free()
+    end
+  end)
+
+  it("is enough, but for SHA-1, which may fail as well", function()
+    local _, request = handshake.new(config)
+    local object = handshake.new { server = true, protocols = { "v1" } }
+    testing.fail_sha1(true)
+    local asked = handshake.new(config)
+    local out, result, _, name = object:answer(request)
+    testing.fail_sha1(false)
+    assert.is_nil(asked)
+    assert.same({ "", nil, "memory" }, { out, result, name })
+    object:free()
   end)
 
   for title, bytes in pairs {

@@ -145,6 +145,30 @@ describe("SOCKS5, RFC 1928", function()
     end
   end)
 
+  it("is asked for a host of 255 bytes, and for none longer", function()
+    local host = ("h"):rep(255)
+    local sent = converse(tunnel_to("ws://x/", "socks5://p", nil, host), { "\5\0", GRANTED })
+    assert.equal("\5\1\0\3\255" .. host .. "\0\80", sent[2])
+    local tunnel = tunnel_to("ws://x/", "socks5://p", nil, host .. "h")
+    local _, open, sentence, name = converse(tunnel, { "\5\0" })
+    assert.same({ nil, "proxy" }, { open, name })
+    assert.equal("the host's name is longer than the 255 bytes that SOCKS5 can carry", sentence)
+  end)
+
+  it("leaves no user and no password in memory, however long", function()
+    local user, password = ("u"):rep(255), ("p"):rep(255)
+    for _, secret in ipairs { user:sub(1, 60), password:sub(1, 60) } do
+      memory.leaks(secret)
+      local tunnel = tunnel_to("ws://x/", "socks5://" .. user .. ":" .. password .. "@p")
+      local sent = converse(tunnel, { "\5\2", "\1\0", GRANTED })
+      assert.equal("\1\255" .. user .. "\255" .. password, sent[2])
+      tunnel = nil -- luacheck: ignore
+      collectgarbage()
+      collectgarbage()
+      assert.equal(0, memory.leaks())
+    end
+  end)
+
   it("judges answers that come in one piece after each has its question", function()
     local tunnel = tunnel_to("ws://feed.example/", "socks5h://p")
     assert.is_false(tunnel:input("\5\0" .. GRANTED .. "x"))

@@ -44,7 +44,7 @@ static bool has_room(const wsc_buf *buf, size_t size) {
 }
 
 static size_t doubled(const wsc_buf *buf, size_t needed) {
-  size_t capacity = buf->capacity > SIZE_MAX / 2 ? SIZE_MAX : buf->capacity * 2;
+  size_t capacity = buf->capacity * 2; /* what overflows is less than is needed */
   if (capacity < BUF_CAPACITY_MIN) capacity = BUF_CAPACITY_MIN;
   return capacity < needed ? needed : capacity;
 }
@@ -136,8 +136,12 @@ bool wsc_buf_append_string(wsc_buf *buf, const char *text) {
 }
 
 bool wsc_buf_append_strings(wsc_buf *buf, const char *const *texts) {
-  for (; *texts; texts++)
-    if (!wsc_buf_append_string(buf, *texts)) return false;
+  size_t size = 0;
+  for (size_t i = 0; texts[i]; i++) size += strlen(texts[i]);
+  uint8_t *room = wsc_buf_reserve(buf, size, NULL);
+  if (!room) return false;
+  wsc_buf_commit(buf, size);
+  for (; *texts; room += strlen(*texts++)) memcpy(room, *texts, strlen(*texts));
   return true;
 }
 
@@ -165,7 +169,6 @@ void wsc_wipe(void *block, size_t size) {
 }
 
 char *wsc_copy_string(const wsc_platform *platform, const char *data, size_t size) {
-  if (size == SIZE_MAX) return NULL;
   char *copy = platform->resize(platform->user, NULL, size + 1);
   if (!copy) return NULL;
   if (size != 0) memcpy(copy, data, size);

@@ -99,7 +99,10 @@ void wsc_buf_drop(wsc_buf *buf); /* as wsc_buf_free, for a queue that may have b
 
 bool wsc_buf_append(wsc_buf *buf, const void *data, size_t size);
 bool wsc_buf_append_string(wsc_buf *buf, const char *text);
-bool wsc_buf_append_strings(wsc_buf *buf, const char *const *texts); /* NULL ends them */
+
+/* All of them, which NULL ends, or none: a secret leaves no copy behind where a block has grown in
+ * their midst. */
+bool wsc_buf_append_strings(wsc_buf *buf, const char *const *texts);
 
 /* Memory for small owned things, zeroed where new; the platform's resize with an overflow check. */
 void *wsc_alloc(const wsc_platform *platform, size_t count,

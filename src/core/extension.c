@@ -165,20 +165,20 @@ void wsc_extension_list_free(wsc_extension_list *list) {
 }
 
 bool wsc_extension_write_params(wsc_buf *out, const wsc_param *params, size_t count) {
-  bool ok = true;
-  for (size_t i = 0; i < count && ok; i++) {
-    ok = wsc_buf_append_string(out, "; ") && wsc_buf_append_string(out, params[i].name);
-    if (ok && params[i].value)
-      ok = wsc_buf_append_string(out, "=") && wsc_buf_append_string(out, params[i].value);
+  for (size_t i = 0; i < count; i++) {
+    const char *value = params[i].value;
+    const char *const texts[] = {"; ", params[i].name, value ? "=" : NULL, value, NULL};
+    if (!wsc_buf_append_strings(out, texts)) return false;
   }
-  return ok;
+  return true;
 }
 
 bool wsc_extension_write_offers(wsc_buf *out, const wsc_extension *offers, size_t count) {
   for (size_t i = 0; i < count; i++) {
-    if (i > 0 && !wsc_buf_append_string(out, ", ")) return false;
-    if (!wsc_buf_append_string(out, offers[i].name)) return false;
-    if (!wsc_extension_write_params(out, offers[i].params, offers[i].param_count)) return false;
+    const char *const texts[] = {i > 0 ? ", " : "", offers[i].name, NULL};
+    if (!wsc_buf_append_strings(out, texts) ||
+        !wsc_extension_write_params(out, offers[i].params, offers[i].param_count))
+      return false;
   }
   return true;
 }

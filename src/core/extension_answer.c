@@ -80,18 +80,17 @@ static bool answer_deflate(wsc_buf *out, wsc_agreement *agreement, const wsc_ext
 bool wsc_extension_answer(wsc_buf *out, wsc_agreement *agreement, const wsc_extension *accepted,
                           size_t count, const wsc_extension_list *offers) {
   *agreement = (wsc_agreement){0};
-  bool ok = true;
   const char *mark = "";
-  for (size_t i = 0; i < count && ok; i++) {
+  for (size_t i = 0; i < count; i++) {
     wsc_parameters asked = {0};
     if (!find_acceptable(&accepted[i], offers, &asked)) continue;
-    ok = wsc_buf_append_string(out, mark) && wsc_buf_append_string(out, accepted[i].name);
+    const char *const texts[] = {mark, accepted[i].name, NULL};
+    bool deflate = strcmp(accepted[i].name, WSC_DEFLATE_NAME) == 0;
+    if (!wsc_buf_append_strings(out, texts) ||
+        !(deflate ? answer_deflate(out, agreement, &accepted[i], &asked)
+                  : wsc_extension_write_params(out, accepted[i].params, accepted[i].param_count)))
+      return false;
     mark = ", ";
-    if (!ok) break;
-    if (strcmp(accepted[i].name, WSC_DEFLATE_NAME) == 0)
-      ok = answer_deflate(out, agreement, &accepted[i], &asked);
-    else
-      ok = wsc_extension_write_params(out, accepted[i].params, accepted[i].param_count);
   }
-  return ok;
+  return true;
 }

@@ -46,24 +46,26 @@ static refusal check_request(const wsc_http_head *head) {
 }
 
 static bool write_refusal(wsc_buf *out, refusal why) {
-  const char *reason = why.status == 400   ? "400 Bad Request"
-                       : why.status == 405 ? "405 Method Not Allowed"
-                                           : "426 Upgrade Required";
+  bool not_get = why.status == 405, upgrade = why.status == 426;
+  const char *reason = not_get   ? "405 Method Not Allowed"
+                       : upgrade ? "426 Upgrade Required"
+                                 : "400 Bad Request";
+  const char *needed = not_get   ? "\r\nAllow: GET"
+                       : upgrade ? "\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13"
+                                 : "";
   char length[24];
-  snprintf(length, sizeof length, "%d", (int)strlen(why.sentence) + 1);
-  bool ok = wsc_buf_append_string(out, "HTTP/1.1 ") && wsc_buf_append_string(out, reason) &&
-            wsc_buf_append_string(out, "\r\n") &&
-            wsc_handshake_write_header(out, "Content-Type", "text/plain; charset=utf-8") &&
-            wsc_handshake_write_header(out, "Content-Length", length);
-  if (ok && why.status == 405) ok = wsc_handshake_write_header(out, "Allow", "GET");
-  if (ok && why.status == 426)
-    ok = wsc_handshake_write_header(out, "Upgrade", "websocket") &&
-         wsc_handshake_write_header(out, "Sec-WebSocket-Version", "13");
-  return ok &&
-         wsc_handshake_write_header(out, "Connection",
-                                    why.status == 426 ? "Upgrade, close" : "close") &&
-         wsc_buf_append_string(out, "\r\n") && wsc_buf_append_string(out, why.sentence) &&
-         wsc_buf_append_string(out, "\n");
+  snprintf(length, sizeof length, "%zu", strlen(why.sentence) + 1);
+  const char *const texts[] = {"HTTP/1.1 ",
+                               reason,
+                               needed,
+                               "\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: ",
+                               length,
+                               "\r\nConnection: ",
+                               upgrade ? "Upgrade, close\r\n\r\n" : "close\r\n\r\n",
+                               why.sentence,
+                               "\n",
+                               NULL};
+  return wsc_buf_append_strings(out, texts);
 }
 
 static int write_or_fail(wsc_handshake_result *result, wsc_buf *out, refusal why) {
@@ -111,14 +113,17 @@ static int answer_extensions(const wsc_handshake *handshake, wsc_handshake_resul
 
 static bool write_switch(wsc_buf *out, const char *accept, const char *protocol,
                          const char *extensions) {
-  bool ok = wsc_buf_append_string(out, "HTTP/1.1 101 Switching Protocols\r\n") &&
-            wsc_handshake_write_header(out, "Upgrade", "websocket") &&
-            wsc_handshake_write_header(out, "Connection", "Upgrade") &&
-            wsc_handshake_write_header(out, "Sec-WebSocket-Accept", accept);
-  if (ok && protocol) ok = wsc_handshake_write_header(out, "Sec-WebSocket-Protocol", protocol);
-  if (ok && *extensions)
-    ok = wsc_handshake_write_header(out, "Sec-WebSocket-Extensions", extensions);
-  return ok && wsc_buf_append_string(out, "\r\n");
+  const char *const texts[] = {
+      "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+      "Sec-WebSocket-Accept: ",
+      accept,
+      protocol ? "\r\nSec-WebSocket-Protocol: " : "",
+      protocol ? protocol : "",
+      *extensions ? "\r\nSec-WebSocket-Extensions: " : "",
+      extensions,
+      "\r\n\r\n",
+      NULL};
+  return wsc_buf_append_strings(out, texts);
 }
 
 static int accept_request(wsc_handshake *handshake, wsc_handshake_result *result,

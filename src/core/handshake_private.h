@@ -31,7 +31,4 @@ void wsc_handshake_result_init(wsc_handshake_result *result, const wsc_platform 
 bool wsc_handshake_write_request(wsc_buf *out, const wsc_config *config, const wsc_uri *uri,
                                  const char *key);
 
-/* Appends "name: value CR LF". */
-bool wsc_handshake_write_header(wsc_buf *out, const char *name, const char *value);
-
 #endif

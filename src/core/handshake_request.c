@@ -116,7 +116,7 @@ static bool write_own_headers(wsc_buf *out, const wsc_config *config, const wsc_
   return wsc_buf_append_strings(out, texts);
 }
 
-bool wsc_handshake_write_header(wsc_buf *out, const char *name, const char *value) {
+static bool write_header(wsc_buf *out, const char *name, const char *value) {
   const char *const texts[] = {name, ": ", value, "\r\n", NULL};
   return wsc_buf_append_strings(out, texts);
 }
@@ -132,11 +132,12 @@ static bool write_request_line(wsc_buf *out, const wsc_config *config, const wsc
 }
 
 static bool write_protocols(wsc_buf *out, const wsc_config *config) {
-  bool ok = wsc_buf_append_string(out, "Sec-WebSocket-Protocol: ");
-  for (size_t i = 0; i < config->protocol_count && ok; i++)
-    ok = wsc_buf_append_string(out, i > 0 ? ", " : "") &&
-         wsc_buf_append_string(out, config->protocols[i]);
-  return ok && wsc_buf_append_string(out, "\r\n");
+  for (size_t i = 0; i < config->protocol_count; i++) {
+    const char *const texts[] = {i > 0 ? ", " : "Sec-WebSocket-Protocol: ", config->protocols[i],
+                                 i + 1 == config->protocol_count ? "\r\n" : NULL, NULL};
+    if (!wsc_buf_append_strings(out, texts)) return false;
+  }
+  return true;
 }
 
 static bool write_extensions(wsc_buf *out, const wsc_config *config) {
@@ -158,20 +159,20 @@ static bool write_authorization(wsc_buf *out, const char *userinfo) {
 
 /* The program's own; Host stands above, where servers look for it first. */
 static bool write_given_headers(wsc_buf *out, const wsc_config *config) {
-  bool ok = given_header(config, "User-Agent") ||
-            wsc_handshake_write_header(out, "User-Agent", "wsclose/" WSC_VERSION);
+  bool ok =
+      given_header(config, "User-Agent") || write_header(out, "User-Agent", "wsclose/" WSC_VERSION);
   for (size_t i = 0; i < config->header_count && ok; i++) {
     const wsc_header *header = &config->headers[i];
     if (!wsc_http_equal_nocase(header->name, strlen(header->name), "Host"))
-      ok = wsc_handshake_write_header(out, header->name, header->value);
+      ok = write_header(out, header->name, header->value);
   }
   return ok;
 }
 
 bool wsc_handshake_write_request(wsc_buf *out, const wsc_config *config, const wsc_uri *uri,
                                  const char *key) {
-  bool ok = write_request_line(out, config, uri) && write_own_headers(out, config, uri, key);
-  if (ok && config->protocol_count > 0) ok = write_protocols(out, config);
+  bool ok = write_request_line(out, config, uri) && write_own_headers(out, config, uri, key) &&
+            write_protocols(out, config);
   if (ok && config->extension_count > 0) ok = write_extensions(out, config);
   if (ok && uri->userinfo && !given_header(config, "Authorization"))
     ok = write_authorization(out, uri->userinfo);

@@ -11,38 +11,38 @@
 /* Bytes of the answer's head, with those of 1xx answers before it. */
 #define CONNECT_HEAD_MAX 16384
 
-/* More than the request's own words take. */
-#define CONNECT_ROOM 128
-
-static bool append_credentials(wsc_tunnel *tunnel) {
-  size_t size = strlen(tunnel->user) + 1 + strlen(tunnel->password);
-  size_t coded_size = (size + 2) / 3 * 4;
-  char *plain = wsc_alloc(tunnel->platform, size + 1, 1);
-  if (!plain) return false;
-  snprintf(plain, size + 1, "%s:%s", tunnel->user, tunnel->password);
-  bool done = wsc_buf_append_string(&tunnel->output, "Proxy-Authorization: Basic ");
-  char *coded = (char *)wsc_buf_reserve_exact(&tunnel->output, coded_size + 1);
-  if (coded) {
-    wsc_base64(coded, (const uint8_t *)plain, size);
-    wsc_buf_commit(&tunnel->output, coded_size);
-  }
-  wsc_wipe(plain, size);
-  wsc_release(tunnel->platform, plain);
-  return done && coded && wsc_buf_append_string(&tunnel->output, "\r\n");
+/* The credentials in their two forms, one behind the other: user and password as they are sent
+ * stand at the block's front.  *size: of the block, to be wiped.  NULL: no memory. */
+static char *code_credentials(const wsc_tunnel *tunnel, size_t *size) {
+  size_t plain_size = strlen(tunnel->user) + 1 + strlen(tunnel->password);
+  size_t coded_size = (plain_size + 2) / 3 * 4 + 1;
+  *size = coded_size + plain_size + 1;
+  char *block = wsc_alloc(tunnel->platform, *size, 1);
+  if (!block) return NULL;
+  char *plain = block + coded_size;
+  snprintf(plain, plain_size + 1, "%s:%s", tunnel->user, tunnel->password);
+  wsc_base64(block, (const uint8_t *)plain, plain_size);
+  return block;
 }
 
-/* Room for all of it is made first, so that no copy of a secret is left where it has grown. */
 static bool connect_begin(wsc_tunnel *tunnel, const wsc_proxy *proxy) {
-  const char *const head[] = {
-      "CONNECT ", tunnel->authority, " HTTP/1.1\r\nHost: ", tunnel->authority, "\r\n", NULL};
-  size_t bound = CONNECT_ROOM + 2 * strlen(tunnel->authority);
-  if (tunnel->user) bound += 2 * (strlen(tunnel->user) + strlen(tunnel->password));
-  if (proxy->headers) bound += strlen(proxy->headers);
-  return wsc_buf_reserve_exact(&tunnel->output, bound) &&
-         wsc_buf_append_strings(&tunnel->output, head) &&
-         (!tunnel->user || append_credentials(tunnel)) &&
-         wsc_buf_append_string(&tunnel->output, proxy->headers ? proxy->headers : "") &&
-         wsc_buf_append_string(&tunnel->output, "\r\n");
+  size_t size = 0;
+  char *coded = tunnel->user ? code_credentials(tunnel, &size) : NULL;
+  if (tunnel->user && !coded) return false;
+  const char *const request[] = {"CONNECT ",
+                                 tunnel->authority,
+                                 " HTTP/1.1\r\nHost: ",
+                                 tunnel->authority,
+                                 coded ? "\r\nProxy-Authorization: Basic " : "",
+                                 coded ? coded : "",
+                                 "\r\n",
+                                 proxy->headers ? proxy->headers : "",
+                                 "\r\n",
+                                 NULL};
+  bool done = wsc_buf_append_strings(&tunnel->output, request);
+  wsc_wipe(coded, size);
+  wsc_release(tunnel->platform, coded);
+  return done;
 }
 
 /* The proxy's words end up in a log: printable ASCII only. */

@@ -3,6 +3,7 @@
 
 #include "ip.h"
 
+#include <assert.h>
 #include <string.h>
 
 #include "hidden.h"
@@ -13,6 +14,8 @@ enum { SOCKS5_METHOD, SOCKS5_LOGIN, SOCKS5_REPLY };
 enum { SOCKS5_NO_LOGIN = 0x00, SOCKS5_PASSWORD = 0x02, SOCKS5_NO_METHOD = 0xff };
 enum { SOCKS5_IPV4 = 1, SOCKS5_NAME = 3, SOCKS5_IPV6 = 4 };
 
+#define SHORT_MAX 255
+
 static bool socks5_begin(wsc_tunnel *tunnel, const wsc_proxy *proxy) {
   static const uint8_t both[] = {5, 2, SOCKS5_NO_LOGIN, SOCKS5_PASSWORD};
   static const uint8_t plain[] = {5, 1, SOCKS5_NO_LOGIN};
@@ -21,40 +24,47 @@ static bool socks5_begin(wsc_tunnel *tunnel, const wsc_proxy *proxy) {
                      : wsc_buf_append(&tunnel->output, plain, sizeof plain);
 }
 
-/* A text behind its length in one byte; proxy.c and RFC 1035 keep it within 255. */
-static bool append_short(wsc_buf *out, const char *text) {
+/* A text behind its length in one byte, and where it ends. */
+static uint8_t *put_short(uint8_t *out, const char *text) {
   size_t size = strlen(text);
-  uint8_t length = (uint8_t)size;
-  return wsc_buf_append(out, &length, 1) && wsc_buf_append(out, text, size);
+  assert(size <= SHORT_MAX);
+  *out = (uint8_t)size;
+  memcpy(out + 1, text, size);
+  return out + 1 + size;
 }
 
-static bool append_login(wsc_tunnel *tunnel) {
-  static const uint8_t version = 1;
+/* Room for all of it is made first, so that no copy of a secret is left where it has grown. */
+static int socks5_send_login(wsc_tunnel *tunnel) {
+  uint8_t *login = wsc_buf_reserve(&tunnel->output, 3 + 2 * SHORT_MAX, NULL);
+  if (!login) return WSC_ERR_MEMORY;
   tunnel->step = SOCKS5_LOGIN;
-  return wsc_buf_append(&tunnel->output, &version, 1) &&
-         append_short(&tunnel->output, tunnel->user) &&
-         append_short(&tunnel->output, tunnel->password);
+  *login = 1;
+  uint8_t *end = put_short(put_short(login + 1, tunnel->user), tunnel->password);
+  wsc_buf_commit(&tunnel->output, (size_t)(end - login));
+  return WSC_AGAIN;
 }
 
 /* A numeric address as such, a name for the proxy to look up. */
-static bool append_target(wsc_tunnel *tunnel) {
-  uint8_t bytes[17];
-  size_t size = wsc_ip_parse(bytes + 1, (wsc_slice){tunnel->host, strlen(tunnel->host)});
-  bytes[0] = size == 0 ? SOCKS5_NAME : size == 4 ? SOCKS5_IPV4 : SOCKS5_IPV6;
-  return wsc_buf_append(&tunnel->output, bytes, 1 + size) &&
-         (size > 0 || append_short(&tunnel->output, tunnel->host));
+static uint8_t *put_destination(uint8_t *out, const char *host) {
+  size_t size = wsc_ip_parse(out + 1, (wsc_slice){host, strlen(host)});
+  *out = size == 0 ? SOCKS5_NAME : size == 4 ? SOCKS5_IPV4 : SOCKS5_IPV6;
+  return size == 0 ? put_short(out + 1, host) : out + 1 + size;
 }
 
 static int socks5_request(wsc_tunnel *tunnel) {
   static const uint8_t connect[] = {5, 1, 0};
-  uint8_t port[] = {(uint8_t)(tunnel->port >> 8), (uint8_t)(tunnel->port & 0xff)};
-  tunnel->step = SOCKS5_REPLY;
-  if (strlen(tunnel->host) > 255)
+  if (strlen(tunnel->host) > SHORT_MAX)
     return wsc_tunnel_fail(tunnel, "the host's name is longer than the 255 bytes that SOCKS5 can "
                                    "carry");
-  bool done = wsc_buf_append(&tunnel->output, connect, sizeof connect) && append_target(tunnel) &&
-              wsc_buf_append(&tunnel->output, port, sizeof port);
-  return done ? WSC_AGAIN : WSC_ERR_MEMORY;
+  uint8_t *request = wsc_buf_reserve(&tunnel->output, sizeof connect + 2 + SHORT_MAX + 2, NULL);
+  if (!request) return WSC_ERR_MEMORY;
+  tunnel->step = SOCKS5_REPLY;
+  memcpy(request, connect, sizeof connect);
+  uint8_t *end = put_destination(request + sizeof connect, tunnel->host);
+  *end++ = (uint8_t)(tunnel->port >> 8);
+  *end++ = (uint8_t)(tunnel->port & 0xff);
+  wsc_buf_commit(&tunnel->output, (size_t)(end - request));
+  return WSC_AGAIN;
 }
 
 /* ---------------------------------------------------------------- answers */
@@ -62,8 +72,7 @@ static int socks5_request(wsc_tunnel *tunnel) {
 static int socks5_method(wsc_tunnel *tunnel, uint8_t method) {
   wsc_buf_consume(&tunnel->input, 2);
   if (method == SOCKS5_NO_LOGIN) return socks5_request(tunnel);
-  if (method == SOCKS5_PASSWORD && tunnel->user)
-    return append_login(tunnel) ? WSC_AGAIN : WSC_ERR_MEMORY;
+  if (method == SOCKS5_PASSWORD && tunnel->user) return socks5_send_login(tunnel);
   if (method == SOCKS5_NO_METHOD && !tunnel->user)
     return wsc_tunnel_fail(tunnel, "the SOCKS5 proxy requires a user and a password");
   if (method == SOCKS5_NO_METHOD)
