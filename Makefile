@@ -211,7 +211,7 @@ $(OUT)/faults.so: spec/support/faults.c $(OUT)/cflags $(BUILD)/cflags $(BUILD)/c
 	@mkdir -p $(@D)
 	@echo "  LINK  $@"
 	$(Q)$(filter-out $(sanitize),$(compile)) -D_GNU_SOURCE @$(BUILD)/cflags @$(OUT)/cflags -shared -o $@ $< \
-	  @$(BUILD)/ldflags
+	  -Wl,--no-as-needed @$(BUILD)/ldflags
 suite: modules
 	@echo "wsclose: the suite under $(LUA)"
 	@$(if $(WSC_CPU),$(LUA_BIN) spec/support/cpu.lua $(WSC_CPU))

@@ -1,25 +1,11 @@
 -- Everything that may fail does, in lives of a client from connect to close, over every route: a
 -- part of what `make fail-everything` tries.
 
-local network = require "support.network"
-
-local function path_of(name)
-  for template in package.cpath:gmatch "[^;]+" do
-    local path = template:gsub("?", name)
-    local file = io.open(path)
-    if file then
-      file:close()
-      return path
-    end
-  end
-end
+local struck = require "support.struck"
 
 local function fails(variables, arguments)
-  local run = network.run(("arg = { %s }\ndofile 'spec/support/faults.lua'"):format(arguments),
-    ("LD_PRELOAD=%s ASAN_OPTIONS=detect_leaks=0:verify_asan_link_order=0 %s"):format(
-      path_of "faults", variables))
-  assert(run.ok, run.output)
-  return run.output
+  local code = "arg = { %s }\ndofile 'spec/support/faults.lua'"
+  return struck.play(code:format(arguments), variables)
 end
 
 describe("a client whose system fails", function()
@@ -34,4 +20,12 @@ describe("a client whose system fails", function()
     assert.matches("wss +calls", output)
     assert.is_nil(output:find("unnamed", 1, true))
   end)
+
+  for name, why in pairs {
+    openssl = "each call of OpenSSL that may fail ends an attempt in its own sentence",
+  } do
+    it(why .. ": spec/support/struck/" .. name .. ".lua", function()
+      struck.run(name)
+    end)
+  end
 end)

@@ -1,6 +1,7 @@
 /* A system that fails on demand: preloaded (LD_PRELOAD) into an interpreter and required there as
  * the module "faults", one of the calls below fails, or does less than it was asked for.  OpenSSL's
- * allocations are calls too.  See faults.lua. */
+ * allocations are calls too, and so are calls of OpenSSL whose failure we look at.  See faults.lua
+ * and struck.lua. */
 #include <lua.h>
 #include <lauxlib.h>
 
@@ -9,6 +10,9 @@
 #include <fcntl.h>
 #include <netdb.h>
 #include <openssl/crypto.h>
+#include <openssl/evp.h>
+#include <openssl/rand.h>
+#include <openssl/ssl.h>
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
@@ -51,15 +55,58 @@
   X(open)                                                                                          \
   X(getrandom)                                                                                     \
   X(clock_gettime)                                                                                 \
+  X(pthread_attr_init)                                                                             \
   X(pthread_create)                                                                                \
   X(getaddrinfo)                                                                                   \
   X(openssl_malloc)
 
-#define AS_CONSTANT(name) CALL_##name,
-#define AS_STRING(name)   #name,
+/* Of OpenSSL: result, what it is where the call fails, name, parameters, arguments. */
+#define OPENSSL_CALLS(X)                                                                           \
+  X(int, 0, ASN1_TIME_diff, (int *a, int *b, const ASN1_TIME *c, const ASN1_TIME *d),              \
+    (a, b, c, d))                                                                                  \
+  X(ASN1_TIME *, NULL, ASN1_TIME_set, (ASN1_TIME * a, time_t b), (a, b))                           \
+  X(BIO_METHOD *, NULL, BIO_meth_new, (int a, const char *b), (a, b))                              \
+  X(BIO *, NULL, BIO_new, (const BIO_METHOD *a), (a))                                              \
+  X(BIO *, NULL, BIO_new_file, (const char *a, const char *b), (a, b))                             \
+  X(BIO *, NULL, BIO_new_mem_buf, (const void *a, int b), (a, b))                                  \
+  X(int, 0, EVP_Digest,                                                                            \
+    (const void *a, size_t b, unsigned char *c, unsigned *d, const EVP_MD *e, ENGINE *f),          \
+    (a, b, c, d, e, f))                                                                            \
+  X(int, 0, EVP_DigestFinal_ex, (EVP_MD_CTX * a, unsigned char *b, unsigned *c), (a, b, c))        \
+  X(int, 0, EVP_DigestInit_ex, (EVP_MD_CTX * a, const EVP_MD *b, ENGINE *c), (a, b, c))            \
+  X(int, 0, EVP_DigestUpdate, (EVP_MD_CTX * a, const void *b, size_t c), (a, b, c))                \
+  X(EVP_MD_CTX *, NULL, EVP_MD_CTX_new, (void), ())                                                \
+  X(int, 0, RAND_bytes, (unsigned char *a, int b), (a, b))                                         \
+  X(int, 0, SSL_CTX_check_private_key, (const SSL_CTX *a), (a))                                    \
+  X(long, 0, SSL_CTX_ctrl, (SSL_CTX * a, int b, long c, void *d), (a, b, c, d))                    \
+  X(int, 0, SSL_CTX_load_verify_locations, (SSL_CTX * a, const char *b, const char *c), (a, b, c)) \
+  X(SSL_CTX *, NULL, SSL_CTX_new, (const SSL_METHOD *a), (a))                                      \
+  X(int, 1, SSL_CTX_set_alpn_protos, (SSL_CTX * a, const unsigned char *b, unsigned c), (a, b, c)) \
+  X(int, 0, SSL_CTX_set_default_verify_paths, (SSL_CTX * a), (a))                                  \
+  X(int, 0, SSL_CTX_use_PrivateKey, (SSL_CTX * a, EVP_PKEY * b), (a, b))                           \
+  X(int, 0, SSL_CTX_use_certificate, (SSL_CTX * a, X509 * b), (a, b))                              \
+  X(X509 *, NULL, SSL_SESSION_get0_peer, (SSL_SESSION * a), (a))                                   \
+  X(long, 0, SSL_ctrl, (SSL * a, int b, long c, void *d), (a, b, c, d))                            \
+  X(long, X509_V_ERR_UNSPECIFIED, SSL_get_verify_result, (const SSL *a), (a))                      \
+  X(SSL *, NULL, SSL_new, (SSL_CTX * a), (a))                                                      \
+  X(int, 0, SSL_set1_host, (SSL * a, const char *b), (a, b))                                       \
+  X(int, 0, SSL_set_ex_data, (SSL * a, int b, void *c), (a, b, c))                                 \
+  X(int, 0, SSL_set_session, (SSL * a, SSL_SESSION * b), (a, b))                                   \
+  X(int, 0, SSL_write_ex, (SSL * a, const void *b, size_t c, size_t *d), (a, b, c, d))             \
+  X(int, -1, X509_NAME_print_ex, (BIO * a, const X509_NAME *b, int c, unsigned long d),            \
+    (a, b, c, d))                                                                                  \
+  X(X509 *, NULL, X509_STORE_CTX_get_current_cert, (const X509_STORE_CTX *a), (a))                 \
+  X(int, 0, X509_STORE_add_cert, (X509_STORE * a, X509 * b), (a, b))                               \
+  X(int, 0, X509_VERIFY_PARAM_set1_ip, (X509_VERIFY_PARAM * a, const unsigned char *b, size_t c),  \
+    (a, b, c))
 
-enum call { CALLS(AS_CONSTANT) CALL_COUNT };
-static const char *const names[] = {CALLS(AS_STRING) NULL};
+#define AS_CONSTANT(name)                                   CALL_##name,
+#define AS_STRING(name)                                     #name,
+#define THIRD_AS_CONSTANT(result, failed, name, has, given) CALL_##name,
+#define THIRD_AS_STRING(result, failed, name, has, given)   #name,
+
+enum call { CALLS(AS_CONSTANT) OPENSSL_CALLS(THIRD_AS_CONSTANT) CALL_COUNT };
+static const char *const names[] = {CALLS(AS_STRING) OPENSSL_CALLS(THIRD_AS_STRING) NULL};
 
 /* "short": half of what was asked for; "byte": one byte at the most. */
 enum { NO_FAULT = 0, FAULT_SHORT = -1, FAULT_BYTE = -2 };
@@ -235,6 +282,12 @@ int clock_gettime(clockid_t clock, struct timespec *time) {
   return fails(strike(CALL_clock_gettime)) ? -1 : real(clock, time);
 }
 
+int pthread_attr_init(pthread_attr_t *attributes) {
+  REAL(pthread_attr_init);
+  int fault = strike(CALL_pthread_attr_init);
+  return fault > 0 ? fault : real(attributes);
+}
+
 int pthread_create(pthread_t *thread, const pthread_attr_t *attributes, void *(*run)(void *),
                    void *argument) {
   REAL(pthread_create);
@@ -250,6 +303,15 @@ int getaddrinfo(const char *host, const char *service, const struct addrinfo *hi
   if (fault > 0) errno = EIO; /* for EAI_SYSTEM */
   return fault > 0 ? -fault : real(host, service, hints, found);
 }
+
+/* ---------------------------------------------------------------- OpenSSL's calls */
+
+#define AS_FUNCTION(result, failed, name, parameters, arguments)                                   \
+  result name parameters {                                                                         \
+    REAL(name);                                                                                    \
+    return strike(CALL_##name) != NO_FAULT ? failed : real arguments;                              \
+  }
+OPENSSL_CALLS(AS_FUNCTION)
 
 /* ---------------------------------------------------------------- OpenSSL's memory */
 
@@ -352,6 +414,7 @@ static const struct {
   int number;
 } numbers[] = {{"short", FAULT_SHORT},
                {"byte", FAULT_BYTE},
+               {"fails", 1}, /* a call of OpenSSL, which gives no number */
                {"EACCES", EACCES},
                {"EADDRNOTAVAIL", EADDRNOTAVAIL},
                {"EAGAIN", EAGAIN},
@@ -375,8 +438,10 @@ static const struct {
                {"EPIPE", EPIPE},
                {"ETIMEDOUT", ETIMEDOUT},
                {"EAI_AGAIN", -EAI_AGAIN},
+               {"EAI_ADDRFAMILY", -EAI_ADDRFAMILY},
                {"EAI_FAIL", -EAI_FAIL},
                {"EAI_MEMORY", -EAI_MEMORY},
+               {"EAI_NODATA", -EAI_NODATA},
                {"EAI_NONAME", -EAI_NONAME},
                {"EAI_SYSTEM", -EAI_SYSTEM}};
 
@@ -384,6 +449,7 @@ int luaopen_faults(lua_State *L);
 
 /* Before OpenSSL has made anything: `counts_openssl` tells whether it was. */
 int luaopen_faults(lua_State *L) {
+  unsetenv("LD_PRELOAD"); /* programs that are started from here have a system that works */
   lua_newtable(L);
   for (const luaL_Reg *function = functions; function->name; function++) {
     lua_pushcfunction(L, function->func);

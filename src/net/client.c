@@ -144,7 +144,7 @@ void wsc_client_prepare(wsc_client *client, const wsc_client_config *config) {
   wsc_setup_options options = {.now_us = 0};
   wsc_setup *setup;
   const char *sentence;
-  char fault[256];
+  char fault[256] = "";
   if (client->setup) return; /* it was lent the contexts there are */
   assert(config->socket == WSC_NO_SOCKET);
   if (wsc_setup_new(&setup, config, &options, &sentence) != WSC_OK) return;
@@ -186,7 +186,7 @@ static int make_attempt(wsc_client *client, const wsc_client_config *config,
 
 /* A certificate or key that cannot be used is a fault no retry mends. */
 int wsc_client_start(wsc_client *client, const wsc_client_config *config, const char **sentence) {
-  char fault[256];
+  char fault[256] = ""; /* it stays so where there is no memory */
   *sentence = "no memory";
   drop_attempt(client);
   adopt(client);
@@ -198,7 +198,8 @@ int wsc_client_start(wsc_client *client, const wsc_client_config *config, const 
   }
   if (!renew_tls(client, client->setup, &config->tls, fault, sizeof fault)) {
     client->phase = WSC_PHASE_TLS;
-    wsc_conn_abort(client->conn, WSC_ERR_CERTIFICATE, WSC_PHASE_TLS, fault);
+    wsc_conn_abort(client->conn, *fault ? WSC_ERR_CERTIFICATE : WSC_ERR_MEMORY, WSC_PHASE_TLS,
+                   *fault ? fault : "no memory for TLS");
     client->broken = true;
   }
   wsc_setup_lend_tls(client->setup, client->tls, client->proxy_tls);

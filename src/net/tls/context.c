@@ -107,7 +107,7 @@ bool wsc_tls_base_fits(const wsc_tls_base *base, const wsc_tls_config *config,
 
 /* ---------------------------------------------------------------- settings */
 
-/* False: `fault` says why; it says "no memory" beforehand. */
+/* False: `fault` says why; where it stays empty, there was no memory. */
 typedef bool setting(wsc_tls_base *base, const wsc_tls_config *config, char *fault, size_t size);
 
 /* A key under 2048 bits of RSA, or SHA-1 under a certificate, is refused whatever OpenSSL was built
@@ -275,7 +275,6 @@ static bool apply_config(wsc_tls_base *base, const wsc_tls_config *config, char 
   static setting *const settings[] = {set_protocol,     set_sessions, keep_ca,
                                       set_verification, set_pins,     set_ciphers,
                                       set_groups,       set_alpn,     set_keylog};
-  snprintf(fault, size, "no memory");
   wsc_keep_loaded(); /* where OpenSSL is part of it: the process calls its exit handler */
   base->ssl_ctx = SSL_CTX_new(TLS_client_method());
   base->bio_method = wsc_tls_bio_method_new();
@@ -283,22 +282,20 @@ static bool apply_config(wsc_tls_base *base, const wsc_tls_config *config, char 
   if (!wsc_tls_take_fingerprint(config, base->fingerprint)) return false;
   for (size_t i = 0; i < sizeof settings / sizeof *settings; i++)
     if (!settings[i](base, config, fault, size)) return false;
-  snprintf(fault, size, "%s", "");
   return true;
 }
 
 wsc_tls_base *wsc_tls_base_new(const wsc_platform *platform, const wsc_tls_config *config,
                                char *fault, size_t size) {
   wsc_tls_base *base = wsc_alloc(platform, 1, sizeof *base);
-  if (!base) {
-    snprintf(fault, size, "no memory");
-    return NULL;
-  }
+  *fault = '\0';
+  if (!base) return NULL;
   base->platform = platform;
   base->references = 1;
   base->keylog_fd = -1;
   ERR_clear_error();
   bool done = apply_config(base, config, fault, size);
+  if (!done && wsc_tls_lacked_memory()) *fault = '\0';
   ERR_clear_error();
   if (done) return base;
   wsc_tls_base_free(base);
@@ -368,10 +365,8 @@ static wsc_tls_base *take_base(wsc_tls_cache *cache, const wsc_tls_config *confi
 wsc_tls_context *wsc_tls_context_new(const wsc_platform *platform, const wsc_tls_config *config,
                                      char *fault, size_t size) {
   wsc_tls_context *context = wsc_alloc(platform, 1, sizeof *context);
-  if (!context) {
-    snprintf(fault, size, "no memory");
-    return NULL;
-  }
+  *fault = '\0';
+  if (!context) return NULL;
   context->platform = platform;
   context->references = 1;
   wsc_tls_sessions_init(&context->sessions, platform, config->session_cache_size);

@@ -27,7 +27,6 @@ static bool load_fault(char *fault, size_t size, const char *name, const char *v
                        const char *why) {
   if (wsc_tls_is_pem(value)) value = "the PEM text";
   snprintf(fault, size, "tls.%s: %s: %s", name, value, why);
-  ERR_clear_error();
   return false;
 }
 
@@ -83,7 +82,6 @@ static bool load_ca_text(SSL_CTX *ctx, const char *pem, char *fault, size_t size
   }
   if (count < 0) return read_fault(fault, size, "ca", pem);
   snprintf(fault, size, "tls.ca: it holds no certificate");
-  ERR_clear_error();
   return false;
 }
 
@@ -122,7 +120,6 @@ bool wsc_tls_load_authorities(SSL_CTX *ctx, const wsc_tls_config *config, char *
   if (wsc_tls_uses_system(config)) {
     bool loaded = wsc_authorities_each(take_authority, SSL_CTX_get_cert_store(ctx)) ||
                   SSL_CTX_set_default_verify_paths(ctx) == 1;
-    ERR_clear_error();
     if (!loaded) snprintf(fault, size, "the system's certificate authorities cannot be loaded");
     return loaded;
   }

@@ -33,7 +33,9 @@ bool wsc_tls_holds_records(wsc_tls_stream *tls) {
 /* OpenSSL then calls wsc_tls_verify once more.  OpenSSL 1.1.1 cannot stop there. */
 static bool stops_verifying(wsc_tls_stream *tls, unsigned piece) {
 #ifdef SSL_set_retry_verify
-  return ends_here(tls, piece) && SSL_set_retry_verify(tls->ssl);
+  if (!ends_here(tls, piece)) return false;
+  SSL_set_retry_verify(tls->ssl); /* sets a mark: it cannot fail */
+  return true;
 #else
   (void)tls, (void)piece;
   return false;

@@ -166,15 +166,13 @@ static int64_t write_record(wsc_tls_stream *tls, const uint8_t *data, size_t siz
   if (SSL_write_ex(tls->ssl, data, size, &taken) == 1) return (int64_t)taken;
   int why = SSL_get_error(tls->ssl, 0);
   if (why == SSL_ERROR_WANT_READ || why == SSL_ERROR_WANT_WRITE) return WSC_AGAIN;
-  tls->write_error = wsc_tls_explain(tls);
-  return tls->write_error;
+  return tls_fail(tls, wsc_tls_explain(tls));
 }
 
 static int64_t write_failed(wsc_tls_stream *tls) {
   int error = tls->write_error;
   const char *text = wsc_stream_fault(tls->stream.lower, error);
-  if (!tls->stream.fault)
-    wsc_stream_say(&tls->stream, "%s", error == WSC_ERR_MEMORY ? "no memory" : text);
+  wsc_stream_say(&tls->stream, "%s", error == WSC_ERR_MEMORY ? "no memory" : text);
   return error;
 }
 

@@ -10,7 +10,8 @@
 typedef struct wsc_tls_context wsc_tls_context;
 
 /* Everything the config names is read and copied here, unless config->cache has it.  NULL: `fault`
- * (size bytes) says why in a sentence: no memory, a file that cannot be read, a wrong password, …
+ * (size bytes) says why in a sentence: a file that cannot be read, a wrong password, …; it is empty
+ * where there was no memory.
  * A proxy reached over TLS wants a context of its own, without pins, client certificate and ALPN
  * meant for the server. */
 wsc_tls_context *wsc_tls_context_new(const wsc_platform *platform, const wsc_tls_config *config,

@@ -29,6 +29,10 @@ const char *wsc_tls_reason(void) {
   return reason_text(ERR_peek_error());
 }
 
+bool wsc_tls_lacked_memory(void) {
+  return ERR_GET_REASON(take_error()) == ERR_R_MALLOC_FAILURE;
+}
+
 static int fault(wsc_tls_stream *tls, int error, const char *sentence) {
   wsc_stream_say(&tls->stream, "%s", sentence);
   return error;

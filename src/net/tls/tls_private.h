@@ -166,8 +166,8 @@ int wsc_tls_verify(struct x509_store_ctx_st *store, void *unused);
 /* OpenSSL's verification callback: puts the sentence for a refusal into the stream's fault. */
 int wsc_tls_verify_callback(int ok, struct x509_store_ctx_st *store);
 
-/* After the handshake, also a resumed one: verification's result and the pins.  WSC_OK or
- * WSC_ERR_CERTIFICATE with the stream's fault. */
+/* After the handshake, also a resumed one: verification's result and the pins.  WSC_OK, or
+ * WSC_ERR_CERTIFICATE or WSC_ERR_MEMORY with the stream's fault. */
 int wsc_tls_check_peer(wsc_tls_stream *tls);
 
 /* ---------------------------------------------------------------- sentences, tls_fault.c */
@@ -178,5 +178,8 @@ int wsc_tls_explain(wsc_tls_stream *tls);
 
 /* The first reason in OpenSSL's error queue, in words.  Lent; static text. */
 const char *wsc_tls_reason(void);
+
+/* Is it a lack of memory that OpenSSL's error queue tells of?  Empties it. */
+bool wsc_tls_lacked_memory(void);
 
 #endif

@@ -240,8 +240,12 @@ static int check_pin(wsc_tls_stream *tls, X509 *certificate) {
   uint8_t pin[32];
   unsigned char seen[45];
   if (tls->context->base->pin_count == 0) return WSC_OK;
-  if (!certificate || !take_pin(certificate, pin))
+  if (!certificate)
     return refuse_certificate(tls, "pin mismatch: the server gave no certificate", "");
+  if (!take_pin(certificate, pin)) {
+    wsc_stream_say(&tls->stream, "no memory to compare pins");
+    return WSC_ERR_MEMORY;
+  }
   if (pin_matches(tls->context->base, pin)) return WSC_OK;
   EVP_EncodeBlock(seen, pin, sizeof pin);
   return refuse_certificate(tls, "pin mismatch: the certificate's key is sha256//",
