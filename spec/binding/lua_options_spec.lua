@@ -161,15 +161,83 @@ describe("what the core gets", function()
     assert.same(expected, read({ extensions = many }).extensions)
   end)
 
-  it("is refused with the field's name when it is of the wrong type", function()
-    for _, config in ipairs {
-      { url = 1 }, { trace = 1 }, { limits = { message = "1" } }, { headers = { "a", 1 } },
-      { protocols = { {} } }, { extensions = { 1 } }, { timeouts = 1 }, { tls = { pin = { "x" } } },
-      { resolve = { 1 } }, { family = "4" },
+  -- Every field there is; the Lua side hands on only what is right, so each is said here.
+  for path, expected in pairs {
+    server = "boolean", trace = "boolean", trace_payloads = "boolean", require_protocol = "boolean",
+    url = "string", pieces = "number", headers = "table", protocols = "table", extensions = "table",
+    limits = "table", deflate = "table", timeouts = "table", keepalive = "table", tls = "table",
+    family = "number", bind = "string", nodelay = "boolean", proxy = "string",
+    proxy_headers = "table", resolve = "table",
+    ["limits.message"] = "number", ["limits.frame"] = "number", ["limits.fragments"] = "number",
+    ["limits.header"] = "number", ["limits.send_queue"] = "number", ["deflate.level"] = "number",
+    ["deflate.mem_level"] = "number", ["deflate.threshold"] = "number",
+    ["keepalive.interval"] = "number", ["keepalive.timeout"] = "number",
+    ["timeouts.handshake"] = "number", ["timeouts.drain"] = "number",
+    ["timeouts.close"] = "number", ["timeouts.linger"] = "number", ["timeouts.connect"] = "number",
+    ["timeouts.dns"] = "number", ["timeouts.tls"] = "number", ["tls.verify"] = "boolean",
+    ["tls.ca_file"] = "string", ["tls.ca_path"] = "string", ["tls.ca"] = "string",
+    ["tls.cert"] = "string", ["tls.key"] = "string", ["tls.password"] = "string",
+    ["tls.ciphers"] = "string", ["tls.groups"] = "string", ["tls.server_name"] = "string",
+    ["tls.alpn"] = "string", ["tls.keylog_file"] = "string", ["tls.min_version"] = "number",
+    ["tls.session_cache"] = "number", ["tls.pin"] = "table",
+    ["extensions.1.name"] = "string", ["extensions.1.required"] = "boolean",
+    ["extensions.1.params"] = "table", ["extensions.1.require"] = "table",
+    ["resolve.1.host"] = "string", ["resolve.1.addresses"] = "table",
+  } do
+    it("is refused of the wrong type, with its name: " .. path, function()
+      for _, value in ipairs { print, expected == "number" and "1" or 1 } do
+        local config, names = {}, {}
+        for name in path:gmatch "[^.]+" do names[#names + 1] = tonumber(name) or name end
+        local place = config
+        for i = 1, #names - 1 do
+          place[names[i]] = {}
+          place = place[names[i]]
+        end
+        place[names[#names]] = value
+        local ok, message = pcall(testing.options.read, config)
+        assert.is_false(ok)
+        assert.equal(("wsclose.core: field '%s': expected %s, got %s"):format(names[#names],
+          expected, type(value)), message:match "wsclose%.core:.*$")
+      end
+    end)
+  end
+
+  it("is refused of the wrong type in a list", function()
+    for _, case in ipairs {
+      { { headers = { "a", 1 } }, "(list)", "string" },
+      { { headers = { 1, "a" } }, "(list)", "string" },
+      { { protocols = { {} } }, "(list)", "string" },
+      { { extensions = { 1 } }, "extensions", "table" },
+      { { extensions = { { params = { "a", 1 } } } }, "(list)", "string" },
+      { { extensions = { { params = { false, "a" } } } }, "(list)", "string" },
+      { { extensions = { { require = { 1 } } } }, "(list)", "string" },
+      { { tls = { pin = { "x" } } }, "pin", "32 bytes" },
+      { { tls = { pin = { {} } } }, "pin", "32 bytes" },
+      { { resolve = { 1 } }, "resolve", "table" },
+      { { resolve = { { addresses = { false } } } }, "(list)", "string" },
     } do
-      local ok, message = pcall(testing.options.read, config)
+      local ok, message = pcall(testing.options.read, case[1])
       assert.is_false(ok)
-      assert.matches("wsclose.core: field ", message, 1, true)
+      assert.matches(("field '%s': expected %s, got "):format(case[2], case[3]), message, 1, true)
     end
+  end)
+
+  it("is nothing of what it does not know, nor of empty tables", function()
+    local bare = testing.options.read {}
+    for _, config in ipairs {
+      { unknown = 1, [1] = "x", [true] = 2 }, { keepalive = true }, { headers = {} },
+      { protocols = {} }, { extensions = {} }, { limits = {} }, { deflate = {} },
+      { keepalive = {} }, { timeouts = {} }, { proxy_headers = {} }, { resolve = {} },
+      { tls = { pin = {} } }, { limits = { unknown = "x" } },
+    } do
+      assert.same(bare, testing.options.read(config))
+    end
+  end)
+
+  it("is an extension without a name, or without parameters, as it stands", function()
+    local bare = { name = "", params = {}, required = false, require = {} }
+    assert.same({ bare }, testing.options.read { extensions = { {} } }.extensions)
+    local empty = { params = {}, require = {} }
+    assert.same({ bare }, testing.options.read { extensions = { empty } }.extensions)
   end)
 end)

@@ -295,16 +295,18 @@ describe("a program that acts from", function()
   end)
 end)
 
-describe("every method of clients, protocol objects and loops", function()
+describe("every method of clients, protocol objects, loops and tunnels", function()
   local VALUES = [[
     local values = {
       0, 1.5, "x", {}, print, true, io.stdout, coroutine.create(function() end), core.loop(),
-      protocol(), core.client(), n = 11,
+      protocol(), core.client(), core.tunnel("ws://h/", "http://p"), n = 12,
     }
+    local function tunnel() return core.tunnel("ws://h/", "http://u:p@p") end
     local kinds = {
       { core.client_methods, function() return core.client() end },
       { getmetatable(protocol()).__index, protocol },
       { getmetatable(core.loop()).__index, core.loop },
+      { getmetatable(tunnel()).__index, tunnel },
     }
     for i, kind in ipairs(kinds) do
       kind.meta = getmetatable(kind[2]())
@@ -318,7 +320,7 @@ describe("every method of clients, protocol objects and loops", function()
     end
   ]]
 
-  for i, kind in ipairs { "client", "protocol object", "loop" } do
+  for i, kind in ipairs { "client", "protocol object", "loop", "tunnel" } do
     it("refuse a wrong first argument with a sentence: " .. kind, function()
       run(VALUES .. ("local kind, taken = kinds[%d], {}"):format(i) .. [[
         local function check(name, method, ...)

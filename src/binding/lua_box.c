@@ -142,14 +142,13 @@ uint64_t wsc_lua_to_us(lua_Number seconds) {
 const char wsc_lua_marks[2];
 
 /* A userdata of others has another address in its first word, or is too small to have one. */
-static wsc_lua_box *to_box(lua_State *L, int index, const void *mark) {
-  wsc_lua_box *box = lua_touserdata(L, index);
-  if (!box || lua_rawlen(L, index) < sizeof *box || box->mark != mark) return NULL;
-  return box;
+void *wsc_lua_to_marked(lua_State *L, int index, const void *mark, size_t size) {
+  const void **object = lua_touserdata(L, index);
+  return object && lua_rawlen(L, index) >= size && *object == mark ? object : NULL;
 }
 
 wsc_lua_box *wsc_lua_to_client(lua_State *L, int index) {
-  return to_box(L, index, &wsc_lua_marks[1]);
+  return wsc_lua_to_marked(L, index, &wsc_lua_marks[1], sizeof(wsc_lua_box));
 }
 
 wsc_lua_box *wsc_lua_check_box(lua_State *L) {
@@ -159,7 +158,8 @@ wsc_lua_box *wsc_lua_check_box(lua_State *L) {
     lua_rawget(L, 1);
     lua_replace(L, 1);
   }
-  wsc_lua_box *box = to_box(L, 1, lua_touserdata(L, lua_upvalueindex(WSC_UP_MARK)));
+  const void *mark = lua_touserdata(L, lua_upvalueindex(WSC_UP_MARK));
+  wsc_lua_box *box = wsc_lua_to_marked(L, 1, mark, sizeof *box);
   if (!box) {
     luaL_error(L, "expected a wsclose object, got %s (call its methods with a colon)",
                lua_typename(L, given));

@@ -80,6 +80,10 @@ enum {
 /* What tells the boxes of the two kinds from all else, and from each other. */
 extern const char wsc_lua_marks[2];
 
+/* The userdata at `index` if it is of `size` bytes and its first word is `mark`, which tells the
+ * kinds apart; NULL for anything else. */
+void *wsc_lua_to_marked(lua_State *L, int index, const void *mark, size_t size);
+
 /* The client's box at `index`, or NULL if something else is there. */
 wsc_lua_box *wsc_lua_to_client(lua_State *L, int index);
 

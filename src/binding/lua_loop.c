@@ -21,9 +21,8 @@ static const char loop_mark;
 
 /* Also one that was freed. */
 static lua_loop *check_any_loop(lua_State *L) {
-  lua_loop *self = lua_touserdata(L, 1);
-  if (!self || lua_rawlen(L, 1) < sizeof *self || self->mark != &loop_mark)
-    luaL_error(L, "expected a loop, got %s", luaL_typename(L, 1));
+  lua_loop *self = wsc_lua_to_marked(L, 1, &loop_mark, sizeof *self);
+  if (!self) luaL_error(L, "expected a loop, got %s", luaL_typename(L, 1));
   return self;
 }
 

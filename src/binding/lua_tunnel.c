@@ -19,10 +19,22 @@ static const char tunnel_mark;
 
 /* ---------------------------------------------------------------- making */
 
+/* Also one that was freed. */
+static lua_tunnel *check_any_tunnel(lua_State *L) {
+  lua_tunnel *self = wsc_lua_to_marked(L, 1, &tunnel_mark, sizeof *self);
+  if (!self) luaL_error(L, "expected a tunnel, got %s", luaL_typename(L, 1));
+  return self;
+}
+
+static lua_tunnel *check_tunnel(lua_State *L) {
+  lua_tunnel *self = check_any_tunnel(L);
+  if (!self->tunnel) luaL_error(L, "the tunnel was freed");
+  return self;
+}
+
 static int tunnel_collect(lua_State *L) {
-  lua_tunnel *self = lua_touserdata(L, 1);
-  if (!self || lua_rawlen(L, 1) < sizeof *self || self->mark != &tunnel_mark || !self->shared)
-    return 0;
+  lua_tunnel *self = check_any_tunnel(L);
+  if (!self->shared) return 0;
   wsc_tunnel_free(self->tunnel);
   self->tunnel = NULL;
   wsc_proxy_free(&self->proxy);
@@ -81,13 +93,6 @@ static int tunnel_new(lua_State *L) {
 }
 
 /* ---------------------------------------------------------------- methods */
-
-static lua_tunnel *check_tunnel(lua_State *L) {
-  lua_tunnel *self = lua_touserdata(L, 1);
-  if (!self || lua_rawlen(L, 1) < sizeof *self || self->mark != &tunnel_mark || !self->tunnel)
-    luaL_error(L, "expected a tunnel, got %s", luaL_typename(L, 1));
-  return self;
-}
 
 /* next_hop() -> host and port to connect to, is TLS spoken there, are names looked up here */
 static int tunnel_next_hop(lua_State *L) {

@@ -107,7 +107,8 @@ bool wsc_buf_append_strings(wsc_buf *buf, const char *const *texts);
 /* Memory for small owned things, zeroed where new; the platform's resize with an overflow check. */
 void *wsc_alloc(const wsc_platform *platform, size_t count,
                 size_t size); /* zeroed; NULL: no memory or overflow */
-void wsc_release(const wsc_platform *platform, const void *block); /* NULL is fine */
+void wsc_release(const wsc_platform *platform,
+                 const void *block); /* NULL is fine, and then asks no platform */
 void wsc_wipe(void *block,
               size_t size); /* zeros that no compiler leaves out: it is a secret's end */
 char *wsc_copy_string(const wsc_platform *platform, const char *data,

@@ -164,7 +164,7 @@ static void put_frame(wsc_conn *conn, const wsc_frame *frame, const void *payloa
 
 int wsc_conn_queue_frame(wsc_conn *conn, const wsc_frame *frame, const void *payload) {
   wsc_frame masked = *frame;
-  if (!wsc_queue_reserve(&conn->queue, frame->size, masked.key)) return WSC_ERR_MEMORY;
+  if (!wsc_queue_reserve(&conn->queue, (size_t)frame->size, masked.key)) return WSC_ERR_MEMORY;
   put_frame(conn, &masked, payload);
   return WSC_OK;
 }
@@ -207,7 +207,6 @@ size_t wsc_conn_traced_size(const wsc_conn *conn, const wsc_frame *frame) {
 
 /* Tracing is for looking on: without memory a record is left out and the connection goes on. */
 void wsc_conn_trace(wsc_conn *conn, bool outgoing, const wsc_frame *frame, const void *payload) {
-  if (!conn->trace) return;
   size_t kept = wsc_conn_traced_size(conn, frame);
   wsc_frame_info info = {.outgoing = outgoing,
                          .fin = frame->fin,

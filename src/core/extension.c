@@ -160,7 +160,7 @@ int wsc_extension_parse(wsc_extension_list *list, const wsc_platform *platform,
 }
 
 void wsc_extension_list_free(wsc_extension_list *list) {
-  if (list->platform) wsc_release(list->platform, list->items);
+  wsc_release(list->platform, list->items);
   *list = (wsc_extension_list){.platform = list->platform};
 }
 

@@ -49,27 +49,18 @@ static void refuse_param(const answer_check *check, const wsc_param *param,
 
 static bool read_answer(const answer_check *check, const wsc_agreed_extension *item,
                         wsc_parameters *parameters) {
+  static const char *const expectations[] = {
+      [WSC_PARAMETER_UNKNOWN] = "; expected only the parameters of RFC 7692",
+      [WSC_PARAMETER_REPEATED] = " again; expected it once",
+      [WSC_PARAMETER_HAS_VALUE] = "; expected it without a value",
+      [WSC_PARAMETER_NO_VALUE] = " without a value; expected 8 to 15",
+      [WSC_PARAMETER_BAD_VALUE] = "; expected 8 to 15",
+  };
   const wsc_param *faulty;
-  switch (wsc_parameters_read(parameters, item->params, item->param_count, false, &faulty)) {
-  case WSC_PARAMETER_OK:
-    return true;
-  case WSC_PARAMETER_UNKNOWN:
-    refuse_param(check, faulty, "; expected only the parameters of RFC 7692");
-    break;
-  case WSC_PARAMETER_REPEATED:
-    refuse_param(check, faulty, " again; expected it once");
-    break;
-  case WSC_PARAMETER_HAS_VALUE:
-    refuse_param(check, faulty, "; expected it without a value");
-    break;
-  case WSC_PARAMETER_NO_VALUE:
-    refuse_param(check, faulty, " without a value; expected 8 to 15");
-    break;
-  case WSC_PARAMETER_BAD_VALUE:
-    refuse_param(check, faulty, "; expected 8 to 15");
-    break;
-  }
-  return false;
+  wsc_parameter_fault fault =
+      wsc_parameters_read(parameters, item->params, item->param_count, false, &faulty);
+  if (fault != WSC_PARAMETER_OK) refuse_param(check, faulty, expectations[fault]);
+  return fault == WSC_PARAMETER_OK;
 }
 
 static bool refuse_bits(const answer_check *check, wsc_parameter parameter, unsigned bits,

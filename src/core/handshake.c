@@ -165,7 +165,7 @@ void wsc_handshake_result_init(wsc_handshake_result *result, const wsc_platform 
 void wsc_handshake_result_free(wsc_handshake_result *result) {
   wsc_http_head_free(&result->head);
   wsc_extension_list_free(&result->answer);
-  if (result->protocol_copy) wsc_release(result->answer.platform, result->protocol_copy);
+  wsc_release(result->answer.platform, result->protocol_copy);
   memset(result, 0, sizeof *result);
 }
 

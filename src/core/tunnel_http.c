@@ -72,7 +72,7 @@ static int check_proxy_head(wsc_tunnel *tunnel, size_t size) {
   wsc_buf_consume(&tunnel->input, size);
   tunnel->scanned = 0;
   tunnel->skipped += size;
-  if (head.status < 100 || head.status > 199 || head.status == 101) {
+  if (head.status > 199 || head.status == 101) {
     tunnel->status = head.status;
     result = head.status / 100 == 2 ? WSC_OK : connect_refused(tunnel, &head);
   } else {

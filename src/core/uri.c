@@ -311,6 +311,6 @@ int wsc_uri_parse(wsc_uri *uri, const wsc_platform *platform, const char *text,
 }
 
 void wsc_uri_free(wsc_uri *uri) {
-  if (uri->platform) wsc_release(uri->platform, uri->text);
+  wsc_release(uri->platform, uri->text);
   *uri = (wsc_uri){.platform = uri->platform};
 }
