@@ -23,9 +23,21 @@ describe("a client whose system fails", function()
 
   for name, why in pairs {
     openssl = "each call of OpenSSL that may fail ends an attempt in its own sentence",
+    system = "each system call that fails is told in its own sentence, or does no harm",
   } do
     it(why .. ": spec/support/struck/" .. name .. ".lua", function()
       struck.run(name)
     end)
   end
+
+  it("is not loaded at all where OpenSSL has no SHA-1", function()
+    local output = struck.play [[
+      local faults = require "faults"
+      faults.arm("EVP_MD_fetch", 1, faults.fails, true)
+      local ok, why = pcall(require, "wsclose.core")
+      faults.disarm()
+      print(ok, why)
+    ]]
+    assert.matches("^false\t.*memory", output)
+  end)
 end)

@@ -57,6 +57,7 @@
   X(clock_gettime)                                                                                 \
   X(pthread_attr_init)                                                                             \
   X(pthread_create)                                                                                \
+  X(pthread_mutex_init)                                                                            \
   X(getaddrinfo)                                                                                   \
   X(openssl_malloc)
 
@@ -76,6 +77,7 @@
   X(int, 0, EVP_DigestInit_ex, (EVP_MD_CTX * a, const EVP_MD *b, ENGINE *c), (a, b, c))            \
   X(int, 0, EVP_DigestUpdate, (EVP_MD_CTX * a, const void *b, size_t c), (a, b, c))                \
   X(EVP_MD_CTX *, NULL, EVP_MD_CTX_new, (void), ())                                                \
+  X(EVP_MD *, NULL, EVP_MD_fetch, (OSSL_LIB_CTX * a, const char *b, const char *c), (a, b, c))     \
   X(int, 0, RAND_bytes, (unsigned char *a, int b), (a, b))                                         \
   X(int, 0, SSL_CTX_check_private_key, (const SSL_CTX *a), (a))                                    \
   X(long, 0, SSL_CTX_ctrl, (SSL_CTX * a, int b, long c, void *d), (a, b, c, d))                    \
@@ -108,8 +110,8 @@
 enum call { CALLS(AS_CONSTANT) OPENSSL_CALLS(THIRD_AS_CONSTANT) CALL_COUNT };
 static const char *const names[] = {CALLS(AS_STRING) OPENSSL_CALLS(THIRD_AS_STRING) NULL};
 
-/* "short": half of what was asked for; "byte": one byte at the most. */
-enum { NO_FAULT = 0, FAULT_SHORT = -1, FAULT_BYTE = -2 };
+/* "short": half of what was asked for; "byte": one byte at the most; "end": the peer's, of recv. */
+enum { NO_FAULT = 0, FAULT_SHORT = -1, FAULT_BYTE = -2, FAULT_END = -3 };
 
 static atomic_bool armed;
 static atomic_long seen[CALL_COUNT], openssl_blocks;
@@ -185,6 +187,7 @@ int getsockname(int fd, struct sockaddr *address, socklen_t *size) {
 ssize_t recv(int fd, void *data, size_t size, int flags) {
   REAL(recv);
   int fault = strike(CALL_recv);
+  if (fault == FAULT_END) return 0;
   return fails(fault) ? -1 : real(fd, data, less(fault, size), flags);
 }
 
@@ -293,6 +296,12 @@ int pthread_create(pthread_t *thread, const pthread_attr_t *attributes, void *(*
   REAL(pthread_create);
   int fault = strike(CALL_pthread_create);
   return fault > 0 ? fault : real(thread, attributes, run, argument);
+}
+
+int pthread_mutex_init(pthread_mutex_t *mutex, const pthread_mutexattr_t *attributes) {
+  REAL(pthread_mutex_init);
+  int fault = strike(CALL_pthread_mutex_init);
+  return fault > 0 ? fault : real(mutex, attributes);
 }
 
 /* Its faults are those of getaddrinfo, as positive numbers. */
@@ -414,6 +423,7 @@ static const struct {
   int number;
 } numbers[] = {{"short", FAULT_SHORT},
                {"byte", FAULT_BYTE},
+               {"ended", FAULT_END},
                {"fails", 1}, /* a call of OpenSSL, which gives no number */
                {"EACCES", EACCES},
                {"EADDRNOTAVAIL", EADDRNOTAVAIL},
