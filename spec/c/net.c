@@ -149,9 +149,29 @@ static void add_resolver(lua_State *L) {
 
 /* Atomic, for any thread takes and gives it back. */
 static atomic_long lookup_blocks, lookup_failure;
+static atomic_bool rival_is_due;
+
+static int find_nobody(void *user, const char *host, uint16_t port, int family,
+                       wsc_address *addresses, size_t *count) {
+  (void)user, (void)host, (void)port, (void)family, (void)addresses, (void)count;
+  return EAI_NONAME;
+}
+
+static void *resize_counted(void *user, void *block, size_t size);
+
+/* What another thread might do in the midst of an allocation. */
+static void look_up_rival(void) {
+  static const wsc_platform counted = {.resize = resize_counted};
+  const wsc_question question = {.host = "rival.example", .port = 1, .function = find_nobody};
+  wsc_lookup *lookup;
+  char text[100];
+  if (wsc_lookup_start(&lookup, &counted, &question, text, sizeof text) == WSC_OK)
+    wsc_lookup_drop(lookup);
+}
 
 static void *resize_counted(void *user, void *block, size_t size) {
   (void)user;
+  if (atomic_exchange(&rival_is_due, false)) look_up_rival();
   if (size == 0) {
     lookup_blocks -= block != NULL;
     free(block);
@@ -182,7 +202,15 @@ static int l_lookups_fail_at(lua_State *L) {
   return 0;
 }
 
+/* rival(): during the next allocation another lookup begins and is dropped */
+static int l_lookups_rival(lua_State *L) {
+  (void)L;
+  rival_is_due = true;
+  return 0;
+}
+
 static const luaL_Reg lookups_functions[] = {{"tune", l_lookups_tune},
+                                             {"rival", l_lookups_rival},
                                              {"live_blocks", l_lookups_live_blocks},
                                              {"fail_at", l_lookups_fail_at},
                                              {NULL, NULL}};

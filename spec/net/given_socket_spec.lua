@@ -191,6 +191,15 @@ describe("a wrong socket", function()
       assert.matches("option 'socket': " .. case[2], sentence, 1, true)
     end)
   end
+
+  it("raises: one of datagrams", function()
+    local udp = socket.udp4 and socket.udp4() or socket.udp()
+    assert(udp:setpeername("127.0.0.1", 9))
+    local fd = udp:getfd()
+    assert.has_error(function() wsclose.new(URL, { socket = fd }) end,
+      ("option 'socket': the descriptor %d is none of a stream socket"):format(fd))
+    udp:close()
+  end)
 end)
 
 describe("the descriptor", function()

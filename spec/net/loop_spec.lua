@@ -192,11 +192,57 @@ for way, poll in pairs(ways) do
       local slots = given(loop)
       table.sort(slots)
       assert.same({ -2, -1 }, slots)
+      list[3].ws._handle:free()
+      assert.equal(1, loop:wait(0))
+      assert.equal(1, loop:wait(0)) -- its place is there until it is told
+      assert.same({ -3 }, given(loop))
       loop:forget(3)
       loop:forget(3)
       server:say(3, "x")
       assert.equal(0, loop:wait(0))
       assert.is_false(loop:add(list[1].ws._handle, 1))
+    end)
+
+    it("goes on behind one that was freed", function()
+      local list, server = open(2)
+      local loop = loop_of(list)
+      list[1].ws._handle:free()
+      server:say(2, "x")
+      assert.equal(2, loop:wait(LONG))
+      local slots = given(loop)
+      table.sort(slots)
+      assert.same({ -1, 2 }, slots)
+    end)
+
+    it("waits without end where nothing has a time", function()
+      local list, server = open(1)
+      local loop = loop_of(list)
+      server:say(1, "x")
+      assert.equal(1, loop:wait(math.huge))
+    end)
+
+    it("gives out one that tries several addresses, whichever of them tells", function()
+      local port = network.black_hole "127.0.0.2"
+      network.black_hole("127.0.0.3", port)
+      local time, clock = network.new_clock()
+      local ws = recorder.new(("ws://feed.example:%d/"):format(port), {
+        clock = clock, resolve = { ["feed.example"] = { "127.0.0.2", "127.0.0.3" } },
+      }).ws
+      local before = network.descriptors()
+      ws:update()
+      time.now = time.now + 0.26
+      ws:update()
+      local sockets = network.sockets_since(before)
+      assert.equal(2, #sockets)
+      local loop = core.loop(poll)
+      assert.is_true(loop:add(ws._handle, 1))
+      assert.equal(0, loop:wait(0))
+      testing.net.break_off(sockets[2])
+      assert.equal(1, loop:wait(LONG))
+      assert.same({ 1 }, given(loop))
+      ws:update()
+      assert.equal(1, #network.sockets_since(before))
+      ws:leave()
     end)
 
     it("goes before its clients, or after them", function()

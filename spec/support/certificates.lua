@@ -45,6 +45,7 @@ certificates.password = "open sesame"
 ---@field wrong_usage certificates.Leaf clientAuth only
 ---@field client certificates.Leaf clientAuth, its key encrypted
 ---@field client_plain certificates.Leaf the same with its key in the open
+---@field client_chained certificates.Leaf signed by the intermediate, which stands behind it
 local Made = {}
 Made.__index = Made
 
@@ -153,6 +154,9 @@ elliptic client
 sign client "a client" client ca
 cp client.pem client_plain.pem
 cp client.key client_plain.key
+elliptic client_chained
+sign client_chained "a client below" client intermediate
+cat intermediate.pem >> client_chained.pem
 openssl pkey -in client_plain.key -aes256 -passout "pass:$2" -out client.key
 ]]
 
@@ -173,6 +177,7 @@ local LEAVES = {
   "wrong_usage",
   "client",
   "client_plain",
+  "client_chained",
 }
 
 --- A file's text.

@@ -42,6 +42,14 @@ local stops = {
       resolver = network.resolver(),
     }
   end,
+  ["name for a proxy"] = function()
+    return {
+      phase = "dns",
+      url = "ws://feed.example/",
+      proxy = "socks5://127.0.0.1:1",
+      resolver = network.resolver(),
+    }
+  end,
   ["proxy's TLS"] = function()
     local server = silent_server()
     local proxy = ("https://127.0.0.1:%d"):format(server.port)
@@ -58,7 +66,9 @@ local stops = {
 }
 
 --- The kinds of stop, in the order of the way.
-phases.names = { "dns", "proxy's name", "tcp", "proxy", "proxy's TLS", "tls", "handshake" }
+phases.names = {
+  "dns", "name for a proxy", "proxy's name", "tcp", "proxy", "proxy's TLS", "tls", "handshake",
+}
 
 -- Lets it go as far as it can.
 local function drive(stuck, stop)

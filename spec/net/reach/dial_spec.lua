@@ -324,6 +324,11 @@ describe("after a Close", function()
       addresses_of_two_attempts(1013, { "127.0.0.1", "127.0.0.2", "127.0.0.3" }))
   end)
 
+  it("1013, another comes first also behind one that was refused", function()
+    assert.same({ "127.0.0.1", "127.0.0.2" },
+      addresses_of_two_attempts(1013, { "::1", "127.0.0.1", "127.0.0.2" }))
+  end)
+
   it("1013, the only address is tried again", function()
     assert.same({ "127.0.0.1", "127.0.0.1" }, addresses_of_two_attempts(1013, { "127.0.0.1" }))
   end)

@@ -526,6 +526,18 @@ describe("without memory to share, a lookup", function()
     return fault.name .. ": " .. fault.message
   end
 
+  it("takes what another thread has made meanwhile", function()
+    local resolver = network.resolver()
+    local found = testing.process.fork(function() -- where nothing is made yet
+      local blocks = lookups.live_blocks()
+      lookups.rival()
+      local said = outcome(resolver, 0):gsub("refused: .*", "refused")
+      network.wait_for_threads()
+      return said .. ", " .. lookups.live_blocks() - blocks
+    end)
+    assert.equal("refused, 2", found) -- one queue and its mutex
+  end)
+
   it("ends with a sentence, and the next one does not", function()
     local resolver = network.resolver()
     local found = testing.process.fork(function() -- whose threads are to begin anew

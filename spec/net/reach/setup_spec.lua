@@ -43,6 +43,7 @@ describe("the phase", function()
 
   local own = {
     { "dns", "dns", 5, "^no address for feed%.example within 5 s$" },
+    { "name for a proxy", "dns", 5, "^no address for feed%.example within 5 s$" },
     { "proxy's name", "dns", 5, "^no address for proxy%.example within 5 s$" },
     { "tcp", "tcp", 10, "^no answer from 127%.0%.0%.1 port %d+ within 10 s$" },
     { "proxy", "proxy", 10,
@@ -58,7 +59,7 @@ describe("the phase", function()
   end
 
   for option, names in pairs {
-    dns = { "dns", "proxy's name" },
+    dns = { "dns", "name for a proxy", "proxy's name" },
     tls = { "tls", "proxy's TLS" },
     handshake = { "handshake" },
   } do

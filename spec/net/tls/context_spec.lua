@@ -355,6 +355,15 @@ describe("the client's certificate", function()
     end)
   end
 
+  it("brings what leads to its authority", function()
+    local key = made.client_chained.key
+    local request = open("wants_client", with_ca { cert = made.client_chained.cert, key = key })
+    assert.matches("client=CN=a client below ", request, 1, true)
+    local alone = read(made.client_chained.cert):match "^.-%-END CERTIFICATE%-+\n"
+    local _, came = refused(nginx.ports.wants_client, with_ca { cert = alone, key = key })
+    assert.equal(400, came.info.http.status)
+  end)
+
   it("is not shown where nobody asks for it", function()
     local tls = with_ca { cert = made.client_plain.cert, key = made.client_plain.key }
     assert.matches("client=- ", (open("plain", tls)), 1, true)
@@ -441,6 +450,15 @@ describe("an option that cannot be used", function()
       end,
     },
     {
+      "a ca_path whose names are hashed by half",
+      function()
+        os.execute("mkdir -p " .. folder "half" .. " && touch " .. folder "half/12345678x")
+        return { ca_path = folder "half" },
+          "tls.ca_path: " .. folder "half"
+            .. ": no certificate under a hashed name (run `openssl rehash` on it)"
+      end,
+    },
+    {
       "no such cert",
       function() return { cert = folder "none" }, no_such_file("cert", "none") end,
     },
@@ -477,6 +495,13 @@ describe("an option that cannot be used", function()
       end,
     },
     {
+      "a password longer than any that OpenSSL takes",
+      function()
+        return { cert = made.client.cert, key = made.client.key, password = ("x"):rep(1025) },
+          "tls.key: " .. made.client.key .. ": tls.password does not open the key"
+      end,
+    },
+    {
       "a key of another certificate, and the text of the key is not shown",
       function()
         return { cert = made.client.cert, key = read(made.good.key) },
@@ -502,6 +527,12 @@ describe("an option that cannot be used", function()
       "an empty name in alpn",
       function()
         return { alpn = "h2,,x" }, 'tls.alpn: "h2,,x": names of 1 to 255 bytes, split by commas'
+      end,
+    },
+    {
+      "a name in alpn that is too long",
+      function()
+        return { alpn = ("x"):rep(256) }, ('tls.alpn: "' .. ("x"):rep(256)):sub(1, 255)
       end,
     },
     {
@@ -559,6 +590,15 @@ describe("what TLS agrees on", function()
     assert.equal("TLS_AES_128_GCM_SHA256", tls.cipher)
     _, tls = open("tls12", with_ca { ciphers = ciphers })
     assert.equal("ECDHE-ECDSA-AES128-GCM-SHA256", tls.cipher)
+  end)
+
+  it("is read from lists with any separators", function()
+    local ciphers = ", PSK, TLS_AES_256_GCM_SHA384:TLS_AES_128_GCM_SHA256"
+      .. " :ECDHE-ECDSA-AES128-SHA256:"
+    local _, tls = open("plain", with_ca { ciphers = ciphers })
+    assert.equal("TLS_AES_256_GCM_SHA384", tls.cipher)
+    _, tls = open("tls12", with_ca { ciphers = ciphers })
+    assert.equal("ECDHE-ECDSA-AES128-SHA256", tls.cipher)
   end)
 
   it("has a key exchange of one of the groups", function()

@@ -119,6 +119,13 @@ describe("a call that reads the settings", function()
       tls = with_certificate,
     },
     {
+      -- the seventh adds the one that leads to the authority
+      "SSL_CTX_ctrl", "^tls.cert: .*: it cannot be read as PEM certificates", n = 7,
+      tls = function()
+        return with_ca { cert = made.client_chained.cert, key = made.client_chained.key }
+      end,
+    },
+    {
       "SSL_CTX_use_PrivateKey", "^tls.key: .*: the key does not belong to the certificate$",
       tls = with_certificate,
     },
