@@ -8,6 +8,7 @@
 
 local socket = require "socket"
 local handshake = require "support.scripted.handshake"
+local loopback = require "support.loopback"
 local wire = require "support.wire"
 
 local crowd = {}
@@ -85,6 +86,7 @@ end
 ---@param text string
 function Crowd:say(number, text)
   assert(self.connections[number]:send(wire.frame { payload = text }))
+  loopback.settle()
 end
 
 --- Sends bytes as far as the kernel takes them.
@@ -93,6 +95,7 @@ end
 ---@return integer sent
 function Crowd:pour(number, bytes)
   local sent, _, partial = self.connections[number]:send(bytes)
+  loopback.settle()
   return sent or partial
 end
 
@@ -103,12 +106,14 @@ function Crowd:hang_up(number, code)
   local peer = self.connections[number]
   peer:send(wire.frame { opcode = "close", payload = wire.close_payload(code) })
   peer:close()
+  loopback.settle()
 end
 
 --- What has come from a client, unmasked by nobody.
 ---@param number integer
 ---@return string bytes
 function Crowd:heard(number)
+  loopback.settle()
   local bytes, _, partial = self.connections[number]:receive(65536)
   return bytes or partial
 end

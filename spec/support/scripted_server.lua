@@ -32,6 +32,7 @@
 -- A script that returns leaves its connection open: what comes is still recorded, and TCP is closed
 -- once the client closes it.
 
+local loopback = require "support.loopback"
 local socket = require "socket"
 local Connection = require "support.scripted.verbs"
 
@@ -161,6 +162,7 @@ end
 ---@param seconds? number how long it may wait for the client; default 0
 ---@return boolean moved was there anything to do?
 function Server:step(seconds)
+  loopback.settle()
   local to_read, to_write = sockets_of_interest(self)
   local readable = socket.select(to_read, seconds and to_write, seconds or 0)
   local moved = false
@@ -171,6 +173,7 @@ function Server:step(seconds)
   for _, connection in ipairs(self.connections) do
     moved = step_connection(connection, readable[connection.socket]) or moved
   end
+  if moved then loopback.settle() end
   return moved
 end
 
