@@ -37,7 +37,13 @@ class Side:
         except (ConnectionError, ssl.SSLError):
             data = b""
         self.ended = not data
+        self.acknowledge()
         return data
+
+    def acknowledge(self):
+        """At once, as scripted/connection.lua does, and for the same reason."""
+        if hasattr(socket, "TCP_QUICKACK"):
+            self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 1)
 
     def write(self):
         try:

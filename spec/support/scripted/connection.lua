@@ -5,6 +5,7 @@
 -- What a script may do with a connection is in verbs.lua.
 
 local wire = require "support.wire"
+local process = require("wsclose.core_testing").process -- not on Windows
 
 local READ_SIZE = 65536
 
@@ -137,7 +138,14 @@ function Connection:receive(left)
   if reset or why == "closed" then
     self.ended, self.moved = reset and "reset" or "fin", true
   end
+  self:acknowledge()
   parse(self)
+end
+
+--- Lets the client's kernel know what has come.  It would know up to 40 ms later, whatever time the
+--- scripted clock shows by then; and to a client it is progress that fewer of its bytes are waiting.
+function Connection:acknowledge()
+  if process and not self.finished then process.acknowledge(self.socket:getfd()) end
 end
 
 --- Writes what the kernel takes.
