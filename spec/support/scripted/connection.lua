@@ -142,8 +142,8 @@ function Connection:receive(left)
   parse(self)
 end
 
---- Lets the client's kernel know what has come.  It would know up to 40 ms later, whatever time the
---- scripted clock shows by then; and to a client it is progress that fewer of its bytes are waiting.
+--- Lets the client's kernel know what has come.  It would know up to 40 ms later, at whatever time
+--- the scripted clock shows then; and to a client it is progress that fewer of its bytes wait.
 function Connection:acknowledge()
   if process and not self.finished then process.acknowledge(self.socket:getfd()) end
 end
