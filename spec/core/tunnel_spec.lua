@@ -204,6 +204,32 @@ describe("a tunnel", function()
     assert.matches("in the middle of its answer", sentence)
   end)
 
+  it("says the same again, whatever comes after its end", function()
+    local refused = tunnel_to("ws://feed.example/", "http://p")
+    refused:output()
+    local _, sentence = refused:input "HTTP/1.1 403 No\r\n\r\n"
+    assert.equal("the proxy refused the tunnel to feed.example:80: 403 No", sentence)
+    assert.same({ nil, sentence, "proxy", 403 }, { refused:eof() })
+    local open = tunnel_to("ws://feed.example/", "http://p")
+    open:output()
+    assert.equal("first", open:input(ANSWER .. "first"))
+    assert.equal("first", open:eof())
+    assert.equal("first", open:input "more")
+  end)
+
+  it("is asked for the URL's host where no address was found out for it", function()
+    local sent = converse(tunnel_to("ws://h/", "socks5://p"), { "\5\0", GRANTED })
+    assert.equal("\3\1h\0\80", sent[2]:sub(4))
+  end)
+
+  it("quotes 79 bytes of a proxy's reason, and nothing that is not printable", function()
+    local tunnel = tunnel_to("ws://h/", "http://p")
+    local _, _, sentence = converse(tunnel, {
+      "HTTP/1.1 407 a\9b\233" .. ("x"):rep(100) .. "\r\n\r\n",
+    })
+    assert.equal("the proxy refused the tunnel to h:80: 407 a?b?" .. ("x"):rep(75), sentence)
+  end)
+
   it("raises for anything else than a tunnel", function()
     local tunnel = tunnel_to("ws://feed.example/", "http://p")
     for _, other in ipairs { {}, 1, io.stdout } do
@@ -211,33 +237,35 @@ describe("a tunnel", function()
     end
   end)
 
-  it("gives all memory back, and says so where there is none", function()
-    local function play()
-      local tunnel, sentence, name = core.tunnel("ws://feed.example/", "socks5h://me:pw@p")
-      if not tunnel then return assert.same({ "no memory", "memory" }, { sentence, name }) end
-      local answers = { "\5\2", "\1\0", GRANTED }
-      while true do
-        local open
-        local sent = tunnel:output()
-        open, sentence, name = tunnel:input(sent == "" and table.remove(answers, 1) or "")
-        if open then return true end
-        if open == nil then return assert.same({ "no memory", "memory" }, { sentence, name }) end
+  for way, count in pairs { http = 6, socks5h = 8 } do
+    it("gives all memory back, and says so where there is none: " .. way, function()
+      local function play()
+        local tunnel, sentence, name = core.tunnel("ws://feed.example/", way .. "://me:pw@p")
+        if not tunnel then return assert.same({ "no memory", "memory" }, { sentence, name }) end
+        local answers = way == "http" and { ANSWER } or { "\5\2", "\1\0", GRANTED }
+        while true do
+          local open
+          local sent = tunnel:output()
+          open, sentence, name = tunnel:input(sent == "" and table.remove(answers, 1) or "")
+          if open then return true end
+          if open == nil then return assert.same({ "no memory", "memory" }, { sentence, name }) end
+        end
       end
-    end
-    collectgarbage()
-    collectgarbage()
-    local before, n = memory.live_blocks(), 0
-    repeat
-      n = n + 1
-      memory.fail_at(n)
-      local through = play() == true and memory.attempts() < n
-      memory.fail_at()
-    until through
-    collectgarbage()
-    collectgarbage()
-    assert.is_true(n > 8)
-    assert.equal(before, memory.live_blocks())
-  end)
+      collectgarbage()
+      collectgarbage()
+      local before, n = memory.live_blocks(), 0
+      repeat
+        n = n + 1
+        memory.fail_at(n)
+        local through = play() == true and memory.attempts() < n
+        memory.fail_at()
+      until through
+      collectgarbage()
+      collectgarbage()
+      assert.is_true(n > count)
+      assert.equal(before, memory.live_blocks())
+    end)
+  end
 
   for proxy, answers in pairs {
     ["http://Aladdin:opensesame@p"] = { ANSWER },

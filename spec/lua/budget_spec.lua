@@ -54,6 +54,19 @@ describe("an update within a budget", function()
     assert.same({ 3, 2, 1, 1, 1, 1, 1 }, counts_of_updates(ws, got))
   end)
 
+  it("gives one message in the shortest time there is, and all in the longest", function()
+    for max_time, expected in pairs {
+      [1e-9] = { 1, 1, 1, 1, 1, 1, 1, 1, 1, 1 }, [2 ^ 40] = { 10 },
+    } do
+      local ws, got, time = start { max_time = max_time, max_messages = 2 ^ 40 }
+      function ws:on_message(data) -- luacheck: ignore 212
+        got[#got + 1] = data
+        time.now = time.now + 0.000002
+      end
+      assert.same(expected, counts_of_updates(ws, got))
+    end
+  end)
+
   it("counts into max_time what it takes to read the messages", function()
     local server = scripted.new(function(c)
       c:upgrade()

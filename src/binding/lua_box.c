@@ -11,11 +11,12 @@ wsc_lua_shared *wsc_lua_shared_new(const wsc_platform *platform) {
   if (!platform) platform = owned;
   if (!platform) return NULL;
   wsc_lua_shared *shared = platform->resize(platform->user, NULL, sizeof *shared);
-  if (shared)
-    *shared = (wsc_lua_shared){
-        .platform = platform, .owned = owned, .tls_cache = wsc_tls_cache_new(platform), .users = 1};
-  else if (owned)
+  if (!shared) {
     wsc_platform_free(owned);
+    return NULL;
+  }
+  *shared = (wsc_lua_shared){
+      .platform = platform, .owned = owned, .tls_cache = wsc_tls_cache_new(platform), .users = 1};
   return shared;
 }
 
@@ -24,7 +25,7 @@ void wsc_lua_shared_drop(wsc_lua_shared *shared) {
   wsc_platform *owned = shared->owned;
   wsc_tls_cache_free(shared->tls_cache);
   shared->platform->resize(shared->platform->user, shared, 0);
-  if (owned) wsc_platform_free(owned);
+  wsc_platform_free(owned);
 }
 
 /* ---------------------------------------------------------------- functions from Lua */
@@ -220,7 +221,7 @@ void wsc_lua_let_go(lua_State *L, wsc_lua_box *box) {
   if (box->parting != WSC_PARTING_NONE && box->held == 0 && box->shared) {
     if (box->parting == WSC_PARTING_FREE)
       wsc_lua_free_box(box);
-    else if (box->client)
+    else
       wsc_client_leave(box->client);
     box->parting = WSC_PARTING_NONE;
   }

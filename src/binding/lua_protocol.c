@@ -104,9 +104,7 @@ static const struct {
     {WSC_ERR_CANCELLED, WSC_PHASE_CLOSE},
 };
 
-static void abort_conn(lua_State *L, wsc_lua_box *box, const char *name) {
-  const char *text = luaL_optstring(L, 3, NULL);
-  if (!box->conn) return;
+static void abort_conn(lua_State *L, wsc_lua_box *box, const char *name, const char *text) {
   bool certificate = strcmp(name, "certificate") == 0;
   size_t count = sizeof transport_errors / sizeof *transport_errors;
   for (size_t i = 0; i < count; i++) {
@@ -127,10 +125,10 @@ static void abort_conn(lua_State *L, wsc_lua_box *box, const char *name) {
  * of HTTP, where a proxy refused. */
 static int protocol_eof(lua_State *L) {
   wsc_lua_box *box = wsc_lua_use_box(L);
-  const char *name = luaL_optstring(L, 2, NULL);
-  if (!box->conn) return 0;
+  const char *name = luaL_optstring(L, 2, NULL), *text = luaL_optstring(L, 3, NULL);
+  if (!box->conn) return 0; /* after the arguments were read, which may collect garbage */
   if (name)
-    abort_conn(L, box, name);
+    abort_conn(L, box, name, text);
   else
     wsc_conn_input_eof(box->conn);
   return 0;

@@ -129,8 +129,7 @@ static void set_error(lua_State *L, const wsc_close_info *info) {
   if (info->error == WSC_OK) return;
   lua_createtable(L, 0, 4);
   wsc_lua_set_string(L, "name", wsc_error_name(info->error));
-  wsc_lua_set_string(L, "message",
-                     info->error_text ? info->error_text : wsc_error_name(info->error));
+  wsc_lua_set_string(L, "message", info->error_text);
   wsc_lua_set_string(L, "phase", wsc_phase_name(info->phase));
   /* what tells a faulty certificate, which no retry mends, from a broken transport */
   if (info->error == WSC_ERR_CERTIFICATE) wsc_lua_set_bool(L, "certificate", true);
@@ -197,9 +196,9 @@ void wsc_lua_push_stats(lua_State *L, const wsc_conn_stats *stats) {
 }
 
 static const char *opcode_name(unsigned opcode) {
-  static const char *const names[16] = {[0] = "continuation", [1] = "text", [2] = "binary",
-                                        [8] = "close",        [9] = "ping", [10] = "pong"};
-  return names[opcode & 15] ? names[opcode & 15] : "reserved";
+  static const char *const names[] = {[0] = "continuation", [1] = "text", [2] = "binary",
+                                      [8] = "close",        [9] = "ping", [10] = "pong"};
+  return names[opcode];
 }
 
 /* The payload is copied: other values come before it. */

@@ -48,8 +48,10 @@ static bool connect_begin(wsc_tunnel *tunnel, const wsc_proxy *proxy) {
 /* The proxy's words end up in a log: printable ASCII only. */
 static void copy_reason(char *out, size_t size, const char *reason) {
   size_t used = 0;
-  for (; *reason != '\0' && used + 1 < size; reason++)
-    out[used++] = *reason >= ' ' && *reason < 127 ? *reason : '?';
+  for (; *reason != '\0' && used + 1 < size; reason++) {
+    unsigned char c = (unsigned char)*reason;
+    out[used++] = c >= ' ' && c < 127 ? *reason : '?';
+  }
   out[used] = '\0';
 }
 

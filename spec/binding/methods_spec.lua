@@ -1,0 +1,280 @@
+-- The objects of wsclose.core at the edges: freed, told twice, with arguments that nobody gives.
+-- spec/lua/held_spec.lua has what is done to them from within.
+
+local network = require "support.network"
+local handshake = require "support.scripted.handshake"
+local testing = require "wsclose.core_testing"
+local wire = require "support.wire"
+local core = require "wsclose.core"
+local wsclose = require "wsclose"
+
+local URL = "ws://feed.example/v1"
+
+local function open(options)
+  local p = assert(wsclose.protocol(URL, options))
+  p:input(handshake.answer((handshake.read(p:output()))))
+  assert.equal("open", (p:next()))
+  return p
+end
+
+-- With the field of wsclose.core changed while `f` runs; math.huge in the place of nil.
+local function with(name, value, f)
+  local before = rawget(core, name)
+  rawset(core, name, value ~= math.huge and value or nil)
+  local good, why = pcall(f)
+  rawset(core, name, before)
+  setmetatable(core, nil)
+  assert(good, why)
+end
+
+describe("a protocol object that was left", function()
+  local STATE = "the connection is not open yet"
+  local p
+  before_each(function()
+    p = open()
+    p:leave()
+  end)
+
+  it("refuses to send, by name", function()
+    for _, send in ipairs { p.send, p.ping } do
+      assert.same({ nil, STATE, "state" }, { send(p, "x") })
+    end
+    local w = p:send_fragments "text"
+    assert.same({ nil, STATE, "state" }, { w:finish "x" })
+  end)
+
+  it("takes and gives nothing more", function()
+    assert.equal("", p:output())
+    assert.is_false(p:input "x")
+    assert.is_nil(p:next())
+    assert.is_nil(p:tick(1))
+    p:eof()
+    p:eof "reset"
+    assert.is_true(p:close())
+    assert.equal("closed", p:state())
+  end)
+end)
+
+describe("the end of a connection", function()
+  it("comes again where telling it raised, and is then told once", function()
+    with("finish_close_info", function() error "not now" end, function()
+      local p = open()
+      p:eof()
+      assert.has_error(function() p:next() end)
+      assert.has_error(function() p:next() end)
+      rawset(core, "finish_close_info", nil)
+      local event, code, _, info = p:next()
+      assert.same({ "close", 1006, "eof" }, { event, code, info.error.name })
+      assert.is_nil(p:next())
+    end)
+  end)
+
+  it("is told once where a metamethod was told it meanwhile", function()
+    with("finish_close_info", math.huge, function()
+      local p, told = open(), nil
+      setmetatable(core, { __index = function(_, name)
+        if name ~= "finish_close_info" or told then return end
+        told = true
+        told = { p:next() }
+      end })
+      p:eof()
+      assert.is_nil(p:next())
+      assert.same({ "close", 1006 }, { told[1], told[2] })
+      assert.is_nil(p:next())
+    end)
+  end)
+
+  it("is told to nobody where a metamethod left meanwhile", function()
+    with("finish_close_info", math.huge, function()
+      local p = open()
+      setmetatable(core, { __index = function(_, name)
+        if name == "finish_close_info" then p:leave() end
+      end })
+      p:eof()
+      assert.is_nil(p:next())
+      assert.is_nil(p:next())
+    end)
+  end)
+end)
+
+describe("info of a connection", function()
+  it("is keyed by lower-case names, of any length", function()
+    local p = assert(wsclose.protocol(URL, {}))
+    local long = ("X-Long"):rep(500)
+    local answer = handshake.answer((handshake.read(p:output())))
+    p:input((answer:gsub("\r\n", "\r\n" .. long .. ": v\r\n", 1)))
+    p:next()
+    assert.equal("v", p:info().headers[long:lower()])
+  end)
+end)
+
+describe("core.split", function()
+  it("gives a socket's path of any length, percent-decoded", function()
+    local path = "/" .. ("x"):rep(3000)
+    local host, port, secure, given = core.split("ws+unix://" .. path .. "%41:/y")
+    assert.same({ "localhost", 0, false }, { host, port, secure })
+    assert.is_true(given == path .. "A")
+  end)
+end)
+
+describe("core.is_alike", function()
+  local same, meta = {}, setmetatable({}, {})
+  for i, case in ipairs {
+    { true, 1, 1 }, { false, 1, 2 }, { false, 1, "1" }, { true, same, same }, { true, {}, {} },
+    { true, { 1, { 2 } }, { 1, { 2 } } }, { false, { 1 }, { 1, 2 } }, { false, { 1, 2 }, { 1 } },
+    { false, { a = 1 }, { b = 1 } }, { true, meta, meta }, { false, meta, {} },
+    { false, {}, meta }, { false, {}, 1 }, { false, 1, {} }, { false, { meta }, { {} } },
+    { true, { a = 1, b = 2 }, { b = 2 }, { a = true } },
+    { false, { a = 1, b = 2 }, { b = 2 }, { c = true } },
+    { false, { b = 2 }, { a = 1, b = 2 }, { a = true } },
+    { false, 1, 1, {} }, { false, meta, meta, {} }, { false, {}, meta, {} },
+  } do
+    it(("says %s of case %d"):format(tostring(case[1]), i), function()
+      assert.equal(case[1], core.is_alike(case[2], case[3], case[4]))
+    end)
+  end
+end)
+
+describe("the core's protocol object", function()
+  it("does nothing more for a carrier once it was left", function()
+    local p = core.protocol({ url = URL }, nil)
+    p:leave()
+    assert.is_nil(p:skip())
+    assert.is_nil(p:depart(true))
+    assert.is_true(p:finished())
+    assert.is_nil(p:next())
+  end)
+end)
+
+describe("the core's client", function()
+  local config = { timeouts = {} }
+
+  it("takes budgets of any size, and the smallest time for a budget", function()
+    local handle = core.client()
+    for _, case in ipairs {
+      {}, { 1, 1 }, { 2 ^ 40, 2 ^ 40 }, { math.huge, math.huge }, { 1, 1e-9 }, { 0, 0 },
+    } do
+      assert.is_nil(handle:limit(case[1], case[2]))
+    end
+    handle:free()
+    assert.has_error(function() handle:limit(1, 1) end)
+  end)
+
+  it("answers every question before the first attempt, and when it was freed", function()
+    local handle = core.client()
+    for _ = 1, 2 do
+      assert.equal("closed", handle:state())
+      assert.equal(0, handle:buffered())
+      assert.is_nil(handle:deadline())
+      assert.is_nil(handle:take(0))
+      assert.is_nil(handle:receive(0))
+      assert.is_nil(handle:turn(0))
+      assert.is_nil(handle:progress())
+      assert.is_nil(handle:protocol())
+      assert.is_nil(handle:drain_at(5))
+      assert.is_nil(handle:drain_at(math.huge))
+      assert.is_nil(handle:pause(true))
+      assert.is_nil(handle:wake())
+      assert.is_nil(handle:flush())
+      assert.equal(0, handle:attempt())
+      assert.is_true(handle:close())
+      for _, send in ipairs { "send", "send_fragment", "ping" } do
+        local ok, sentence, name = handle[send](handle, "x")
+        assert.same({ nil, "the connection is not open yet", "state" }, { ok, sentence, name })
+      end
+      handle:free()
+    end
+    local ok, _, name = handle:pollfd()
+    assert.same({ nil, "state" }, { ok, name })
+    assert.is_boolean(handle:leave())
+    assert.has_error(function() handle:start(config, URL) end)
+    assert.has_error(function() handle:prepare(config, URL) end)
+  end)
+
+  it("does not start at a URL with a NUL byte", function()
+    local handle = core.client()
+    local ok, _, name = handle:start(config, URL .. "\0x", { "A", "b" }, { "p" })
+    assert.same({ nil, "url" }, { ok, name })
+    handle:free()
+  end)
+
+  -- The Lua side makes the report whole, and that may raise.
+  it("gives its end again where telling it raised, at once", function()
+    with("finish_close_info", function() error "not now" end, function()
+      local handle = core.client()
+      assert.is_true(handle:start({ proxy = "", timeouts = {} }, "ws://127.0.0.1:1/"))
+      handle:close()
+      assert.has_error(function() handle:take(0) end)
+      assert.equal(0, handle:deadline())
+      assert.has_error(function() handle:receive(0) end)
+      assert.has_error(function() handle:turn(0) end)
+      rawset(core, "finish_close_info", nil)
+      local event, code = handle:take(0)
+      assert.same({ "close", 1006 }, { event, code })
+      assert.is_nil(handle:take(0))
+      handle:free()
+    end)
+  end)
+end)
+
+describe("the module", function()
+  after_each(function() testing.memory.fail_at() end)
+
+  it("is not made without memory for what its objects share", function()
+    local before = testing.memory.live_blocks()
+    testing.memory.fail_at(1)
+    local good, why = pcall(testing.open_core)
+    testing.memory.fail_at()
+    assert.is_false(good)
+    assert.matches("wsclose: not enough memory", why, 1, true)
+    network.collect()
+    assert.equal(before, testing.memory.live_blocks())
+  end)
+
+  -- An object that is older than the module is finalized after it.
+  it("makes nothing more once its Lua state is being closed", function()
+    local result = network.run [[
+      local function finalizer(f)
+        if rawget(_G, "newproxy") then
+          local proxy = newproxy(true)
+          getmetatable(proxy).__gc = f
+          return proxy
+        end
+        return setmetatable({}, { __gc = f })
+      end
+      local core
+      older = finalizer(function()
+        for _, make in ipairs {
+          function() return core.client() end, function() return core.protocol({}) end,
+          core.loop, function() return core.tunnel("ws://h/", "http://p") end,
+        } do
+          print(select(2, pcall(make)))
+        end
+      end)
+      core = require "wsclose.core"
+    ]]
+    assert.is_true(result.ok)
+    local _, count = result.output:gsub("wsclose: the Lua state is being closed", "")
+    assert.equal(4, count, result.output)
+  end)
+end)
+
+describe("a platform without a spare block", function()
+  it("carries connections all the same", function()
+    local bare = testing.open_core(true)
+    local before = testing.memory.live_blocks()
+    local p = bare.protocol({ url = URL }, function(n) return ("x"):rep(n) end)
+    p:input(handshake.answer((handshake.read(p:output()))))
+    assert.equal("open", (p:next()))
+    for _, size in ipairs { 1, 5000, 70000 } do
+      p:input(wire.frame { payload = ("m"):rep(size) })
+      local event, data = p:next()
+      assert.same({ "message", size }, { event, #data })
+    end
+    p:tick(0)
+    p:tick(5)
+    p:leave()
+    network.collect()
+    assert.equal(before, testing.memory.live_blocks())
+  end)
+end)
