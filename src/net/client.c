@@ -278,7 +278,7 @@ int wsc_client_pollfd(wsc_client *client) {
 
 void wsc_client_pause(wsc_client *client, bool paused) {
   client->paused = paused;
-  if (client->setup || client->stream) wsc_client_register(client);
+  wsc_client_register(client);
   if (client->members) wsc_loop_touch(client);
 }
 

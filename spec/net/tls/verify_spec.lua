@@ -4,6 +4,7 @@
 
 local certificates = require "support.certificates"
 local mime = require "mime"
+local network = require "support.network"
 local peers = require "support.peers"
 local process = require "support.process"
 local way = require "support.way"
@@ -31,6 +32,9 @@ local function start_nginx()
   local file = assert(io.open(alone, "w"))
   file:write((certificates.read(made.chained.cert):match "^.-%-END CERTIFICATE%-+\n"))
   file:close()
+  leaves.tls12 = {
+    cert = made.good.cert, key = made.good.key, also = "ssl_protocols TLSv1.2;",
+  }
   leaves.no_intermediate = { cert = alone, key = made.chained.key }
   nginx = way.nginx(made.folder, backend.port, leaves)
 end
@@ -225,6 +229,41 @@ describe("a certificate", function()
     assert.matches("cannot connect to wss://feed.example:%d+", sentence)
     assert.matches(": certificate has expired (notAfter 2024-01-01 00:00:00 UTC)", sentence, 1,
       true)
+  end)
+end)
+
+-- In an interpreter whose OpenSSL is set up so (openssl.cnf, [system_default]).
+describe("where the system's settings ask for", function()
+  local function outcome(settings, leaf)
+    local path = made.folder .. "/system.cnf"
+    local file = assert(io.open(path, "w"))
+    file:write("openssl_conf = start\n[start]\nssl_conf = tls\n[tls]\nsystem_default = all\n[all]\n"
+      .. settings .. "\n")
+    file:close()
+    local code = [[
+      local ws, sentence = require("wsclose").connect("wss://feed.example:%d/", {
+        tls = { ca_file = "%s" }, resolve = { ["feed.example"] = "127.0.0.1" },
+      })
+      io.write(ws and ws:info().tls.version or sentence)
+    ]]
+    return network.run(code:format(nginx.ports[leaf], made.ca), "OPENSSL_CONF=" .. path).output
+  end
+
+  it("less than 112 bits, 112 are asked for all the same", function()
+    assert.matches("certificate has a weak key (1024 bits, rsaEncryption)",
+      outcome("CipherString = DEFAULT@SECLEVEL=1", "weak_key"), 1, true)
+  end)
+
+  it("192 bits, it is not less: the server has 128", function()
+    assert.equal("TLSv1.3", outcome("CipherString = DEFAULT@SECLEVEL=3", "good"))
+    assert.matches("handshake failure", outcome("CipherString = DEFAULT@SECLEVEL=4", "good"), 1,
+      true)
+  end)
+
+  it("TLS 1.3, it is not TLS 1.2", function()
+    assert.equal("TLSv1.3", outcome("MinProtocol = TLSv1.3", "good"))
+    assert.matches("protocol version", outcome("MinProtocol = TLSv1.3", "tls12"), 1, true)
+    assert.equal("TLSv1.2", outcome("MinProtocol = TLSv1", "tls12"))
   end)
 end)
 

@@ -1,9 +1,9 @@
 """One port that is every server and proxy which the lives of faults.lua lead through.
 
-    everything.py CERTIFICATE KEY
+    everything.py CERTIFICATE KEY [AUTHORITY]
 
 What a connection is follows from its first bytes: TLS, then SOCKS5, CONNECT or a handshake, which
-is answered as the path says.  A tunnel leads nowhere: whoever opened it goes on as the server.
+is answered as the path says.  With an authority clients may show a certificate of its own.  A tunnel leads nowhere: whoever opened it goes on as the server.
 A line "CUT count how" on standard input ends the connection over which byte `count` of all that is
 sent from then on would go, by "stall", "reset" or "half"; "CUT -1 -" ends none.  "CUT" is answered
 with "READY bytes": so many were sent since the last.
@@ -228,9 +228,12 @@ def take_orders():
     os._exit(0)
 
 
-def main(certificate, key):
+def main(certificate, key, authority=None):
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate, key)
+    if authority:
+        context.load_verify_locations(authority)
+        context.verify_mode = ssl.CERT_OPTIONAL
     listener = socket.create_server(("127.0.0.1", 0), backlog=64)
     print("PORT", listener.getsockname()[1], flush=True)
     threading.Thread(target=take_orders, daemon=True).start()

@@ -17,7 +17,7 @@ local made, server
 setup(function()
   made = certificates.shared()
   server = process.start {
-    "/usr/bin/python3", "spec/support/peers/everything.py", made.good.cert, made.good.key,
+    "/usr/bin/python3", "spec/support/peers/everything.py", made.good.cert, made.good.key, made.ca,
     prompt = true,
   }
 end)
@@ -43,10 +43,10 @@ local WAITS = 0.3
 
 -- A client that sends a message, takes its echo and closes; `struck` is called with what has begun:
 -- "start", "open", "sent", "message".
-local function client(route, struck)
+local function client(route, struck, tls)
   local told, way = { ends = {} }, routes[route]
   local ws = assert(wsclose.new(way.url:format(server.port) .. "/echo", {
-    tls = { ca_file = made.ca }, family = way.family,
+    tls = tls or { ca_file = made.ca }, family = way.family,
     proxy = way.proxy and way.proxy:format(server.port) or false,
     resolve = not route:find "name" and { ["feed.example"] = "127.0.0.1", localhost = "127.0.0.1" }
       or nil,
@@ -249,6 +249,29 @@ describe("bytes that wait, and then", function()
         fault_of(told))
     end)
   end
+
+  -- 72 KiB of certificates, more than TLS holds back for a network that takes nothing.
+  local function with_long_chain()
+    local chain = certificates.read(made.client_chained.cert)
+    local above = chain:match "%-END CERTIFICATE%-+\n(.*)$"
+    return { ca_file = made.ca, cert = chain .. above:rep(160), key = made.client_chained.key }
+  end
+
+  it("leave with room again, though they are more than is held", function()
+    local ws, told = client("wss", at("start", "send", 2, faults.EAGAIN, true), with_long_chain())
+    run(ws, nil, function()
+      if faults.strikes() > 5 then faults.disarm() end
+    end)
+    assert_unharmed(told)
+  end)
+
+  it("cannot leave in many writes, are told of once", function()
+    local ws, told = client("wss", at("start", "send", 2, faults.EPIPE, true), with_long_chain())
+    run(ws)
+    assert.equal(("tls tls: the connection broke during the TLS handshake: "
+      .. "connection reset by 127.0.0.1 port %d"):format(server.port), fault_of(told))
+    assert.equal(1, faults.strikes())
+  end)
 
   it("cannot wait for lack of memory, are told of", function()
     local ws, told = client("wss", function(now)

@@ -100,12 +100,7 @@ static void sha1_close(EVP_MD *sha1) {
 
 static bool sha1_digest(void *user, const void *data, size_t size, uint8_t digest[20]) {
   const openssl_platform *platform = user;
-  unsigned length = 0;
-  uint8_t result[EVP_MAX_MD_SIZE];
-  if (EVP_Digest(data, size, result, &length, platform->sha1, NULL) != 1 || length != 20)
-    return false;
-  memcpy(digest, result, 20);
-  return true;
+  return EVP_Digest(data, size, digest, NULL, platform->sha1, NULL) == 1;
 }
 
 static bool wipe_at_fork(byte_pool *pool) {

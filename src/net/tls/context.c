@@ -234,11 +234,10 @@ static bool set_alpn(wsc_tls_base *base, const wsc_tls_config *config, char *fau
 static void write_keylog(const SSL *ssl, const char *line) {
   const wsc_tls_base *base = SSL_CTX_get_app_data(SSL_get_SSL_CTX(ssl));
   char text[512]; /* the longest line of the format is under 300 bytes */
-  int size = snprintf(text, sizeof text, "%s\n", line);
-  if (size < 0 || (size_t)size >= sizeof text) return;
+  size_t size = (size_t)snprintf(text, sizeof text, "%s\n", line);
   /* One call a line, for other processes may append to the same file.  What cannot be written is a
    * loss for the one who looks on, none for the connection. */
-  wsc_file_write(base->keylog_fd, text, (size_t)size);
+  if (size < sizeof text) wsc_file_write(base->keylog_fd, text, size);
 }
 
 /* What the environment asks for and cannot be had is nobody's fault here. */

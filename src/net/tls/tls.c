@@ -85,7 +85,10 @@ static int tls_open(wsc_stream *stream) {
     if (result != WSC_OK) return result;
     flushed = wsc_tls_flush(tls);
   }
-  if (tls->write_error != WSC_OK) return tls_fail(tls, wsc_tls_explain(tls));
+  if (tls->write_error != WSC_OK) {
+    tls->ready = false; /* the peer has not all of our part of the handshake */
+    return tls_fail(tls, wsc_tls_explain(tls));
+  }
   return flushed ? WSC_OK : WSC_AGAIN;
 }
 
