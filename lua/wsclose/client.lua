@@ -103,6 +103,17 @@ function client.check_seconds(seconds, level)
 end
 local check_seconds = client.check_seconds
 
+--- The moment at which a wait of so many seconds is over; nil: never.  As check_seconds.
+---@param seconds? number
+---@return number
+function client.due_in(self, seconds)
+  handle_of(self, 4)
+  if seconds == nil then return FOREVER end
+  check_seconds(seconds, 4)
+  return now(self) + seconds
+end
+local due_in = client.due_in
+
 --- Does the work that is ready, waiting for some at most `seconds`; calls callbacks.
 ---@param seconds? number default 0: never waits
 ---@return boolean alive is there anything left to do?
@@ -131,16 +142,11 @@ end
 ---@return string reason or "timeout"
 ---@return wsclose.CloseInfo? info
 function Client:run(seconds)
-  handle_of(self)
-  local give_up_at
-  if seconds then
-    check_seconds(seconds)
-    give_up_at = now(self) + seconds
-  end
-  while self:update(seconds or FOREVER) do
-    if give_up_at then
-      seconds = give_up_at - now(self)
-      if seconds <= 0 then return nil, "timeout" end
+  local due, left = due_in(self, seconds), seconds or FOREVER
+  while self:update(left) do
+    if seconds then
+      left = due - now(self)
+      if left <= 0 then return nil, "timeout" end
     end
   end
   return self.close_code, self.close_reason, self.close_info

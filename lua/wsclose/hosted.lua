@@ -8,7 +8,7 @@ local inbox = require "wsclose.inbox"
 local options = require "wsclose.options"
 local wsclose = require "wsclose"
 
-local Client = client.Client
+local Client, due_in = client.Client, client.due_in
 
 local now = attempt.now
 
@@ -42,17 +42,27 @@ function hosted.need(adapter, name, where)
     adapter, where, name), 0)
 end
 
+--- The coroutine that is about to wait; an error where there is none.
+---@param adapter string
+---@return thread
+function hosted.running(adapter)
+  local thread, is_main = coroutine.running()
+  if thread and not is_main then return thread end
+  error(adapter .. ": what waits has to run in a coroutine; or use callbacks", 0)
+end
+
+--- Goes on with a coroutine that waits; gives the error that ended it, if one did.
+---@param thread thread
+---@return string?
+function hosted.failure_of(thread)
+  local ok, fault = coroutine.resume(thread)
+  if not ok then return debug.traceback(thread, tostring(fault)) end
+end
+
 -- After these there is work, or another deadline; sends leave by themselves.
 local MOVING = {
   "close", "reconnect", "kick", "pause", "resume", "ping", "leave", "after", "every",
 }
-
-local function due_in(self, seconds)
-  client.handle_of(self, 4)
-  if seconds == nil then return FOREVER end
-  client.check_seconds(seconds, 4)
-  return now(self) + seconds
-end
 
 local function waiting_methods(host)
   local methods = {}
@@ -61,14 +71,12 @@ local function waiting_methods(host)
     local plain = Client[method]
     methods[method] = function(self, seconds)
       local due = due_in(self, seconds)
-      local data, kind, name, code = plain(self, 0)
-      while name == "timeout" do
+      while true do
+        local data, kind, name, code = plain(self, 0)
         local left = due - now(self)
-        if left <= 0 then break end
+        if name ~= "timeout" or left <= 0 then return inbox.as_many(data, kind, name, code) end
         host.wait(self, left)
-        data, kind, name, code = plain(self, 0)
       end
-      return inbox.as_many(data, kind, name, code)
     end
   end
 

@@ -26,13 +26,9 @@ local function wake(ws)
 end
 
 local function wait(ws)
-  local thread, is_main = coroutine.running()
-  if not thread or is_main then
-    error("wsclose.love: what waits has to run in a coroutine; or use callbacks", 0)
-  end
+  local thread = hosted.running "wsclose.love"
   wake(ws)
-  local list = waiters[ws]
-  list[#list + 1] = thread
+  table.insert(waiters[ws], thread)
   coroutine.yield()
 end
 
@@ -59,8 +55,8 @@ local function resume_waiters(ws)
   local list, fault = waiters[ws], nil
   waiters[ws] = {}
   for _, thread in ipairs(list) do
-    local ok, why = coroutine.resume(thread)
-    if not ok then fault = fault or debug.traceback(thread, tostring(why)) end
+    local failure = hosted.failure_of(thread)
+    fault = fault or failure
   end
   if fault then error(fault, 0) end
 end

@@ -31,11 +31,6 @@ local seated = {}
 
 local arm
 
-local function failure_of(thread)
-  local ok, fault = coroutine.resume(thread)
-  if not ok then return debug.traceback(thread, tostring(fault)) end
-end
-
 -- An error, in a callback or in a coroutine, comes out here; the client goes on all the same.
 local function work(ws, seat)
   seat.due = nil
@@ -45,7 +40,7 @@ local function work(ws, seat)
     if fault == true or fault == false then fault = nil end
   end
   seat.waiters = {}
-  for _, waiter in ipairs(waiters) do fault = failure_of(waiter) or fault end
+  for _, waiter in ipairs(waiters) do fault = hosted.failure_of(waiter) or fault end
   arm(ws)
   if fault then error(fault, 0) end
 end
@@ -97,14 +92,6 @@ function arm(ws)
   end
 end
 
-local function running()
-  local thread, is_main = coroutine.running()
-  if not thread or is_main then
-    error("wsclose.luv: what waits has to run in a coroutine; or use callbacks", 0)
-  end
-  return thread
-end
-
 local function forget(seat, thread)
   for i, waiter in ipairs(seat.waiters) do
     if waiter == thread then return table.remove(seat.waiters, i) end
@@ -115,7 +102,7 @@ local function limit(seat, thread, seconds)
   local timer = uv.new_timer()
   timer:start(math.ceil(seconds * 1000), 0, function()
     schedule(function()
-      local fault = forget(seat, thread) and failure_of(thread)
+      local fault = forget(seat, thread) and hosted.failure_of(thread)
       if fault then error(fault, 0) end
     end)
   end)
@@ -123,7 +110,7 @@ local function limit(seat, thread, seconds)
 end
 
 local function wait(ws, seconds)
-  local seat, thread = ws._seat, running()
+  local seat, thread = ws._seat, hosted.running "wsclose.luv"
   seat.waiters[#seat.waiters + 1] = thread
   arm(ws)
   local timer = seconds < math.huge and limit(seat, thread, seconds)

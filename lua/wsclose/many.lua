@@ -37,21 +37,6 @@ Group.__name = "wsclose.Group"
 
 local many = {}
 
-local WEAK_VALUES, WEAK_KEYS = { __mode = "v" }, { __mode = "k" }
-
--- One that does not keep its clients alive, or one that does.
-local function new_group(weak)
-  local by_slot, by_client = weak and WEAK_VALUES, weak and WEAK_KEYS
-  local function table_of(mode) return mode and setmetatable({}, mode) or {} end
-  return setmetatable({
-    _host = core, _loop = false,
-    _members = table_of(by_slot), _slots = table_of(by_client),
-    _free = {}, _last = 0, _count = 0,
-    _closed = {}, _closed_count = 0,
-    _clocked = table_of(by_slot), _strays = table_of(by_client),
-  }, Group)
-end
-
 -- ---------------------------------------------------------------- members
 
 local function find_loop(self)
@@ -90,17 +75,14 @@ local function add(self, ws)
   if clock and clock ~= self._host.now then self._clocked[slot] = ws end
 end
 
-local function free_slot(self, slot)
-  set_closed(self, slot, false)
-  self._members[slot], self._clocked[slot] = nil, nil
-  self._free[#self._free + 1] = slot
-  self._count = self._count - 1
-end
-
--- Its client was collected, or is about to be.
-local function lose(self, slot)
-  if self._loop then self._loop:forget(slot) end
-  free_slot(self, slot)
+local function new_group(list)
+  local self = setmetatable({
+    _host = core, _loop = false,
+    _members = {}, _slots = {}, _free = {}, _last = 0, _count = 0,
+    _closed = {}, _closed_count = 0, _clocked = {}, _strays = {},
+  }, Group)
+  for _, ws in ipairs(list) do add(self, ws) end
+  return self
 end
 
 -- ---------------------------------------------------------------- a round
@@ -205,29 +187,22 @@ end
 
 -- Waits until one of the clients has work.
 local function wait_for(list, seconds)
-  local self = new_group(true)
-  for i = 1, #list do
-    add(self, list[i])
-    if self._loop then set_alarm(self, self._slots[list[i]], list[i]) end
-  end
+  local self = new_group(list)
+  for ws, slot in pairs(self._loop and self._slots or {}) do set_alarm(self, slot, ws) end
   wait(self, seconds)
   if self._loop then self._loop:free() end
 end
 
--- A nested round may have taken those that this one was to take.
+-- A nested round may have taken those that this one was to take.  The loop tells of one that left,
+-- although it was removed meanwhile.
 local function run_round(self, seconds)
   local members = self._members
   for _ = 1, wait(self, seconds) do
     local slot, left = self._loop:next()
     if not slot then break end
     local ws = members[slot]
-    if not ws then
-      lose(self, slot)
-    elseif left then
-      after_leave(self, slot, ws)
-    else
-      update_one(self, slot, ws)
-    end
+    local take = left and after_leave or update_one
+    if ws then take(self, slot, ws) end
   end
   if next(self._strays) then tend_strays(self) end
   return self._count > self._closed_count
@@ -269,9 +244,7 @@ end
 ---@param ... wsclose.Client|wsclose.Client[] one by one, or a list
 ---@return wsclose.Group
 function many.group(...)
-  local self = new_group(false)
-  for _, ws in ipairs(list_of(2, ...)) do add(self, ws) end
-  return self
+  return new_group(list_of(2, ...))
 end
 
 --- Takes clients in; those that are in stay in.
@@ -287,8 +260,10 @@ function Group:remove(ws)
   local slot = self._slots[ws]
   if not slot then return false end
   if self._loop and not self._strays[ws] then self._loop:remove(ws._handle) end
-  self._slots[ws], self._strays[ws] = nil, nil
-  free_slot(self, slot)
+  set_closed(self, slot, false)
+  self._members[slot], self._slots[ws], self._strays[ws], self._clocked[slot] = nil, nil, nil, nil
+  self._free[#self._free + 1] = slot
+  self._count = self._count - 1
   return true
 end
 
@@ -308,13 +283,11 @@ end
 
 -- true: all are closed for good
 local function run_rounds(self, seconds)
-  local now = self._host.now
-  local give_up_at = seconds and now() + seconds
-  while run_round(self, seconds or FOREVER) do
-    if give_up_at then
-      seconds = give_up_at - now()
-      if seconds <= 0 then return nil, "timeout" end
-    end
+  local now, left = self._host.now, seconds or FOREVER
+  local due = now() + left
+  while run_round(self, left) do
+    left = due - now()
+    if left <= 0 then return nil, "timeout" end
   end
   return true
 end
@@ -400,8 +373,7 @@ function many.run(...)
   end
   if count == 0 then error("expected clients to run, got none", 2) end
   if getmetatable(given[1]) == Group then return run_rounds(given[1], seconds) end
-  local group = new_group(false)
-  for _, ws in ipairs(list_of(2, unpack(given, 1, count))) do add(group, ws) end
+  local group = new_group(list_of(2, unpack(given, 1, count)))
   local closed, why = run_rounds(group, seconds)
   if group._loop then group._loop:free() end
   return closed, why

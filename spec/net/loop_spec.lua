@@ -196,8 +196,8 @@ for way, poll in pairs(ways) do
       assert.equal(1, loop:wait(0))
       assert.equal(1, loop:wait(0)) -- its place is there until it is told
       assert.same({ -3 }, given(loop))
-      loop:forget(3)
-      loop:forget(3)
+      loop:remove(list[3].ws._handle)
+      loop:remove(list[3].ws._handle)
       server:say(3, "x")
       assert.equal(0, loop:wait(0))
       assert.is_false(loop:add(list[1].ws._handle, 1))

@@ -91,13 +91,6 @@ static int loop_remove(lua_State *L) {
   return 0;
 }
 
-/* forget(slot): remove for one that was collected */
-static int loop_forget(lua_State *L) {
-  lua_loop *self = check_loop(L);
-  wsc_loop_remove_user(self->loop, user_of(luaL_checkinteger(L, 2)));
-  return 0;
-}
-
 /* alarm(client, seconds): next() gives it then, once; nil: not on that account */
 static int loop_alarm(lua_State *L) {
   lua_loop *self = check_loop(L);
@@ -146,10 +139,9 @@ static int loop_looks(lua_State *L) {
 }
 
 static const luaL_Reg loop_methods[] = {
-    {"add", loop_add},       {"remove", loop_remove}, {"forget", loop_forget},
-    {"alarm", loop_alarm},   {"wait", loop_wait},     {"next", loop_next},
-    {"pollfd", loop_pollfd}, {"looks", loop_looks},   {"deadline", loop_deadline},
-    {"free", loop_free},     {"__gc", loop_free},     {NULL, NULL},
+    {"add", loop_add},   {"remove", loop_remove},     {"alarm", loop_alarm}, {"wait", loop_wait},
+    {"next", loop_next}, {"pollfd", loop_pollfd},     {"looks", loop_looks}, {"free", loop_free},
+    {"__gc", loop_free}, {"deadline", loop_deadline}, {NULL, NULL},
 };
 
 void wsc_lua_add_loop(lua_State *L, int core, int anchor) {

@@ -139,12 +139,6 @@ void wsc_loop_remove(wsc_loop *loop, wsc_client *client) {
   if (member) free_member(member);
 }
 
-void wsc_loop_remove_user(wsc_loop *loop, const void *user) {
-  wsc_ring *place = loop->all.next;
-  while (place != &loop->all && WSC_MEMBER_OF(place, all)->user != user) place = place->next;
-  if (place != &loop->all) free_member(WSC_MEMBER_OF(place, all));
-}
-
 size_t wsc_loop_count(const wsc_loop *loop) {
   return loop->count;
 }

@@ -21,9 +21,6 @@ void wsc_loop_wake(const wsc_client *client);
 /* For specs, before the first client is added: as on a system that has neither epoll nor kqueue. */
 void wsc_loop_use_poll(wsc_loop *loop);
 
-/* wsc_loop_remove for who knows the user alone; looks at all members. */
-void wsc_loop_remove_user(wsc_loop *loop, const void *user);
-
 /* How often a wait has looked at a client. */
 uint64_t wsc_loop_looks(const wsc_loop *loop);
 
