@@ -362,5 +362,6 @@ TESTING_EXPORT int luaopen_wsclose_core_testing(lua_State *L) {
   wsc_testing_options(L);
   wsc_testing_process(L);
   wsc_testing_loop(L);
+  wsc_testing_native(L);
   return 1;
 }

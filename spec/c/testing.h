@@ -42,6 +42,7 @@ void wsc_testing_heads(lua_State *L);   /* http uri */
 void wsc_testing_codec(lua_State *L);   /* extension deflate handshake */
 void wsc_testing_net(lua_State *L);     /* address fault random resolve socket watch */
 void wsc_testing_loop(lua_State *L);    /* loop */
+void wsc_testing_native(lua_State *L);  /* native */
 void wsc_testing_proxy(lua_State *L);   /* proxy environment */
 void wsc_testing_options(lua_State *L); /* options */
 void wsc_testing_process(lua_State *L); /* forks, signals, processor time */

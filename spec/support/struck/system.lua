@@ -345,6 +345,19 @@ describe("an attempt whose fate cannot be asked for", function()
   end)
 end)
 
+describe("a look at a descriptor", function()
+  it("that is interrupted has not found nothing: it is made anew", function()
+    local near, far = testing.net.pair()
+    testing.net.write(far, "x")
+    faults.arm("ppoll", 1, faults.EINTR)
+    local found = testing.net.watch.look(near, "r")
+    faults.disarm()
+    assert.equal("r", found)
+    testing.net.close(near)
+    testing.net.close(far)
+  end)
+end)
+
 describe("a descriptor that is read", function()
   local core = require "wsclose.core"
   for fault, expected in pairs { EINTR = "nothing", EAGAIN = "nothing", EIO = "its end" } do

@@ -1,0 +1,36 @@
+-- What wsclose.h offers to programs in C and Lua never calls. A whole program: examples/native, in
+-- spec/hosts/native_spec.lua.
+
+local certificates = require "support.certificates"
+local process = require "support.process"
+local testing = require "wsclose.core_testing"
+
+local native = testing.native
+
+describe("a program in C", function()
+  local made, server
+
+  setup(function()
+    made = certificates.shared()
+    server = process.start {
+      "/usr/bin/python3", "spec/support/peers/everything.py", made.good.cert, made.good.key,
+      prompt = true,
+    }
+  end)
+  teardown(process.stop_all)
+
+  -- The client is added twice, with another `user` the second time, and taken out twice.
+  local WHOLE = "count:1 open message:hello close:1000 count:0"
+
+  it("leads a client through its life in a loop, turn by turn", function()
+    assert.equal(WHOLE, native.talk(("ws://127.0.0.1:%d/echo"):format(server.port)))
+  end)
+
+  it("needs no cache for TLS", function()
+    assert.equal(WHOLE, native.talk(("wss://localhost:%d/echo"):format(server.port), made.ca))
+  end)
+
+  it("may ask a client that has not begun, and free what is NULL", function()
+    assert.equal("none never", native.nothing())
+  end)
+end)
