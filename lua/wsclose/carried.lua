@@ -2,11 +2,9 @@
 -- moves: a cosocket of nginx, the link to a scripted server.  The turn is that of src/net/turn.c.
 
 local core = require "wsclose.core"
+local attempt = require "wsclose.attempt"
 
-local FOREVER = math.huge
-
--- A moment nearer than this has come: sums of seconds are not exact.
-local INSTANT = 1e-9
+local FOREVER, INSTANT = math.huge, attempt.INSTANT
 
 -- As in src/net/turn.c: with so much waiting, "drain" tells when it has left.
 local DRAIN_MARK = 65536

@@ -35,9 +35,19 @@ for _, names in ipairs { DEFLATE_PARAMS, DEFLATE_TUNING, GENERAL } do
   for name in pairs(names) do DEFLATE_NAMES[name] = true end
 end
 
-local function add_param(params, name, value)
-  params[#params + 1] = name
-  params[#params + 1] = value ~= true and tostring(value)
+-- Flat: name, value, name, value; false: a bare one.
+local function plain_params(path, given)
+  local params = {}
+  for _, name in ipairs(sorted_names(path, given)) do
+    local value = given[name]
+    if not GENERAL[name] then
+      local where = path .. "." .. name
+      params[#params + 1] = line(where, name)
+      if type(value) == "number" then value = ("%.14g"):format(value) end
+      params[#params + 1] = value ~= true and line(where, value)
+    end
+  end
+  return params
 end
 
 local function deflate_params(path, given, config)
@@ -53,27 +63,7 @@ local function deflate_params(path, given, config)
       fail_unknown(path .. ".", name, DEFLATE_NAMES)
     end
   end
-  local params = {}
-  for _, name in ipairs(sorted_names(path, wished)) do
-    local value = wished[name]
-    add_param(params, name, value == true or ("%d"):format(value))
-  end
-  return params
-end
-
-local function other_params(path, given)
-  local params = {}
-  for _, name in ipairs(sorted_names(path, given)) do
-    local value = given[name]
-    if not GENERAL[name] then
-      local where = path .. "." .. name
-      line(where, name)
-      if type(value) == "number" then value = ("%.14g"):format(value) end
-      if value ~= true then line(where, value) end
-      add_param(params, name, value)
-    end
-  end
-  return params
+  return plain_params(path, wished)
 end
 
 local function extension(path, name, given, config)
@@ -81,7 +71,7 @@ local function extension(path, name, given, config)
   local is_deflate = name == "permessage-deflate"
   local checked = {
     name = line(path, name),
-    params = is_deflate and deflate_params(path, given, config) or other_params(path, given),
+    params = is_deflate and deflate_params(path, given, config) or plain_params(path, given),
   }
   local required, require_params = given.required, given.require
   if required ~= nil then checked.required = boolean(path .. ".required", required) end

@@ -8,27 +8,17 @@ local fail, fail_with, boolean = checks.fail, checks.fail_with, checks.boolean
 local whole, text, line = checks.whole, checks.text, checks.line
 local list_of_lines, group = checks.list_of_lines, checks.group
 
-local BASE64 = {}
-do
-  local letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
-  for i = 1, #letters do BASE64[letters:sub(i, i)] = i - 1 end
-end
+local BASE64 = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
 
--- The 32 bytes that 43 base64 digits and one "=" stand for, or nil.
+-- The 32 bytes that 43 base64 digits and one "=" stand for: four digits are three bytes.
 local function from_base64(digits)
-  local bytes, bits, held = {}, 0, 0
-  for digit in digits:gmatch "[^=]" do
-    local value = BASE64[digit]
-    if not value then return nil end
-    held, bits = held * 64 + value, bits + 6
-    if bits >= 8 then
-      bits = bits - 8
-      local byte = math.floor(held / 2 ^ bits)
-      bytes[#bytes + 1] = string.char(byte)
-      held = held - byte * 2 ^ bits
-    end
-  end
-  return table.concat(bytes)
+  local bytes = digits:gsub("=", "A"):gsub("....", function(four)
+    local number = 0
+    for digit in four:gmatch "." do number = number * 64 + BASE64:find(digit, 1, true) - 1 end
+    local low, middle = number % 256, math.floor(number / 256) % 256
+    return string.char(math.floor(number / 65536), middle, low)
+  end)
+  return bytes:sub(1, 32)
 end
 
 local function pin(path, value)
@@ -39,11 +29,10 @@ local function pin(path, value)
   if #digits == 64 and digits:find "^%x+$" then
     return (digits:gsub("%x%x", function(pair) return string.char(tonumber(pair, 16)) end))
   end
-  local bytes = #digits == 44 and digits:sub(-1) == "=" and from_base64(digits)
-  if not bytes or #bytes ~= 32 then
+  if #digits ~= 44 or not digits:find "^[A-Za-z0-9+/]+=$" then
     fail_with(path, "expected the SHA-256 of a public key, 64 hex digits or base64")
   end
-  return bytes
+  return from_base64(digits)
 end
 
 local function pins(path, value)

@@ -11,31 +11,20 @@ local wire = {}
 
 -- ---------------------------------------------------------------- masking, RFC 6455 5.3
 
--- Lua 5.1 has no bit operators, so one row of 256 results is worked out for each key byte met.
-local xor_rows = {}
-
-local function xor_byte(a, b)
-  local result, place = 0, 1
-  while a > 0 or b > 0 do
-    if a % 2 ~= b % 2 then
-      result = result + place
+-- Lua 5.1 has no bit operators, so a row of 256 results is worked out for each key byte met: a bit
+-- more in the value turns the same bit of the result.
+local xor_rows = setmetatable({}, {
+  __index = function(rows, key_byte)
+    local row = { [0] = key_byte }
+    for bit = 0, 7 do
+      local place = 2 ^ bit
+      local turned = floor(key_byte / place) % 2 == 0 and place or -place
+      for value = 0, place - 1 do row[place + value] = row[value] + turned end
     end
-    a, b, place = floor(a / 2), floor(b / 2), place * 2
-  end
-  return result
-end
-
-local function xor_row(key_byte)
-  local row = xor_rows[key_byte]
-  if not row then
-    row = {}
-    for value = 0, 255 do
-      row[value] = xor_byte(value, key_byte)
-    end
-    xor_rows[key_byte] = row
-  end
-  return row
-end
+    rows[key_byte] = row
+    return row
+  end,
+})
 
 local MASK_PIECE = 4096 -- a multiple of 4, and within what string.byte may return at once
 
@@ -46,7 +35,7 @@ local MASK_PIECE = 4096 -- a multiple of 4, and within what string.byte may retu
 function wire.mask(bytes, key)
   local rows = {}
   for i = 1, 4 do
-    rows[i] = xor_row(byte(key, i))
+    rows[i] = xor_rows[byte(key, i)]
   end
   local pieces = {}
   for first = 1, #bytes, MASK_PIECE do

@@ -2,14 +2,12 @@
 -- nothing waits: where a client would, the servers' scripts are played and time jumps to the next
 -- moment at which something is due.
 
+local attempt = require "wsclose.attempt"
 local redirect = require "wsclose.redirect"
 
 local world = {}
 
-local FOREVER = math.huge
-
--- A moment nearer than this has come: sums of seconds are not exact.
-local INSTANT = 1e-9
+local FOREVER, INSTANT = math.huge, attempt.INSTANT
 
 -- Jumps of time after which a test is taken for stuck, counted from what it last asked for.
 local JUMPS_MAX = 20000
