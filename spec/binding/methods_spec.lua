@@ -117,6 +117,24 @@ describe("core.split", function()
   end)
 end)
 
+describe("core.split of an IPv6 address", function()
+  for url, expected in pairs {
+    ["ws://[FE80::1%25eth0]/"] = "fe80::1%eth0", ["wss://[::1]:8443/"] = "::1",
+    ["ws://FEED.Example/"] = "feed.example",
+  } do
+    it("has its zone, and no brackets: " .. url, function()
+      assert.equal(expected, (core.split(url)))
+    end)
+  end
+
+  it("is that of a URL that can be used", function()
+    local host, sentence, name = core.split "http://h/"
+    assert.same({ nil, "url" }, { host, name })
+    assert.matches("ws://, wss://", sentence, 1, true)
+    assert.same({ nil, "the URL holds a NUL byte", "url" }, { core.split "ws://h/\0" })
+  end)
+end)
+
 describe("core.is_alike", function()
   local same, meta = {}, setmetatable({}, {})
   for i, case in ipairs {
@@ -189,6 +207,25 @@ describe("the core's client", function()
     assert.is_boolean(handle:leave())
     assert.has_error(function() handle:start(config, URL) end)
     assert.has_error(function() handle:prepare(config, URL) end)
+  end)
+
+  it("has no place in a loop when it was freed, and nothing else has one", function()
+    local loop, handle = core.loop(), core.client()
+    assert.is_true(loop:add(handle, 1))
+    assert.is_nil(loop:alarm(handle, 0))
+    handle:free()
+    assert.is_false(loop:add(handle, 2))
+    assert.is_nil(loop:alarm(handle, 0))
+    assert.is_nil(loop:remove(handle))
+    for _, other in ipairs { false, 1, {}, loop, io.stdout, (core.protocol({ url = URL })) } do
+      for _, name in ipairs { "add", "remove", "alarm" } do
+        local good, why = pcall(loop[name], loop, other, 3)
+        assert.is_false(good)
+        assert.matches("the core's client expected", why, 1, true)
+      end
+    end
+    loop:free()
+    assert.has_error(function() loop:next() end)
   end)
 
   it("does not start at a URL with a NUL byte", function()

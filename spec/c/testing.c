@@ -355,6 +355,7 @@ TESTING_EXPORT int luaopen_wsclose_core_testing(lua_State *L) {
   wsc_testing_leaves(L);
   wsc_testing_cpu(L);
   wsc_testing_wire(L);
+  wsc_testing_conn(L);
   wsc_testing_heads(L);
   wsc_testing_codec(L);
   wsc_testing_proxy(L);

@@ -38,6 +38,7 @@ int wsc_testing_push_error(lua_State *L, int error, const char *sentence);
 void wsc_testing_leaves(lua_State *L);  /* buf */
 void wsc_testing_cpu(lua_State *L);     /* mask utf8 cpu_path cpu_paths */
 void wsc_testing_wire(lua_State *L);    /* close frame error */
+void wsc_testing_conn(lua_State *L);    /* conn */
 void wsc_testing_heads(lua_State *L);   /* http uri */
 void wsc_testing_codec(lua_State *L);   /* extension deflate handshake */
 void wsc_testing_net(lua_State *L);     /* address fault random resolve socket watch */

@@ -112,6 +112,10 @@ describe("the payload of a Close frame, RFC 6455 5.5.1", function()
     end
   end)
 
+  it("cuts what is no text, and holds no beginning of a character, to nothing", function()
+    assert.equal("\3\232", testing.close.write(1000, ("\128"):rep(200)))
+  end)
+
   it("cuts a reason of any length to at most 123 bytes of UTF-8", function()
     for count = 0, 200 do
       local bytes = close.write(1000, ("€"):rep(count))

@@ -1,7 +1,9 @@
 -- A connection at the edges of what conn_spec.lua has in the middle: nothing, one byte, one more
 -- than fits.
 
+local network = require "support.network"
 local talk = require "support.talk"
+local testing = require "wsclose.core_testing"
 local wire = require "support.wire"
 local core = require "wsclose.core"
 local wsclose = require "wsclose"
@@ -40,6 +42,24 @@ describe("what leaves a connection", function()
     local frames = t:frames()
     assert.equal(65, #frames)
     for _, frame in ipairs(frames) do assert.same({ "pong", "" }, { frame.name, frame.payload }) end
+  end)
+
+  it("has room for a pong again as soon as one has begun to leave", function()
+    local t = talk.open()
+    for i = 1, 64 do t:input(wire.frame { opcode = "ping", payload = ("%02d"):format(i) }) end
+    t:drain()
+    local begun = t.p:output(1)
+    t:input(wire.frame { opcode = "ping", payload = "65" })
+    t:input(wire.frame { opcode = "ping", payload = "66" })
+    t:drain()
+    local bytes, at, payloads = begun .. t.p:output(), 1, {}
+    while at <= #bytes do
+      local frame, after = wire.read_frame(bytes, at)
+      payloads[#payloads + 1] = frame.payload
+      at = after
+    end
+    assert.same({ 66, "01", "65", "66" },
+      { #payloads, payloads[1], payloads[65], payloads[66] })
   end)
 
   it("is no frame for an empty piece, before, in or behind a message in pieces", function()
@@ -126,4 +146,147 @@ describe("keepalive without a timeout", function()
       assert.equal("open", t.p:state())
     end
   end)
+end)
+
+describe("what comes into a connection", function()
+  it("may come in any number of pieces before anybody asks for events", function()
+    local t = talk.open()
+    local frame = wire.frame { payload = ("m"):rep(3000) }
+    t:input(frame:sub(1, 100))
+    assert.same({}, t:drain())
+    t:input(frame:sub(101)):input(frame):input(frame:sub(1, 5))
+    assert.equal(2, #t:drain())
+    t:input(frame:sub(6))
+    assert.equal(1, #t:drain())
+  end)
+
+  it("is read into a block of its size, where that was told and nothing lies there yet", function()
+    local t = talk.open()
+    local frame = wire.frame { payload = ("m"):rep(300000) }
+    t:input(frame:sub(1, 10)) -- the head alone
+    assert.same({}, t:drain())
+    t:input(frame:sub(11))
+    local event = t:drain()[1]
+    assert.equal(300000, #event[2])
+  end)
+
+  it("is for a server a client's frame, which is masked, and no answer of HTTP", function()
+    for bytes, reason in pairs {
+      [wire.frame { payload = "x" }] = "the client sent a frame that is not masked",
+      ["HTTP/1.1 400 Bad Request\r\n\r\n"] = false,
+    } do
+      local t = talk.open()
+      local server = talk.server(t)
+      server:input(bytes)
+      assert.is_nil((server:next()))
+      local close = wire.read_frame(server:output(), 1)
+      assert.equal(1002, close.code)
+      if reason then assert.equal(reason, close.reason) end
+      assert.is_nil(close.reason:find "HTTP")
+    end
+  end)
+
+  it("is an end that a server tells as the client's", function()
+    local server = wsclose.protocol(nil, { role = "server", protocols = { "a" } })
+    server:input "GET / HTTP/1.1\r\n"
+    server:eof()
+    local _, _, _, info = server:next()
+    assert.equal("the client ended the connection during the handshake", info.error.message)
+  end)
+
+  it("is given in pieces of any size", function()
+    local t = talk.open { pieces = { size = 2 ^ 40 } }
+    t:input { payload = ("m"):rep(50000) }
+    assert.same({ { "piece", ("m"):rep(50000), "text", true } }, t:drain())
+  end)
+end)
+
+describe("a carrier that departs", function()
+  local cases = {
+    ["says 1001 where its Close has left"] = {
+      function(p) p:close(1001) return p:output() end, 1001, "client", true,
+    },
+    ["does not say so where its Close waits"] = {
+      function(p) p:close(1001) end, 1006, "client", false,
+    },
+    ["does not say so where it may not have left this process"] = {
+      function(p) p:close(1001) return p:output() end, 1006, "client", false, left = false,
+    },
+    ["has no code of its own behind another Close"] = {
+      function(p) p:close(1000) return p:output() end, 1006, "client", true,
+    },
+    ["keeps the peer's code, whose Close came first"] = {
+      function(p)
+        p:input(wire.frame { opcode = "close", payload = "\3\233" })
+        p:next()
+        p:output()
+      end, 1001, "peer", true,
+    },
+    ["keeps the peer's code, though the echo waits"] = {
+      function(p) p:input(wire.frame { opcode = "close", payload = "\3\233" }) p:next() end,
+      1001, "peer", false,
+    },
+    ["changes nothing behind the end"] = { function(p) p:eof() p:next() end },
+  }
+  for name, case in pairs(cases) do
+    it(name, function()
+      local t = talk.new()
+      local p = core.protocol({ url = "ws://feed.example/v1" }, talk.fixed_bytes)
+      t.p = p
+      p:output()
+      t:answer()
+      t:drain()
+      case[1](p)
+      p:depart(case.left == nil or case.left)
+      local event, code, _, info = p:next()
+      if not case[2] then return assert.is_nil(event) end
+      assert.same({ "close", case[2], case[3], case[4] },
+        { event, code, info.by, info.sent ~= nil })
+    end)
+  end
+end)
+
+describe("a pass over what came", function()
+  it("makes no room for a message that nobody takes, and ends with the connection", function()
+    local memory = testing.memory
+    local _, counted = network.counted()
+    local t = talk.new()
+    t.p = counted.protocol({ url = "ws://feed.example/v1" }, talk.fixed_bytes)
+    t.p:output()
+    t:answer()
+    t:drain()
+    local frame = wire.frame { payload = ("m"):rep(4 * MIB) }
+    t:input(frame:sub(1, 1000))
+    t:drain()
+    t.p:skip()
+    memory.peak(true)
+    local before = memory.live_bytes()
+    for at = 1001, #frame, 50000 do
+      t:input(frame:sub(at, at + 49999))
+      t.p:skip()
+    end
+    assert.is_true(memory.peak() - before < MIB)
+    t.p:eof()
+    t.p:skip()
+    local event, code, _, info = t.p:next()
+    assert.same({ "close", 1006, 1 }, { event, code, info.dropped })
+    t.p:skip()
+    assert.is_nil(t.p:next())
+    t.p:leave()
+  end)
+end)
+
+describe("a redirect that is not followed", function()
+  for location, shown in pairs {
+    ["https://" .. ("h"):rep(200) .. "/x"] = "https://" .. ("h"):rep(120),
+    ["https://" .. ("h"):rep(200) .. "?q"] = "https://" .. ("h"):rep(120) .. "?...",
+    [("s"):rep(30) .. "://h/x"] = ("s"):rep(20) .. "h/x",
+  } do
+    it("is quoted without the end of a long address, to " .. #location .. " bytes", function()
+      local t = talk.new()
+      t:input("HTTP/1.1 302 Found\r\nLocation: " .. location .. "\r\nContent-Length: 0\r\n\r\n")
+      local _, _, info = t:closed()
+      assert.equal("the server answered 302 Found: it points to " .. shown, info.error.message)
+    end)
+  end
 end)

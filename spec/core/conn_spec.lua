@@ -114,7 +114,8 @@ describe("the closing handshake, RFC 6455 7", function()
 
   -- Frames of 16, 26, 8 (a ping) and 36 bytes.
   for _, case in ipairs {
-    { "before the first has left", 0, 60 }, { "in the first", 3, 60 }, { "behind the first", 16, 60 },
+    { "before the first has left", 0, 60 }, { "in the first", 3, 60 },
+    { "behind the first", 16, 60 },
     { "in the second", 20, 60 }, { "in a ping behind it", 44, 60 }, { "behind that", 50, 60 },
     { "in the last, which is finished", 51, 0 }, { "behind the last", 86, 0 },
     { "behind the second, and the last was never written", 50, 30, open = true },

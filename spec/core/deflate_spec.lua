@@ -738,6 +738,29 @@ describe("memory", function()
     assert.equal(bytes, memory.live_bytes())
   end)
 
+  -- Half a byte's code: what ends a message makes it whole, and zlib its window for that.
+  it("is wanting, and not the message at fault, also at its very end", function()
+    local function inflate_half()
+      local deflate, _, name = testing.deflate.new {}
+      if not deflate then return name end
+      local out
+      out, _, name = deflate:inflate("\242", true)
+      deflate:free()
+      assert.is_nil(out)
+      return name
+    end
+    memory.fail_at()
+    assert.equal("deflate", inflate_half())
+    local attempts = memory.attempts()
+    assert.is_true(attempts >= 4)
+    for n = 1, attempts do
+      memory.fail_at(n)
+      local name = inflate_half()
+      memory.fail_at()
+      assert.equal("memory", name)
+    end
+  end)
+
   it("grows by few steps", function()
     local deflate = new()
     local small = new():compress(TICKER, true)

@@ -30,7 +30,7 @@ static void release_lent(wsc_conn *conn) {
 
 static bool waits_for_whole_frame(const wsc_conn *conn) {
   return conn->frame_part != WSC_PART_HEAD && conn->reading <= WSC_READ_NO_PONG &&
-         conn->reading >= WSC_READ_ALL && !wsc_opcode_is_control(conn->frame.opcode) &&
+         !wsc_opcode_is_control(conn->frame.opcode) &&
          wsc_message_is_whole(&conn->message, &conn->frame);
 }
 

@@ -32,7 +32,7 @@ wsc_input_step wsc_conn_read_body(wsc_conn *conn) {
 static void quote_body(wsc_conn *conn) {
   char quote[WSC_HTTP_QUOTE_SIZE], text[512];
   wsc_http_quote(quote, conn->response.body, conn->response.body_size);
-  if (!*quote || !conn->error_text || conn->error != WSC_ERR_HTTP) return;
+  if (!*quote || !conn->error_text) return;
   int size = snprintf(text, sizeof text, "%s%s", conn->error_text, quote);
   char *longer = wsc_copy_string(conn->platform, text, (size_t)size);
   if (!longer) return;
@@ -108,8 +108,7 @@ static bool make_deflate(wsc_conn *conn, const wsc_agreement *agreement) {
 
 /* 100, 103 and their like announce the answer and are none, RFC 9110 15.2. */
 static bool is_interim(const wsc_handshake_result *result, int outcome) {
-  int status = result->head.status;
-  return outcome == WSC_ERR_HTTP && status >= 100 && status <= 199;
+  return outcome == WSC_ERR_HTTP && result->head.status <= 199;
 }
 
 static wsc_input_step check_answer(wsc_conn *conn, wsc_event *event, size_t size) {

@@ -105,8 +105,10 @@ static bool parse_status_line(head_parser *parser) {
 }
 
 static bool is_visible(const char *text, size_t size) {
-  for (size_t i = 0; i < size; i++)
-    if (text[i] <= 0x20 || text[i] >= 0x7F) return false;
+  for (size_t i = 0; i < size; i++) {
+    unsigned char c = (unsigned char)text[i];
+    if (c <= 0x20 || c >= 0x7F) return false;
+  }
   return size > 0;
 }
 
