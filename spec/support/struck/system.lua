@@ -297,7 +297,9 @@ describe("bytes that wait, and then", function()
       end,
     }
     local ends = {}
+    local _, clock = network.new_clock() -- no time is up
     local ws = assert(wsclose.new(peer:url(), {
+      clock = clock,
       on_close = function(_, code, _, info) ends[#ends + 1] = { code, info } end,
     }))
     scripted.pump(ws, peer, function() return ws:state() == "open" end)
@@ -313,6 +315,21 @@ describe("bytes that wait, and then", function()
     assert.equal(1001, ends[1][1])
     assert.is_false(ends[1][2].clean)
     assert.equal(1, faults.strikes())
+  end)
+end)
+
+describe("a socket of the program's, which waits,", function()
+  it("is not read where it cannot be told for how long", function()
+    local near, far = testing.net.pair()
+    local ws = assert(wsclose.new("ws://feed.example/", { socket = near }))
+    faults.arm("setsockopt", 1, faults.ENOMEM, true)
+    assert.is_true(ws:update(WAITS))
+    assert.is_true(ws:update(WAITS))
+    assert.is_true(faults.strikes() > 0)
+    assert.equal("connecting", ws:state())
+    ws:close()
+    ws:update()
+    testing.net.close(far)
   end)
 end)
 
