@@ -297,11 +297,13 @@ failing: export LUA_CPATH := ./$(OUT)/?.so;;
 failing: modules
 	@LD_PRELOAD=$(CURDIR)/$(FAULTS) $(LUA_BIN) spec/support/faults.lua "$(POINTS)" "$(or $(SEED),1)" $(if $(ROUTE),"$(ROUTE)")
 
-# Breaks the code in N places drawn by SEED, one at a time: does a spec turn red?
+# Breaks the code in N places drawn by SEED, one at a time: does a test that runs the line turn red?
+# FROM=500 goes on; PART=1/2 and PART=2/2 are two runs side by side; AT=commit for another than HEAD.
 .PHONY: mutate
 mutate:
 	@scripts/setup test lua5.4
-	@$$($(find) interpreter lua5.4) scripts/mutate.lua $(or $(N),20) $(or $(SEED),1) $(FILES)
+	@$$($(find) interpreter lua5.4) scripts/mutate.lua $(or $(N),20) $(or $(SEED),1) $(or $(FROM),1) \
+	  $(or $(PART),1/1) $$(git rev-parse $(or $(AT),HEAD)) $(FILES)
 
 # The closing handshake in every order there is, with spin.
 .PHONY: model
