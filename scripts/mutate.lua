@@ -8,8 +8,8 @@
 -- them.  A line of an adapter that none runs is tried in its host (spec/hosts).  A place that no
 -- test holds is shown as a difference, to become a spec or to be removed as dead.
 --
--- FROM= goes on with a run that ended early.  PART=1/2 and PART=2/2 are two runs side by side, to be
--- started when there is a map.
+-- FROM= goes on with a run that ended early.  PART=1/2 and PART=2/2 are two runs side by side, once
+-- there is a map.
 --
 -- Not drawn: comments, strings, declarations, `assert` in C (a contract is not what is tried here),
 -- `(void)`, __builtin and __attribute__, files of other systems.  What compiles to the same program
@@ -65,7 +65,7 @@ set -e; mkdir -p FOLDER; rm -rf COPY
 [ -d FOLDER/built ] || {
   mkdir -p FOLDER/new; git archive COMMIT | tar -x -C FOLDER/new
   cp scripts/mutate_* FOLDER/new/scripts # as they are here
-  for lua in lua5.4 luajit; do make -s -C FOLDER/new modules LUA=$lua >/dev/null; done
+  for lua in lua5.4 luajit; do make -s -C FOLDER/new modules LUA=$lua CFLAGS=-O2 >/dev/null; done
   [ ! -d build/npm ] || cp -r build/npm FOLDER/new/build/
   touch FOLDER/new/build/stamp; mv FOLDER/new FOLDER/built
 }
@@ -181,7 +181,7 @@ end
 local function verdict_in_host(path)
   local specs = ("spec/hosts/%s*_spec.lua"):format(path:match "lua/wsclose/(%l+)" or "no")
   if not run("ls " .. specs .. " >/dev/null 2>&1") then return "NOT RUN" end
-  local suite = 'timeout -k 5 300 make -s suite SPEC="$(echo %s)" >suite.log 2>&1'
+  local suite = 'timeout -k 5 300 make -s suite CFLAGS=-O2 SPEC="$(echo %s)" >suite.log 2>&1'
   return run(suite:format(specs)) and "STAYED GREEN" or "seen in its host"
 end
 
@@ -209,6 +209,7 @@ local function is_same(place, text)
   return run(("for m in %s; do cmp -s $m ../built/$m || exit 1; done"):format(MODULES))
 end
 
+local MODULES_ANEW = "make -s modules CFLAGS=-O2 >build.log 2>&1"
 local RESTORE = [[cp -p ../built/%s %s
 find build -type f -newer ../built/build/stamp | while read -r file; do
   if [ -f "../built/$file" ]; then cp -p "../built/$file" "$file"; fi
@@ -219,7 +220,7 @@ local function try(map, place)
   lines[place.number] = place.broken
   local text, verdict = table.concat(lines, "\n") .. "\n"
   write(copy .. "/" .. place.path, text)
-  if place.path:find "%.lua$" and not load(text) or not run "make -s modules >build.log 2>&1" then
+  if place.path:find "%.lua$" and not load(text) or not run(MODULES_ANEW) then
     verdict = "no program"
   else
     verdict = is_same(place, text) and "no change" or judge(map, place)

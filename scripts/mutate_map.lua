@@ -125,26 +125,46 @@ end
 
 -- ---------------------------------------------------------------- ask it
 
--- The quickest first, of many spec files before many of one; tests of a file's own name before all.
-function Map:tests_of(path, number, lines)
+-- The place of a line: its own, or that of the block or statement that it goes on.
+function Map:place_of(path, number, lines)
   local above = number
   while above > 0 and not self.known[path .. ":" .. above]
     and (above == number or not lines[above]:find "^[}e]") do
     above = above - 1
   end
   local place = path .. ":" .. above
-  local of_place = self.known[place] and (self.by_place[place] or {}) or self.by_file[path] or {}
+  return self.known[place] and place, above
+end
+
+-- The quickest first, of many spec files before many of one; tests of a file's own name before all.
+local function in_order(path, tests)
   local name = path:match "([^/]+)%.%w+$":gsub("^lua_", ""):match "^[^_]+"
   local many, cost, found = {}, {}, {}
-  for i, test in ipairs(of_place) do
+  for i, test in ipairs(tests) do
     many[test.spec] = (many[test.spec] or 0) + 1
-    local near = test.spec:match("/" .. name, 1) and 0.1 or 1
+    local near = test.spec:find("/" .. name, 1, true) and 0.1 or 1
     cost[test] = near * (test.seconds + 0.02 * many[test.spec])
     found[i] = test
   end
   table.sort(found, function(a, b)
     return cost[a] < cost[b] or cost[a] == cost[b] and a.name < b.name
   end)
+  return found
+end
+
+function Map:tests_of(path, number, lines)
+  local place, above = self:place_of(path, number, lines)
+  if not place then return in_order(path, self.by_file[path] or {}) end
+  local found = in_order(path, self.by_place[place] or {})
+  -- `if (a) return b;`: that a block of its line has not run does not say that `a` has not
+  local line = lines[number]
+  if path:find "%.[ch]$" and (line:find "%f[%w]if%f[%W]" or line:find " [&|?]") then
+    local before, known = self:place_of(path, above - 1, lines), {}
+    for _, test in ipairs(found) do known[test] = true end
+    for _, test in ipairs(in_order(path, before and self.by_place[before] or {})) do
+      if not known[test] then found[#found + 1] = test end
+    end
+  end
   return found
 end
 
