@@ -2,6 +2,7 @@
 
 local arguments = require "wsclose.cli.arguments"
 local checks = require "wsclose.checks"
+local cli = require "wsclose.cli"
 local manual = require "wsclose.cli.manual"
 local sources = require "support.sources"
 
@@ -112,4 +113,20 @@ describe("the manual", function()
       if line:find "^%." then assert.truthy(line:find "^%.[STBP][HP]? ?" , line) end
     end
   end)
+end)
+
+describe("the command", function()
+  for _, case in ipairs {
+    { { "explain", "1001" }, 0 }, { { "--version" }, 0 }, { { "explain" }, 2 },
+  } do
+    it("shows what it has printed before it ends: " .. table.concat(case[1], " "), function()
+      local flushed, printed = 0, 0
+      local function print_on() printed = printed + 1 end
+      local status = cli.main(case[1], {
+        out = print_on, flush = function() flushed = flushed + 1 end,
+        err = function() assert.equal(1, flushed) end,
+      })
+      assert.same({ case[2], 1, case[2] == 0 and 1 or 0 }, { status, flushed, printed })
+    end)
+  end
 end)
