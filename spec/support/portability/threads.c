@@ -1,7 +1,9 @@
 /* Several Lua states in several threads of one process, all at the same time: each has a server of
  * its own, made of the core's other side, and runs threads.lua against it.
  *
- *   threads SCRIPT HOST     HOST: a name of 127.0.0.1
+ *   threads SCRIPT HOST [CERTIFICATE KEY]     HOST: a name of 127.0.0.1
+ *
+ * With a certificate the servers speak TLS to whoever begins so.
  *
  * scripts/portability links it with Lua and wsclose, for small systems and for ThreadSanitizer. */
 #include <arpa/inet.h>
@@ -14,7 +16,12 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
 #include <unistd.h>
+
+#ifndef WSC_WITHOUT_TLS
+#include <openssl/ssl.h>
+#endif
 
 #include "wsclose.h"
 
@@ -22,7 +29,7 @@ enum { THREADS = 4 };
 
 typedef struct worker {
   pthread_t program, server;
-  const char *script, *host;
+  const char *script, *host, *certificate, *key;
   int number, listener, port;
   bool passed;
 } worker;
@@ -32,13 +39,79 @@ static _Noreturn void give_up(const char *what) {
   exit(1);
 }
 
+/* ---------------------------------------------------------------- what the server speaks over */
+
+typedef struct carrier {
+  int fd;
+  void *tls; /* NULL: none */
+} carrier;
+
+#ifdef WSC_WITHOUT_TLS
+
+/* What comes back is no TLS. */
+static bool begin_tls(carrier *link, const worker *own) {
+  uint8_t record[4096];
+  (void)own;
+  if (recv(link->fd, record, sizeof record, 0) > 0)
+    send(link->fd, "no TLS here\n", 12, MSG_NOSIGNAL);
+  return false;
+}
+
+static ptrdiff_t put(const carrier *link, const uint8_t *bytes, size_t size) {
+  return send(link->fd, bytes, size, MSG_NOSIGNAL);
+}
+
+static ptrdiff_t take(const carrier *link, uint8_t *bytes, size_t room) {
+  return recv(link->fd, bytes, room, 0);
+}
+
+static void finish(carrier *link) {
+  close(link->fd);
+}
+
+#else
+
+static bool begin_tls(carrier *link, const worker *own) {
+  SSL_CTX *context = SSL_CTX_new(TLS_server_method());
+  if (!context || SSL_CTX_use_certificate_file(context, own->certificate, SSL_FILETYPE_PEM) != 1 ||
+      SSL_CTX_use_PrivateKey_file(context, own->key, SSL_FILETYPE_PEM) != 1)
+    give_up("the certificate");
+  link->tls = SSL_new(context);
+  SSL_CTX_free(context);
+  return link->tls && SSL_set_fd(link->tls, link->fd) == 1 && SSL_accept(link->tls) == 1;
+}
+
+static ptrdiff_t put(const carrier *link, const uint8_t *bytes, size_t size) {
+  if (!link->tls) return send(link->fd, bytes, size, MSG_NOSIGNAL);
+  return SSL_write(link->tls, bytes, (int)size);
+}
+
+static ptrdiff_t take(const carrier *link, uint8_t *bytes, size_t room) {
+  if (!link->tls) return recv(link->fd, bytes, room, 0);
+  return SSL_read(link->tls, bytes, (int)room);
+}
+
+static void finish(carrier *link) {
+  SSL_free(link->tls);
+  close(link->fd);
+}
+
+#endif
+
+/* A TLS client speaks first, with a record of type 22. */
+static bool begin(carrier *link, const worker *own) {
+  uint8_t first;
+  if (recv(link->fd, &first, 1, MSG_PEEK) != 1) return false;
+  return first != 22 || begin_tls(link, own);
+}
+
 /* ---------------------------------------------------------------- the server */
 
-static bool write_output(int fd, wsc_conn *conn) {
+static bool write_output(const carrier *link, wsc_conn *conn) {
   size_t size;
   const uint8_t *bytes = wsc_conn_output(conn, &size);
   while (size > 0) {
-    ssize_t taken = send(fd, bytes, size, MSG_NOSIGNAL);
+    ptrdiff_t taken = put(link, bytes, size);
     if (taken <= 0) return false;
     wsc_conn_output_done(conn, (size_t)taken);
     bytes = wsc_conn_output(conn, &size);
@@ -46,11 +119,11 @@ static bool write_output(int fd, wsc_conn *conn) {
   return true;
 }
 
-static bool read_input(int fd, wsc_conn *conn) {
+static bool read_input(const carrier *link, wsc_conn *conn) {
   size_t room;
   uint8_t *bytes = wsc_conn_input(conn, &room);
   if (!bytes) return false;
-  ssize_t got = recv(fd, bytes, room, 0);
+  ptrdiff_t got = take(link, bytes, room);
   wsc_conn_input_done(conn, got > 0 ? (size_t)got : 0);
   return got > 0;
 }
@@ -62,15 +135,8 @@ static void echo_messages(wsc_conn *conn) {
       wsc_conn_send(conn, event.opcode, event.data, event.size, 0);
 }
 
-/* A TLS client speaks first, with a record of type 22; what comes back is no TLS. */
-static bool refuse_tls(int fd) {
-  uint8_t record[4096];
-  if (recv(fd, record, 1, MSG_PEEK) != 1 || record[0] != 22) return false;
-  if (recv(fd, record, sizeof record, 0) > 0) send(fd, "no TLS here\n", 12, MSG_NOSIGNAL);
-  return true;
-}
-
-static void serve(int fd, const wsc_platform *platform) {
+static void serve(const worker *own, int fd, const wsc_platform *platform) {
+  carrier link = {.fd = fd};
   static const wsc_extension deflate = {.name = "permessage-deflate"};
   wsc_config config;
   wsc_config_init(&config, platform);
@@ -79,13 +145,13 @@ static void serve(int fd, const wsc_platform *platform) {
   config.extension_count = 1;
   wsc_conn *conn = wsc_conn_new(&config);
   if (!conn) give_up("wsc_conn_new");
-  bool refused = refuse_tls(fd);
-  while (!refused && !wsc_conn_finished(conn) && read_input(fd, conn)) {
+  bool goes_on = begin(&link, own);
+  while (goes_on && !wsc_conn_finished(conn) && read_input(&link, conn)) {
     echo_messages(conn);
-    if (!write_output(fd, conn)) break;
+    goes_on = write_output(&link, conn);
   }
   wsc_conn_free(conn);
-  close(fd);
+  finish(&link);
 }
 
 static void *run_server(void *argument) {
@@ -93,7 +159,7 @@ static void *run_server(void *argument) {
   wsc_platform *platform = wsc_platform_new();
   if (!platform) give_up("wsc_platform_new");
   int fd;
-  while ((fd = accept(own->listener, NULL, NULL)) >= 0) serve(fd, platform);
+  while ((fd = accept(own->listener, NULL, NULL)) >= 0) serve(own, fd, platform);
   wsc_platform_free(platform);
   return NULL;
 }
@@ -120,17 +186,32 @@ static void preload(lua_State *L) {
   lua_pop(L, 2);
 }
 
+/* in_child(function) -> did it return, in a fork of this process? */
+static int l_in_child(lua_State *L) {
+  int status = -1;
+  pid_t child = fork();
+  if (child == 0) {
+    bool passed = lua_pcall(L, 0, 0, 0) == 0;
+    if (!passed) fprintf(stderr, "in a child: %s\n", lua_tostring(L, -1));
+    _exit(!passed);
+  }
+  lua_pushboolean(L, child > 0 && waitpid(child, &status, 0) == child && status == 0);
+  return 1;
+}
+
 static void *run_program(void *argument) {
   worker *own = argument;
   lua_State *L = luaL_newstate();
   if (!L) give_up("luaL_newstate");
   luaL_openlibs(L);
   preload(L);
+  lua_register(L, "in_child", l_in_child);
   int status = luaL_loadfile(L, own->script);
   lua_pushstring(L, own->host);
   lua_pushinteger(L, own->port);
   lua_pushinteger(L, own->number);
-  if (status == 0) status = lua_pcall(L, 3, 1, 0);
+  lua_pushstring(L, own->certificate);
+  if (status == 0) status = lua_pcall(L, 4, 1, 0);
   const char *said = lua_tostring(L, -1);
   printf("thread %d: %s\n", own->number, said ? said : "no word");
   own->passed = status == 0;
@@ -146,9 +227,11 @@ static void start(pthread_t *thread, void *(*run)(void *), worker *own) {
 int main(int count, char **arguments) {
   worker workers[THREADS] = {0};
   bool passed = true;
-  if (count != 3) return fprintf(stderr, "usage: threads SCRIPT HOST\n");
+  if (count != 3 && count != 5)
+    return fprintf(stderr, "usage: threads SCRIPT HOST [CERTIFICATE KEY]\n");
   for (int i = 0; i < THREADS; i++) {
     workers[i] = (worker){.script = arguments[1], .host = arguments[2], .number = i + 1};
+    if (count == 5) workers[i].certificate = arguments[3], workers[i].key = arguments[4];
     listen_for(&workers[i]);
   }
   for (int i = 0; i < THREADS; i++) {

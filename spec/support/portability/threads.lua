@@ -1,7 +1,8 @@
--- What each thread of threads.c does with its Lua state: threads.lua HOST PORT NUMBER.
+-- What each thread of threads.c does with its Lua state: HOST PORT NUMBER [CERTIFICATE].
 local wsclose = require "wsclose"
 
-local host, port, number = ...
+local host, port, number, certificate = ...
+local in_child = in_child -- luacheck: ignore 113
 local ROUNDS, MESSAGES = 8, 40
 
 -- Other texts in each thread, so that bytes gone astray show.
@@ -50,29 +51,61 @@ local function pair()
   assert(event == "close" and code == 1000)
 end
 
-local function over_sockets()
-  local url = ("ws://%s:%d/"):format(host, port)
-  local ws = assert(wsclose.connect(url, { proxy = false }))
+local function echo_over(scheme, options)
+  options.proxy = false
+  local url = ("%s://%s:%d/"):format(scheme, host, port)
+  local ws = assert(wsclose.connect(url, options))
   for i = 1, MESSAGES do
     assert(ws:send(text_of(i)))
-    assert(ws:receive(20) == text_of(i))
+    assert(ws:receive(60) == text_of(i))
   end
   ws:close(1000, "done")
-  local code, _, info = ws:run(20)
+  local code, _, info = ws:run(60)
   assert(code == 1000 and info.clean, tostring(info))
 end
 
--- The server speaks no TLS: the settings of each thread are made, and the attempt fails.
+-- The settings of each thread are made, and the attempt fails: the server speaks no TLS, or has a
+-- certificate that nobody has signed.
 local function not_over_tls()
   local url = ("wss://%s:%d/"):format(host, port)
   local ws, _, name = wsclose.connect(url, { proxy = false })
   assert(not ws and name == "tls", name)
 end
 
+-- All threads ask for the same name, each several times at once; some do not wait for the answer.
+local function look_up()
+  local group, told = wsclose.group(), 0
+  for i = 1, 6 do
+    local ws = wsclose.new(("ws://%s:1/"):format(host), {
+      proxy = false, family = 4, on_close = function() told = told + 1 end,
+    })
+    group:add(ws)
+    group:update(0)
+    if i % 3 == 0 then ws:close() end
+  end
+  group:run(60)
+  assert(told == 6, told)
+end
+
+-- A fork has none of the threads that look names up; what began before it goes on without it.
+local function look_up_in_child()
+  local ws = assert(wsclose.new(("ws://%s:1/"):format(host), { proxy = false, family = 4 }))
+  ws:update(0)
+  assert(in_child(function()
+    ws:leave()
+    look_up()
+  end))
+  assert(ws:run(60) == 1006)
+end
+
 for _ = 1, ROUNDS do
   pair()
-  over_sockets()
+  echo_over("ws", {})
+  if certificate then echo_over("wss", { tls = { ca_file = certificate } }) end
   not_over_tls()
+  look_up()
 end
+look_up_in_child()
 local count = ROUNDS * MESSAGES
-return ("%d messages in memory, %d over sockets, %d refusals"):format(count, count, ROUNDS)
+return ("%d messages in memory, %d over sockets, %d over TLS"):format(count, count,
+  certificate and count or 0)
