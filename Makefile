@@ -287,7 +287,7 @@ coverage:
 	@scripts/coverage build/coverage
 
 # Each allocation and system call fails, at each point of whole lives; POINTS=2000 SEED=1 for fewer,
-# ROUTE="https proxy" for one way.
+# ROUTE="https proxy" for one way, in JOBS processes.
 .PHONY: fail-everything failing
 fail-everything:
 	@scripts/setup test $(LUA)
@@ -295,7 +295,7 @@ fail-everything:
 failing: export LUA_PATH := ./lua/?.lua;./lua/?/init.lua;./?.lua;./spec/?.lua;;
 failing: export LUA_CPATH := ./$(OUT)/?.so;;
 failing: modules
-	@LD_PRELOAD=$(CURDIR)/$(FAULTS) $(LUA_BIN) spec/support/faults.lua "$(POINTS)" "$(or $(SEED),1)" $(if $(ROUTE),"$(ROUTE)")
+	@JOBS=$(or $(JOBS),8) LD_PRELOAD=$(CURDIR)/$(FAULTS) $(LUA_BIN) spec/support/faults.lua "$(POINTS)" "$(or $(SEED),1)" $(if $(ROUTE),"$(ROUTE)")
 
 # Breaks the code in N places drawn by SEED, one at a time: does a test that runs the line turn red?
 # FROM=500 goes on; PART=1/2 and PART=2/2 are two runs side by side; AT=commit for another than HEAD.

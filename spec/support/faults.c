@@ -5,6 +5,7 @@
 #include <lua.h>
 #include <lauxlib.h>
 
+#include <dirent.h>
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -20,6 +21,7 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -28,6 +30,7 @@
 #include <sys/random.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -53,6 +56,10 @@
   X(read)                                                                                          \
   X(write)                                                                                         \
   X(open)                                                                                          \
+  X(fopen)                                                                                         \
+  X(opendir)                                                                                       \
+  X(access)                                                                                        \
+  X(stat)                                                                                          \
   X(getrandom)                                                                                     \
   X(clock_gettime)                                                                                 \
   X(pthread_attr_init)                                                                             \
@@ -274,6 +281,32 @@ int open(const char *path, int flags, ...) {
   return fails(strike(CALL_open)) ? -1 : real(path, flags, mode);
 }
 
+FILE *fopen(const char *path, const char *mode) {
+  REAL(fopen);
+  return fails(strike(CALL_fopen)) ? NULL : real(path, mode);
+}
+
+/* OpenSSL's, by which it reads certificates. */
+FILE *fopen64(const char *path, const char *mode) {
+  REAL(fopen64);
+  return fails(strike(CALL_fopen)) ? NULL : real(path, mode);
+}
+
+DIR *opendir(const char *path) {
+  REAL(opendir);
+  return fails(strike(CALL_opendir)) ? NULL : real(path);
+}
+
+int access(const char *path, int mode) {
+  REAL(access);
+  return fails(strike(CALL_access)) ? -1 : real(path, mode);
+}
+
+int stat(const char *path, struct stat *status) {
+  REAL(stat);
+  return fails(strike(CALL_stat)) ? -1 : real(path, status);
+}
+
 ssize_t getrandom(void *data, size_t size, unsigned flags) {
   REAL(getrandom);
   int fault = strike(CALL_getrandom);
@@ -410,12 +443,30 @@ static int l_files(lua_State *L) {
   return 1;
 }
 
+static char watched[256];
+
+static void tell_and_end(int number) {
+  (void)number;
+  ssize_t written = write(STDERR_FILENO, watched, strlen(watched));
+  _exit(written > 0 ? 3 : 4);
+}
+
+/* watch(seconds, text): a process that comes back to no other watch in time says this and ends */
+static int l_watch(lua_State *L) {
+  alarm(0);
+  snprintf(watched, sizeof watched, "FAILED %s: it hangs\n", luaL_optstring(L, 2, ""));
+  signal(SIGALRM, tell_and_end);
+  alarm((unsigned)luaL_checkinteger(L, 1));
+  return 0;
+}
+
 static const luaL_Reg functions[] = {{"arm", l_arm},
                                      {"disarm", l_disarm},
                                      {"seen", l_seen},
                                      {"strikes", l_strikes},
                                      {"openssl_blocks", l_openssl_blocks},
                                      {"files", l_files},
+                                     {"watch", l_watch},
                                      {NULL, NULL}};
 
 static const struct {
@@ -426,6 +477,7 @@ static const struct {
                {"ended", FAULT_END},
                {"fails", 1}, /* a call of OpenSSL, which gives no number */
                {"EACCES", EACCES},
+               {"EAFNOSUPPORT", EAFNOSUPPORT},
                {"EADDRNOTAVAIL", EADDRNOTAVAIL},
                {"EAGAIN", EAGAIN},
                {"EBADF", EBADF},
@@ -437,7 +489,10 @@ static const struct {
                {"EINVAL", EINVAL},
                {"EIO", EIO},
                {"EMFILE", EMFILE},
+               {"EMSGSIZE", EMSGSIZE},
+               {"ENETDOWN", ENETDOWN},
                {"ENETUNREACH", ENETUNREACH},
+               {"ENFILE", ENFILE},
                {"ENOBUFS", ENOBUFS},
                {"ENOENT", ENOENT},
                {"ENOMEM", ENOMEM},

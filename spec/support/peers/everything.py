@@ -5,13 +5,15 @@
 What a connection is follows from its first bytes: TLS, then SOCKS5, CONNECT or a handshake, which
 is answered as the path says.  With an authority clients may show a certificate of its own.  A tunnel leads nowhere: whoever opened it goes on as the server.
 A line "CUT count how" on standard input ends the connection over which byte `count` of all that is
-sent from then on would go, by "stall", "reset" or "half"; "CUT -1 -" ends none.  "CUT" is answered
-with "READY bytes": so many were sent since the last.
+sent from then on would go, by "stall", "reset" or "half"; "CUT -1 -" ends none.  It is answered with
+"READY bytes", so many were sent since the last, once all connections that there were have ended.
+"CUTS" is answered with "CUTS count": so many connections were ended since.
 """
 
 import base64
 import hashlib
 import os
+import select
 import socket
 import ssl
 import struct
@@ -19,6 +21,7 @@ import sys
 import threading
 import zlib
 
+PATIENCE = 5  # seconds, for a client that forgot to close
 GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 
 
@@ -27,10 +30,12 @@ class Over(Exception):
 
 
 class Orders:
-    lock = threading.Lock()
+    changed = threading.Condition()
     left = -1
     how = "-"
     sent = 0
+    cuts = 0
+    connections = 0
 
 
 class Wire:
@@ -40,7 +45,7 @@ class Wire:
         self.sock = sock
 
     def send(self, data):
-        with Orders.lock:
+        with Orders.changed:
             cut = 0 <= Orders.left < len(data)
             part = data[: Orders.left] if cut else data
             Orders.left -= len(part) if Orders.left >= 0 else 0
@@ -58,6 +63,8 @@ class Wire:
             self.sock.close()
         elif how == "half":
             self.sock.shutdown(socket.SHUT_WR)
+        with Orders.changed:
+            Orders.cuts += 1
         while how != "reset" and self.sock.recv(65536):
             pass
         raise Over
@@ -216,16 +223,31 @@ def run(context, sock):
     except (Over, OSError, ssl.SSLError, IndexError, zlib.error):
         pass
     sock.close()
+    with Orders.changed:
+        Orders.connections -= 1
+        Orders.changed.notify()
 
 
-def take_orders():
-    for line in sys.stdin:
-        _, count, how = line.split()
-        with Orders.lock:
-            Orders.left, Orders.how = int(count), how
-            sent, Orders.sent = Orders.sent, 0
-        print("READY", sent, flush=True)
-    os._exit(0)
+def accept_all(context, listener):
+    while True:
+        try:
+            sock = listener.accept()[0]
+        except BlockingIOError:
+            return
+        sock.setblocking(True)
+        with Orders.changed:
+            Orders.connections += 1
+        threading.Thread(target=run, args=(context, sock), daemon=True).start()
+
+
+def take_order(words):
+    with Orders.changed:
+        if words == ["CUTS"]:
+            return f"CUTS {Orders.cuts}"
+        Orders.changed.wait_for(lambda: Orders.connections == 0, PATIENCE)
+        Orders.left, Orders.how, Orders.cuts = int(words[1]), words[2], 0
+        sent, Orders.sent = Orders.sent, 0
+        return f"READY {sent}"
 
 
 def main(certificate, key, authority=None):
@@ -235,11 +257,16 @@ def main(certificate, key, authority=None):
         context.load_verify_locations(authority)
         context.verify_mode = ssl.CERT_OPTIONAL
     listener = socket.create_server(("127.0.0.1", 0), backlog=64)
+    listener.setblocking(False)
     print("PORT", listener.getsockname()[1], flush=True)
-    threading.Thread(target=take_orders, daemon=True).start()
     while True:
-        sock = listener.accept()[0]
-        threading.Thread(target=run, args=(context, sock), daemon=True).start()
+        ready = select.select([listener, sys.stdin], [], [])[0]
+        accept_all(context, listener)
+        if sys.stdin in ready:
+            line = sys.stdin.readline()
+            if not line:
+                return
+            print(take_order(line.split()), flush=True)
 
 
 main(*sys.argv[1:])
