@@ -10,7 +10,8 @@
 -- EVERY=20: where there is TLS, of OpenSSL's allocations and of the bytes only every twentieth.
 -- What is held of each: faults/strike.lua.
 
-require "faults" -- before OpenSSL has allocated anything
+local library = os.getenv "LD_PRELOAD"
+require "faults" -- before OpenSSL has allocated anything; it is not preloaded into other processes
 local life = require "support.faults.life"
 local points = require "support.faults.points"
 local random = require "support.random"
@@ -115,8 +116,9 @@ end
 local function gather(most, seed, only)
   local tallies, jobs = {}, {}
   for part = 0, JOBS - 1 do
-    jobs[#jobs + 1] = assert(io.popen(("PART=%d %s %s %s %d %s 2>&1"):format(part, arg[-1], arg[0],
-      most and math.ceil(most / JOBS) or "''", seed, only and "'" .. only .. "'" or "")))
+    jobs[#jobs + 1] = assert(io.popen(("PART=%d LD_PRELOAD=%s %s %s %s %d %s 2>&1"):format(part,
+      library, arg[-1], arg[0], most and math.ceil(most / JOBS) or "''", seed,
+      only and "'" .. only .. "'" or "")))
   end
   for part, job in ipairs(jobs) do
     local is_whole
