@@ -504,7 +504,7 @@ help:
 	@echo "make soak         CLIENTS (200) for SECONDS (60) against a server that misbehaves, by SEED"
 	@echo "make model        the closing handshake in every order there is, tried by spin"
 	@echo "make test-checked the suite under a Lua that checks how its C API is used"
-	@echo "make lint         compilers, clang-tidy, cppcheck, luacheck, clang-format, shellcheck"
+	@echo "make lint         compilers, gcc's analyzer, clang-tidy, cppcheck, luacheck, clang-format, shellcheck"
 	@echo "make fuzz         each fuzz target for FUZZ_SECONDS ($(FUZZ_SECONDS))"
 	@echo "make engine       the C engine of examples/engine; make native, the C program without Lua"
 	@echo "make bench-memory memory per idle connection beside other clients; COUNTS=1,1000,10000"

@@ -153,7 +153,8 @@ const char **wsc_lua_read_strings(lua_State *L, int index, size_t *count) {
 
 const wsc_header *wsc_lua_read_headers(lua_State *L, int index, size_t *count) {
   *count = lua_rawlen(L, index) / 2;
-  wsc_header *headers = *count ? push_array(L, *count, sizeof *headers) : NULL;
+  if (*count == 0) return NULL;
+  wsc_header *headers = push_array(L, *count, sizeof *headers);
   for (size_t i = 0; i < *count; i++) {
     headers[i].name = string_at(L, index, 2 * i + 1);
     headers[i].value = string_at(L, index, 2 * i + 2);
