@@ -343,7 +343,7 @@ local function run(program, code)
   file:write(code)
   file:close()
   local status = os.execute(("timeout -s KILL %d %s %s >%s 2>&1 </dev/null"):format(
-    3 * network.patience, program, quote(script), quote(output)))
+    15 * network.patience, program, quote(script), quote(output)))
   local result = { ok = status == true or status == 0, output = sources.read(output) }
   os.remove(script)
   os.remove(output)
