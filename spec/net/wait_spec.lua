@@ -83,6 +83,13 @@ describe("a wait", function()
     assert.is_true(testing.net.wait(handle, LONG * microseconds))
   end)
 
+  it("without end ends when something has come", function()
+    local clients, server = open(1)
+    talk(server, { 1 })
+    clients[1].ws:update(math.huge)
+    assert.equal("hello", clients[1].messages[1].data)
+  end)
+
   it("without clients does the same", function()
     local began = monotonic()
     core.sleep(0.002)
