@@ -283,7 +283,7 @@ coverage: suite = $(MAKE) --no-print-directory suite BUILD=build/coverage \
 coverage:
 	@scripts/setup coverage
 	@$(suite) BUSTED_FLAGS=--filter-out=gives.no.descriptor
-	@$(suite) LUA=lua5.5 SPEC="spec/lua/taken_spec.lua spec/lua/memory_spec.lua"
+	@$(suite) LUA=lua5.5 SPEC="spec/lua/taken_spec.lua spec/lua/memory_spec.lua spec/lua/pieces_spec.lua"
 	@scripts/coverage build/coverage
 
 # Each allocation and system call fails, at each point of whole lives; POINTS=2000 SEED=1 for fewer,

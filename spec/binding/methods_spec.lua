@@ -254,6 +254,43 @@ describe("the core's client", function()
   end)
 end)
 
+describe("an object whose randomness is the program's", function()
+  it("is given back when the call is over that it was collected by hand in, twice", function()
+    local inside, p
+    p = core.protocol({ url = URL }, function(n)
+      if inside then inside() end
+      return ("x"):rep(n)
+    end)
+    p:input(handshake.answer((handshake.read(p:output()))))
+    assert.equal("open", (p:next()))
+    local collect = getmetatable(p).__gc
+    inside = function()
+      inside = nil
+      for _ = 1, 2 do collect(p) end
+      assert.equal("open", p:state())
+    end
+    p:send "x"
+    assert.is_nil(inside)
+    assert.equal("closed", p:state())
+    assert.equal("", p:output())
+  end)
+
+  it("leaves when the call is over, is told so each time, and joins no loop till then", function()
+    local loop, handle, told = core.loop(), nil, {}
+    handle = core.client(function(n)
+      told[#told + 1] = { handle:leave(), handle:leave(), loop:add(handle, 1) }
+      return ("x"):rep(n)
+    end)
+    handle:start({ proxy = "", timeouts = {} }, "ws://127.0.0.1:1/")
+    assert.same({ false, false, false }, told[1])
+    local event, code = handle:take(0)
+    assert.same({ "close", 1006 }, { event, code })
+    assert.is_true(loop:add(handle, 1))
+    handle:free()
+    loop:free()
+  end)
+end)
+
 describe("the module", function()
   after_each(function() testing.memory.fail_at() end)
 

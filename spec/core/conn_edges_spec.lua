@@ -35,6 +35,17 @@ describe("what leaves a connection", function()
     assert.same({ "text" }, names(t:frames()))
   end)
 
+  it("is refused where the heads of frames alone fill the queue", function()
+    local t = talk.open { limits = { send_queue = 100 } }
+    assert.is_true(t.p:send(("x"):rep(100)))
+    for _, data in ipairs { "", "x" } do
+      local ok, _, name = t.p:send(data)
+      assert.same({ nil, "busy" }, { ok, name })
+    end
+    t.p:output(6)
+    assert.is_true(t.p:send "")
+  end)
+
   it("is a pong for each of 64 pings that carry nothing, and for the latest of the rest", function()
     local t = talk.open()
     t:input(wire.frame { opcode = "ping" }:rep(70))
@@ -187,11 +198,13 @@ describe("what comes into a connection", function()
   end)
 
   it("is an end that a server tells as the client's", function()
-    local server = wsclose.protocol(nil, { role = "server", protocols = { "a" } })
-    server:input "GET / HTTP/1.1\r\n"
-    server:eof()
-    local _, _, _, info = server:next()
-    assert.equal("the client ended the connection during the handshake", info.error.message)
+    for _, bytes in ipairs { "", "GET / HTTP/1.1\r\n" } do
+      local server = wsclose.protocol(nil, { role = "server", protocols = { "a" } })
+      server:input(bytes)
+      server:eof()
+      local _, _, _, info = server:next()
+      assert.equal("the client ended the connection during the handshake", info.error.message)
+    end
   end)
 
   it("is given in pieces of any size", function()

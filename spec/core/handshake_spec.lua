@@ -762,8 +762,9 @@ describe("every allocation of the handshake", function()
         { name = ("o"):rep(size), params = { { "a", ("p"):rep(40) }, { "b" } } },
         { name = PMD, params = { { "server_max_window_bits", "9" } } },
       } }
-      local both = request:gsub(PMD, ("o"):rep(size) .. ", %0")
+      local both = request:gsub("permessage%-deflate", ("o"):rep(size) .. ", %0")
       local whole = object:answer(both)
+      assert.matches(("o"):rep(size) .. "; a=p+; b, permessage%-deflate; server", whole)
       fail_each(function()
         local out, result, _, name = object:answer(both)
         assert.equal(result and whole or "", out)

@@ -14,7 +14,7 @@ describe("a status line", function()
 end)
 
 describe("a request's target", function()
-  for _, byte in ipairs { "\128", "\255", "\233" } do
+  for _, byte in ipairs { "\9", "\128", "\255", "\233" } do
     it(("holds visible ASCII only: not %q"):format(byte), function()
       local method, sentence = testing.http.request("GET /" .. byte .. " HTTP/1.1\r\n\r\n")
       assert.same({ nil, "the request does not begin with an HTTP/1.x request line" },
