@@ -71,6 +71,10 @@ end
 local NO_MEMORY = "no memory for TLS"
 
 describe("a call that reads the settings", function()
+  local function with_chain()
+    return with_ca { cert = made.client_chained.cert, key = made.client_chained.key }
+  end
+
   local function with_certificate(text)
     return with_ca { cert = text or made.client_plain.cert, key = made.client_plain.key }
   end
@@ -119,11 +123,13 @@ describe("a call that reads the settings", function()
       tls = with_certificate,
     },
     {
-      -- the seventh adds the one that leads to the authority
+      -- the seventh forgets those that lead to the authority, the eighth adds one
       "SSL_CTX_ctrl", "^tls.cert: .*: it cannot be read as PEM certificates", n = 7,
-      tls = function()
-        return with_ca { cert = made.client_chained.cert, key = made.client_chained.key }
-      end,
+      tls = with_chain,
+    },
+    {
+      "SSL_CTX_ctrl", "^tls.cert: .*: it cannot be read as PEM certificates", n = 8,
+      tls = with_chain,
     },
     {
       "SSL_CTX_use_PrivateKey", "^tls.key: .*: the key does not belong to the certificate$",
