@@ -238,16 +238,21 @@ end)
 -- Two faults, one after the other.
 describe("bytes that wait, and then", function()
   for _, route in ipairs { "wss", "https proxy" } do
-    it("cannot leave, are told of: " .. route, function()
-      local ws, told = client(route, at("open", "send", 1, faults.EAGAIN, true))
-      local opened
-      run(ws, nil, function(round)
-        if ws:state() == "open" then opened = opened or round end
-        if opened and round == opened + 3 then faults.arm("send", 1, faults.EPIPE, true) end
+    for _, what in ipairs { "reads", "pauses" } do
+      it(("cannot leave, are told of: %s, whoever %s meanwhile"):format(route, what), function()
+        local ws, told = client(route, at("open", "send", 1, faults.EAGAIN, true))
+        local opened
+        run(ws, nil, function(round)
+          if ws:state() == "open" then opened = opened or round end
+          if not opened then return end
+          if round == opened + 1 and what == "pauses" then ws:pause() end
+          if round == opened + 3 then faults.arm("send", 1, faults.EPIPE, true) end
+          if round == opened + 6 and what == "pauses" then ws:resume() end
+        end)
+        assert.equal(("reset open: connection reset by 127.0.0.1 port %d"):format(server.port),
+          fault_of(told))
       end)
-      assert.equal(("reset open: connection reset by 127.0.0.1 port %d"):format(server.port),
-        fault_of(told))
-    end)
+    end
   end
 
   -- 72 KiB of certificates, more than TLS holds back for a network that takes nothing.
