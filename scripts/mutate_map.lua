@@ -12,34 +12,28 @@ local function lines_of(command)
   return lines
 end
 
-local function add(lists, name, what)
-  lists[name] = lists[name] or {}
-  table.insert(lists[name], what)
-end
-
 -- ---------------------------------------------------------------- make it
 
 local BUILD = [[
 set -e
-mkdir -p %s/build && git archive %s | tar -x -C %s && cp scripts/mutate_* %s/scripts
-[ ! -d build/npm ] || cp -r build/npm %s/build/
-cd %s
+mkdir -p FOLDER/build && git archive COMMIT | tar -x -C FOLDER && cp scripts/mutate_* FOLDER/scripts
+[ ! -d build/npm ] || cp -r build/npm FOLDER/build/
+cd FOLDER
 make -s build/lua5.4/cflags
 cc -O2 -fPIC -D_GNU_SOURCE @build/lua5.4/cflags -c -o seen.o scripts/mutate_seen.c
 cc -shared -o seen.so seen.o
 make -s modules CFLAGS="-O0 -g -fsanitize-coverage=trace-pc" LDFLAGS="$PWD/seen.o" >/dev/null
 ]]
 local RUN = [[
-cd %s && rm -f seen.map && mkdir -p seen && export WSCLOSE_SEEN="$PWD/seen"
+cd FOLDER && rm -f seen.map && mkdir -p seen && export WSCLOSE_SEEN="$PWD/seen"
 export LUA_PATH="./lua/?.lua;./lua/?/init.lua;./?.lua;./spec/?.lua;;"
 export LUA_CPATH="./build/lua5.4/?.so;;"
 of_54="package.loadlib('$PWD/seen.so', 'luaopen_seen')()"
 export LUA_INIT="if _VERSION == 'Lua 5.4' then $of_54 end"
 for spec in $(find spec -name '*_spec.lua' | grep -Ev 'spec/(hosts|bench|support)/' | sort); do
   echo "wsclose: what does $spec run?"
-  timeout 600 %s spec/run.lua --helper=scripts/mutate_tests.lua $spec >>suite.log 2>&1 || true
+  timeout 600 LUA_BIN spec/run.lua --helper=scripts/mutate_tests.lua $spec >>suite.log 2>&1 || true
 done
-touch done
 ]]
 
 -- Where each block of a module begins: address to "file:line".
@@ -75,14 +69,13 @@ local function lines_of_functions(folder, known)
 end
 
 -- A test's name, then seconds and what has run; several times for one test.
-local function read_runs(folder, map, blocks)
-  local by_name, test = {}, nil
+local function read_runs(folder, blocks)
+  local tests, by_name, test = {}, {}, nil
   for line in io.lines(folder .. "/seen.map") do
     local seconds, what = line:match "^(%-?%d+%.%d+) ?(.*)$"
     if not seconds then
-      test = by_name[line]
-        or { name = line, spec = line:match "^[^\t]+", seconds = 0, places = {} }
-      if not by_name[line] then map.tests[#map.tests + 1] = test end
+      test = by_name[line] or { name = line, seconds = 0, places = {} }
+      if not by_name[line] then tests[#tests + 1] = test end
       by_name[line] = test
     else
       test.red = test.red or tonumber(seconds) < 0
@@ -94,76 +87,106 @@ local function read_runs(folder, map, blocks)
       end
     end
   end
+  return tests
+end
+
+-- The tests, the quickest first; then each place with the numbers of those that run it.
+local function write_index(folder, tests, known)
+  table.sort(tests, function(a, b)
+    return a.seconds < b.seconds or a.seconds == b.seconds and a.name < b.name
+  end)
+  local file = assert(io.open(folder .. "/index.new", "w"))
+  local of_place = {}
+  for place in pairs(known) do of_place[place] = {} end
+  for number, test in ipairs(tests) do
+    file:write(("%.4f\t%s\n"):format(math.max(0, test.seconds), test.name))
+    for place in pairs(test.red and {} or test.places) do
+      of_place[place] = of_place[place] or {}
+      table.insert(of_place[place], number)
+    end
+  end
+  for place, numbers in pairs(of_place) do
+    file:write(place, " ", table.concat(numbers, " "), "\n")
+  end
+  file:close()
+  assert(os.rename(folder .. "/index.new", folder .. "/index"))
+end
+
+local function make(folder, commit, lua)
+  assert(os.execute((BUILD:gsub("FOLDER", folder):gsub("COMMIT", commit))))
+  assert(os.execute((RUN:gsub("FOLDER", folder):gsub("LUA_BIN", lua))))
+  local known, blocks = {}, {}
+  for _, module in ipairs { "core.so", "core_testing.so" } do
+    blocks[module] = blocks_of(folder, module, known)
+  end
+  lines_of_functions(folder, known)
+  write_index(folder, read_runs(folder, blocks), known)
 end
 
 function Map.load(folder, commit, lua)
-  if not io.open(folder .. "/done") then
-    assert(os.execute(BUILD:format(folder, commit, folder, folder, folder, folder)))
-    assert(os.execute(RUN:format(folder, lua)))
+  local file = io.open(folder .. "/index")
+  if not file then
+    make(folder, commit, lua)
+    file = assert(io.open(folder .. "/index"))
   end
-  local map = setmetatable({ tests = {}, known = {}, by_place = {}, by_file = {} }, Map)
-  local blocks = {}
-  for _, module in ipairs { "core.so", "core_testing.so" } do
-    blocks[module] = blocks_of(folder, module, map.known)
-  end
-  lines_of_functions(folder, map.known)
-  read_runs(folder, map, blocks)
-  table.sort(map.tests, function(a, b)
-    return a.seconds < b.seconds or a.seconds == b.seconds and a.name < b.name
-  end)
-  for _, test in ipairs(map.tests) do
-    local files = {}
-    for place in pairs(test.red and {} or test.places) do
-      add(map.by_place, place, test)
-      files[place:match "^[^:]+"] = true
+  local map = setmetatable({ tests = {}, places = {} }, Map)
+  for line in file:lines() do
+    local seconds, name = line:match "^(%d+%.%d+)\t(.*)$"
+    if name then
+      local test = { name = name, spec = name:match "^[^\t]+", seconds = tonumber(seconds) }
+      map.tests[#map.tests + 1] = test
+    else
+      local place, numbers = line:match "^(%S+) (.*)$"
+      map.places[place] = numbers
     end
-    for file in pairs(files) do add(map.by_file, file, test) end
-    test.places = nil
   end
+  file:close()
   return map
 end
 
 -- ---------------------------------------------------------------- ask it
 
--- The place of a line: its own, or that of the block or statement that it goes on.
-function Map:place_of(path, number, lines)
-  local above = number
-  while above > 0 and not self.known[path .. ":" .. above]
-    and (above == number or not lines[above]:find "^[}e]") do
-    above = above - 1
-  end
-  local place = path .. ":" .. above
-  return self.known[place] and place, above
-end
-
--- The quickest first, of many spec files before many of one; tests of a file's own name before all.
-local function in_order(path, tests)
+-- Adds the tests of a place, the quickest first, of many spec files before many of one; those of
+-- the file's own name before all.
+local function add_tests(self, found, path, place)
   local name = path:match "([^/]+)%.%w+$":gsub("^lua_", ""):match "^[^_]+"
-  local many, cost, found = {}, {}, {}
-  for i, test in ipairs(tests) do
+  local many, cost, known, more = {}, {}, {}, {}
+  for _, test in ipairs(found) do known[test] = true end
+  for number in (self.places[place] or ""):gmatch "%d+" do
+    local test = self.tests[tonumber(number)]
     many[test.spec] = (many[test.spec] or 0) + 1
     local near = test.spec:find("/" .. name, 1, true) and 0.1 or 1
     cost[test] = near * (test.seconds + 0.02 * many[test.spec])
-    found[i] = test
+    if not known[test] then more[#more + 1] = test end
   end
-  table.sort(found, function(a, b)
+  table.sort(more, function(a, b)
     return cost[a] < cost[b] or cost[a] == cost[b] and a.name < b.name
   end)
-  return found
+  for _, test in ipairs(more) do found[#found + 1] = test end
+end
+
+-- The line whose place it is: its own, or that of the block or statement that it goes on.
+local function line_of(self, path, number, lines)
+  local above = number
+  while above > 0 and not self.places[path .. ":" .. above] do
+    if above ~= number and lines[above]:find "^[}e]" then return nil end
+    above = above - 1
+  end
+  return above > 0 and above or nil
 end
 
 function Map:tests_of(path, number, lines)
-  local place, above = self:place_of(path, number, lines)
-  if not place then return in_order(path, self.by_file[path] or {}) end
-  local found = in_order(path, self.by_place[place] or {})
+  local found, of = {}, line_of(self, path, number, lines)
+  if not of then -- outside of functions: whoever uses the file
+    for above = 1, #lines do add_tests(self, found, path, path .. ":" .. above) end
+    return found
+  end
+  add_tests(self, found, path, path .. ":" .. of)
   -- `if (a) return b;`: that a block of its line has not run does not say that `a` has not
   local line = lines[number]
   if path:find "%.[ch]$" and (line:find "%f[%w]if%f[%W]" or line:find " [&|?]") then
-    local before, known = self:place_of(path, above - 1, lines), {}
-    for _, test in ipairs(found) do known[test] = true end
-    for _, test in ipairs(in_order(path, before and self.by_place[before] or {})) do
-      if not known[test] then found[#found + 1] = test end
-    end
+    local before = line_of(self, path, of - 1, lines)
+    if before then add_tests(self, found, path, path .. ":" .. before) end
   end
   return found
 end
