@@ -129,12 +129,6 @@ function Connection:receive()
   return moved
 end
 
----@return boolean moved
-function Connection:step()
-  local moved = self:receive()
-  return self.link:step() or moved
-end
-
 --- Is there anybody to talk to?
 function Connection:is_open()
   return not self.ended and not self.finished

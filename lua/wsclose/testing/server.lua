@@ -193,7 +193,7 @@ function Server:step()
   self.moved = false
   forget_dials(self)
   resume(self)
-  for _, one in ipairs(self.connections) do self.moved = one:step() or self.moved end
+  for _, one in ipairs(self.connections) do self.moved = one:receive() or self.moved end
   resume(self)
   for _, one in ipairs(self.connections) do self.moved = one.link:step() or self.moved end
   return self.moved
