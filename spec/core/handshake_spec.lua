@@ -735,7 +735,7 @@ describe("every allocation of the handshake", function()
   it("may fail at any part of the request, and leaves none of it", function()
     for size = 0, 300 do
       local asked = {
-        url = "ws://user:password@a.example/" .. ("x"):rep(size),
+        url = "ws://user:password@a/" .. ("x"):rep(size),
         protocols = { "v2", "v1" },
         extensions = {
           { name = PMD, params = { { "server_max_window_bits", "9" } } },
