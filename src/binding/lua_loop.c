@@ -1,8 +1,7 @@
-#include "lua_loop.h"
+#include "lua_client.h"
 
 #include <string.h>
 
-#include "lua_client.h"
 #include "lua_push.h"
 #include "net/loop.h"
 
@@ -45,7 +44,7 @@ static int loop_free(lua_State *L) {
 
 /* loop(poll) -> object; nil: no memory, or a system without sockets.  poll: as where there is
  * neither epoll nor kqueue. */
-static int loop_new(lua_State *L) {
+int wsc_lua_loop_new(lua_State *L) {
   wsc_lua_shared **anchor = lua_touserdata(L, lua_upvalueindex(2));
   if (!*anchor) return luaL_error(L, "wsclose: the Lua state is being closed");
   bool poll = lua_toboolean(L, 1) != 0;
@@ -138,21 +137,8 @@ static int loop_looks(lua_State *L) {
   return 1;
 }
 
-static const luaL_Reg loop_methods[] = {
+const luaL_Reg wsc_lua_loop_methods[] = {
     {"add", loop_add},   {"remove", loop_remove},     {"alarm", loop_alarm}, {"wait", loop_wait},
     {"next", loop_next}, {"pollfd", loop_pollfd},     {"looks", loop_looks}, {"free", loop_free},
     {"__gc", loop_free}, {"deadline", loop_deadline}, {NULL, NULL},
 };
-
-void wsc_lua_add_loop(lua_State *L, int core, int anchor) {
-  lua_createtable(L, 0, 12);
-  for (const luaL_Reg *method = loop_methods; method->name; method++) {
-    lua_pushcfunction(L, method->func);
-    lua_setfield(L, -2, method->name);
-  }
-  lua_pushvalue(L, -1);
-  lua_setfield(L, -2, "__index");
-  lua_pushvalue(L, anchor);
-  lua_pushcclosure(L, loop_new, 2);
-  lua_setfield(L, core, "loop");
-}

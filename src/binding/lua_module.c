@@ -4,10 +4,8 @@
 #include "core/utf8.h"
 #include "lua_client.h"
 #include "lua_conn.h"
-#include "lua_loop.h"
 #include "lua_options.h"
 #include "lua_push.h"
-#include "lua_tunnel.h"
 #include "net/system/clock.h"
 #include "net/system/poll.h"
 
@@ -215,6 +213,14 @@ static const luaL_Reg module_functions[] = {
 
 /* ---------------------------------------------------------------- the parts put together */
 
+/* As fields of the table on top. */
+static void set_functions(lua_State *L, const luaL_Reg *functions) {
+  for (; functions->name; functions++) {
+    lua_pushcfunction(L, functions->func);
+    lua_setfield(L, -2, functions->name);
+  }
+}
+
 static int collect_shared(lua_State *L) {
   wsc_lua_shared **anchor = lua_touserdata(L, 1);
   if (*anchor) wsc_lua_shared_drop(*anchor);
@@ -309,18 +315,28 @@ static const object_kind client_kind = {.name = "wsclose.core.client",
                                         .functions = client_functions,
                                         .close_method = "flush"};
 
+/* core[name] = make, whose upvalues are the metatable of what it makes and the platform. */
+static void add_maker(lua_State *L, int core, int anchor, const char *name, lua_CFunction make,
+                      const luaL_Reg *methods) {
+  lua_createtable(L, 0, 12);
+  set_functions(L, methods);
+  lua_pushvalue(L, -1);
+  lua_setfield(L, -2, "__index");
+  lua_pushvalue(L, anchor);
+  lua_pushcclosure(L, make, 2);
+  lua_setfield(L, core, name);
+}
+
 static void add_clients(lua_State *L, int core, int anchor) {
   add_kind(L, core, anchor, &client_kind);
-  wsc_lua_add_loop(L, core, anchor);
-  wsc_lua_add_tunnel(L, core, anchor);
+  add_maker(L, core, anchor, "loop", wsc_lua_loop_new, wsc_lua_loop_methods);
+  add_maker(L, core, anchor, "tunnel", wsc_lua_tunnel_new, wsc_lua_tunnel_methods);
 }
 #else
 static int refuse_client(lua_State *L) {
-  lua_pushnil(L);
-  lua_pushliteral(L, "this wsclose was built without sockets: bring your own and use the protocol "
-                     "object");
-  lua_pushliteral(L, "state");
-  return 3;
+  return wsc_lua_push_error(L, WSC_ERR_STATE,
+                            "this wsclose was built without sockets: bring your own and use the "
+                            "protocol object");
 }
 
 static void add_clients(lua_State *L, int core, int anchor) {
@@ -336,10 +352,7 @@ int wsc_lua_open(lua_State *L, const wsc_platform *platform) {
   luaL_checkstack(L, 2 * WSC_UP_COUNT + LUA_MINSTACK, "to load wsclose"); /* set_methods copies */
   lua_createtable(L, 0, 16);
   int core = lua_gettop(L);
-  for (const luaL_Reg *function = module_functions; function->name; function++) {
-    lua_pushcfunction(L, function->func);
-    lua_setfield(L, core, function->name);
-  }
+  set_functions(L, module_functions);
   lua_pushliteral(L, WSC_VERSION);
   lua_setfield(L, core, "version");
   push_anchor(L, platform);

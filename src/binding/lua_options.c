@@ -9,18 +9,22 @@
 /* ---------------------------------------------------------------- fields of tables */
 
 /* A field of an option table: how it is read, and to where in the struct it belongs.  `fields`: of
- * the table that it is. */
+ * the table that it is; `count_offset`: of a list, where the number of its items belongs, from
+ * where the list does. */
 typedef struct option_field {
   const char *name;
   void (*read)(lua_State *L, int index, const struct option_field *field, void *place);
   size_t offset;
   const struct option_field *fields;
+  size_t count_offset;
 } option_field;
 
 #define FIELD(name, read, type, member)                                                            \
-  { name, read, offsetof(type, member), NULL }
+  { name, read, offsetof(type, member), NULL, 0 }
+#define LIST(name, read, type, member, count)                                                      \
+  { name, read, offsetof(type, member), NULL, offsetof(type, count) - offsetof(type, member) }
 #define NO_FIELD                                                                                   \
-  { NULL, NULL, 0, NULL }
+  { NULL, NULL, 0, NULL, 0 }
 
 static int wrong_field(lua_State *L, const char *name, const char *expected) {
   return luaL_error(L, "wsclose.core: field '%s': expected %s, got %s", name, expected,
@@ -162,16 +166,18 @@ const wsc_header *wsc_lua_read_headers(lua_State *L, int index, size_t *count) {
   return headers;
 }
 
-static void read_headers(lua_State *L, int index, const option_field *field, void *place) {
-  wsc_config *config = place;
-  int list = push_table(L, index, field);
-  config->headers = wsc_lua_read_headers(L, list, &config->header_count);
+static size_t *count_of(const option_field *field, void *place) {
+  return (void *)((char *)place + field->count_offset);
 }
 
-static void read_protocols(lua_State *L, int index, const option_field *field, void *place) {
-  wsc_config *config = place;
+static void read_headers(lua_State *L, int index, const option_field *field, void *place) {
   int list = push_table(L, index, field);
-  config->protocols = wsc_lua_read_strings(L, list, &config->protocol_count);
+  *(const wsc_header **)place = wsc_lua_read_headers(L, list, count_of(field, place));
+}
+
+static void read_strings(lua_State *L, int index, const option_field *field, void *place) {
+  int list = push_table(L, index, field);
+  *(const char *const **)place = wsc_lua_read_strings(L, list, count_of(field, place));
 }
 
 /* ---------------------------------------------------------------- extensions */
@@ -192,18 +198,12 @@ static void read_params(lua_State *L, int index, const option_field *field, void
   extension->param_count = count;
 }
 
-static void read_require(lua_State *L, int index, const option_field *field, void *place) {
-  wsc_extension *extension = place;
-  int list = push_table(L, index, field);
-  extension->require = wsc_lua_read_strings(L, list, &extension->require_count);
-}
-
 void wsc_lua_read_extension(lua_State *L, int index, wsc_extension *extension) {
   static const option_field fields[] = {
       FIELD("name", read_string, wsc_extension, name),
       FIELD("required", read_bool, wsc_extension, required),
-      {"require", read_require, 0, NULL},
-      {"params", read_params, 0, NULL},
+      LIST("require", read_strings, wsc_extension, require, require_count),
+      {"params", read_params, 0, NULL, 0},
       NO_FIELD,
   };
   extension->name = "";
@@ -269,13 +269,13 @@ void wsc_lua_read_conn_config(lua_State *L, int index, wsc_config *config) {
       FIELD("require_protocol", read_bool, wsc_config, require_protocol),
       FIELD("url", read_string, wsc_config, url),
       FIELD("pieces", read_size, wsc_config, piece_size_max),
-      {"headers", read_headers, 0, NULL},
-      {"protocols", read_protocols, 0, NULL},
-      {"extensions", read_extensions, 0, NULL},
-      {"limits", read_table, offsetof(wsc_config, limits), limits_fields},
-      {"deflate", read_table, offsetof(wsc_config, deflate), deflate_fields},
-      {"keepalive", read_keepalive, 0, keepalive_fields},
-      {"timeouts", read_table, 0, conn_timeout_fields},
+      LIST("headers", read_headers, wsc_config, headers, header_count),
+      LIST("protocols", read_strings, wsc_config, protocols, protocol_count),
+      {"extensions", read_extensions, 0, NULL, 0},
+      {"limits", read_table, offsetof(wsc_config, limits), limits_fields, 0},
+      {"deflate", read_table, offsetof(wsc_config, deflate), deflate_fields, 0},
+      {"keepalive", read_keepalive, 0, keepalive_fields, 0},
+      {"timeouts", read_table, 0, conn_timeout_fields, 0},
       NO_FIELD,
   };
   read_fields(L, index, fields, config);
@@ -315,19 +315,13 @@ static const option_field tls_fields[] = {
     FIELD("verify", read_bool, wsc_tls_config, verify),
     FIELD("min_version", read_int, wsc_tls_config, min_version),
     FIELD("session_cache", read_size, wsc_tls_config, session_cache_size),
-    {"pin", read_pins, 0, NULL},
+    {"pin", read_pins, 0, NULL, 0},
     NO_FIELD,
 };
 
-static void read_addresses(lua_State *L, int index, const option_field *field, void *place) {
-  wsc_resolve_entry *entry = place;
-  int list = push_table(L, index, field);
-  entry->addresses = wsc_lua_read_strings(L, list, &entry->address_count);
-}
-
 static const option_field resolve_fields[] = {
     FIELD("host", read_string, wsc_resolve_entry, host),
-    {"addresses", read_addresses, 0, NULL},
+    LIST("addresses", read_strings, wsc_resolve_entry, addresses, address_count),
     NO_FIELD,
 };
 
@@ -349,22 +343,16 @@ static const option_field client_timeout_fields[] = {
     NO_FIELD,
 };
 
-static void read_proxy_headers(lua_State *L, int index, const option_field *field, void *place) {
-  wsc_client_config *config = place;
-  int list = push_table(L, index, field);
-  config->proxy_headers = wsc_lua_read_headers(L, list, &config->proxy_header_count);
-}
-
 void wsc_lua_read_client_config(lua_State *L, int index, wsc_client_config *config) {
   static const option_field fields[] = {
-      {"timeouts", read_table, 0, client_timeout_fields},
+      {"timeouts", read_table, 0, client_timeout_fields, 0},
       FIELD("family", read_int, wsc_client_config, family),
       FIELD("bind", read_string, wsc_client_config, bind),
       FIELD("nodelay", read_bool, wsc_client_config, nodelay),
       FIELD("proxy", read_string, wsc_client_config, proxy),
-      {"proxy_headers", read_proxy_headers, 0, NULL},
-      {"tls", read_table, offsetof(wsc_client_config, tls), tls_fields},
-      {"resolve", read_resolve, 0, resolve_fields},
+      LIST("proxy_headers", read_headers, wsc_client_config, proxy_headers, proxy_header_count),
+      {"tls", read_table, offsetof(wsc_client_config, tls), tls_fields, 0},
+      {"resolve", read_resolve, 0, resolve_fields, 0},
       NO_FIELD,
   };
   wsc_lua_read_conn_config(L, index, &config->conn);

@@ -1,4 +1,4 @@
-#include "lua_tunnel.h"
+#include "lua_client.h"
 
 #include "core/tunnel.h"
 #include "lua_options.h"
@@ -71,7 +71,7 @@ static int start_tunnel(lua_tunnel *self, const tunnel_request *request, const c
 /* tunnel(url, proxy, headers, address) -> object; false: the way to `url` leads through no proxy;
  * nil, sentence, name.  proxy: a URL, "" for none, nil: as the environment says; headers: a flat
  * list for CONNECT, or nil; address: of the URL's host, for proxies that want it (socks5://) */
-static int tunnel_new(lua_State *L) {
+int wsc_lua_tunnel_new(lua_State *L) {
   wsc_lua_shared **anchor = lua_touserdata(L, lua_upvalueindex(2));
   tunnel_request request = {.url = luaL_checkstring(L, 1),
                             .proxy = luaL_optstring(L, 2, NULL),
@@ -151,19 +151,6 @@ static int tunnel_eof(lua_State *L) {
   return push_tunnel_state(L, self);
 }
 
-static const luaL_Reg tunnel_methods[] = {{"next_hop", tunnel_next_hop}, {"output", tunnel_output},
-                                          {"input", tunnel_input},       {"eof", tunnel_eof},
-                                          {"__gc", tunnel_collect},      {NULL, NULL}};
-
-void wsc_lua_add_tunnel(lua_State *L, int core, int anchor) {
-  lua_createtable(L, 0, 6);
-  for (const luaL_Reg *method = tunnel_methods; method->name; method++) {
-    lua_pushcfunction(L, method->func);
-    lua_setfield(L, -2, method->name);
-  }
-  lua_pushvalue(L, -1);
-  lua_setfield(L, -2, "__index");
-  lua_pushvalue(L, anchor);
-  lua_pushcclosure(L, tunnel_new, 2);
-  lua_setfield(L, core, "tunnel");
-}
+const luaL_Reg wsc_lua_tunnel_methods[] = {{"next_hop", tunnel_next_hop}, {"output", tunnel_output},
+                                           {"input", tunnel_input},       {"eof", tunnel_eof},
+                                           {"__gc", tunnel_collect},      {NULL, NULL}};
