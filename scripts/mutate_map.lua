@@ -22,12 +22,12 @@ cd FOLDER
 make -s build/lua5.4/cflags
 cc -O2 -fPIC -D_GNU_SOURCE @build/lua5.4/cflags -c -o seen.o scripts/mutate_seen.c
 cc -shared -o seen.so seen.o
-make -s modules CFLAGS="-O0 -g -fsanitize-coverage=trace-pc" LDFLAGS="$PWD/seen.o" >/dev/null
+make -s modules BUILD=build/seen CFLAGS="-O0 -g -fsanitize-coverage=trace-pc" LDFLAGS="$PWD/seen.o" >/dev/null
 ]]
 local RUN = [[
 cd FOLDER && rm -f seen.map && mkdir -p seen && export WSCLOSE_SEEN="$PWD/seen"
 export LUA_PATH="./lua/?.lua;./lua/?/init.lua;./?.lua;./spec/?.lua;;"
-export LUA_CPATH="./build/lua5.4/?.so;;"
+export LUA_CPATH="./build/seen/lua5.4/?.so;;" WSCLOSE_BUILD=build/seen
 of_54="package.loadlib('$PWD/seen.so', 'luaopen_seen')()"
 export LUA_INIT="if _VERSION == 'Lua 5.4' then $of_54 end"
 for spec in $(find spec -name '*_spec.lua' | grep -Ev 'spec/(hosts|bench|support)/' | sort); do
@@ -38,7 +38,7 @@ done
 
 -- Where each block of a module begins: address to "file:line".
 local function blocks_of(folder, module, known)
-  local path = folder .. "/build/lua5.4/wsclose/" .. module
+  local path = folder .. "/build/seen/lua5.4/wsclose/" .. module
   local calls = lines_of("objdump -d --no-show-raw-insn " .. path
     .. " | sed -n 's/^ *\\([0-9a-f]*\\):.*<__sanitizer_cov_trace_pc>$/\\1/p'")
   assert(#calls > 0, "a spec has built the modules anew")
