@@ -172,7 +172,7 @@ local function verdict_of(tests, seconds)
     known[test.spec] = true
   end
   write(copy .. "/tests", table.concat(names))
-  local green, status = run(SUITE:format(10 + 2 * seconds, 30 + 5 * seconds, lua,
+  local green, status = run(SUITE:format(20 + 2 * seconds, 120 + 5 * seconds, lua,
     table.concat(specs, " ")))
   local hangs = status == 124 or status == 128 + 24 or status == 128 + 9
   return not green and (hangs and "hangs" or status > 127 and "crashes" or "seen")

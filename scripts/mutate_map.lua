@@ -22,7 +22,8 @@ cd FOLDER
 make -s build/lua5.4/cflags
 cc -O2 -fPIC -D_GNU_SOURCE @build/lua5.4/cflags -c -o seen.o scripts/mutate_seen.c
 cc -shared -o seen.so seen.o
-make -s modules BUILD=build/seen CFLAGS="-O0 -g -fsanitize-coverage=trace-pc" LDFLAGS="$PWD/seen.o" >/dev/null
+make -s modules BUILD=build/seen LDFLAGS="$PWD/seen.o" \
+  CFLAGS="-O0 -g -fsanitize-coverage=trace-pc" >/dev/null
 ]]
 local RUN = [[
 cd FOLDER && rm -f seen.map && mkdir -p seen && export WSCLOSE_SEEN="$PWD/seen"
@@ -169,7 +170,7 @@ end
 local function line_of(self, path, number, lines)
   local above = number
   while above > 0 and not self.places[path .. ":" .. above] do
-    if above ~= number and lines[above]:find "^[}e]" then return nil end
+    if lines[above]:find "^[^%s#]" then return nil end
     above = above - 1
   end
   return above > 0 and above or nil
