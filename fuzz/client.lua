@@ -333,7 +333,7 @@ local function step(scene)
 end
 
 -- The program has had enough: the end must come within bounds of time.  A callback may have said
--- reconnect since; without memory for a ping a silent server is then waited for as long as it takes.
+-- reconnect since, and without memory for a ping a silent server is then waited for without end.
 local function wind_up(scene)
   scene.easy = true
   call(scene, "resume")
