@@ -213,3 +213,29 @@ describe("without memory to read, a connection that is closing", function()
     end)
   end
 end)
+
+describe("a client that asks for another address of the host after 1013", function()
+  after_each(network.close_all)
+
+  local function blocks_after()
+    local server = scripted.new(function(c)
+      c:upgrade()
+      c:close_session(1013)
+    end)
+    local ws = assert(wsclose.new(("ws://feed.example:%d/"):format(server.port), {
+      resolve = { ["feed.example"] = { "127.0.0.1" } }, retry = true,
+    }))
+    scripted.pump(ws, server, function()
+      ws:kick()
+      return #server.connections == 3
+    end)
+    ws:leave()
+    network.collect()
+    return memory.live_blocks()
+  end
+
+  it("gives back what it remembers of the one before", function()
+    local before = blocks_after()
+    for _ = 1, 3 do assert.is_true(blocks_after() <= before) end
+  end)
+end)
