@@ -6,7 +6,8 @@
 --
 -- Held: what may be followed is a URL that the core takes, of the scheme, host and port that were
 -- judged, never from wss to ws, without fragment and dots, and means the same when it is resolved
--- again; credentials go to the same origin only.  Delays are numbers within their bounds.
+-- again; credentials go to the same origin only; no sentence has the password, which is nowhere
+-- else.  Delays are numbers within their bounds.
 
 local close_info = require "wsclose.close_info"
 local options = require "wsclose.options"
@@ -64,12 +65,17 @@ local function delay(text)
 end
 
 return function(bytes)
+  bytes = bytes:gsub("hunter2", "")
   local at = bytes:find("\0", 1, true) or #bytes + 1
   -- no control byte comes through the parser of HTTP heads
   local first, second = bytes:sub(1, at - 1), bytes:sub(at + 1):gsub("[%z\1-\8\10-\31\127]", "")
   follow(first, second)
   follow("ws://user:hunter2@a.example:81/x/y?q", first)
   follow("wss://a.example", second)
+  for _, front in ipairs { "", "/", "//", "ws:", "ws:/", "http://", "ftp://" } do
+    follow("wss://a.example", front .. "user:hunter2@" .. second)
+    follow(front .. "user:hunter2@" .. second, "/")
+  end
   delay(first)
   delay(second)
 end

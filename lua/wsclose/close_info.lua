@@ -60,7 +60,8 @@ end
 ---@return string
 function close_info.shown_url(url)
   if not url:find("@", 1, true) and not url:find("?", 1, true) then return url end
-  local public = url:gsub("^([^/?#]*//)[^/?#]*@", "%1")
+  local public = url:gsub("^([^/?#]*/+)[^/?#]*@", "%1")
+    :gsub("^([Ww][Ss][Ss]?:)[^/?#]*@", "%1"):gsub("^[^/?#]*@", "") -- what is no URL holds them too
   return (public:gsub("%?([^#]*)", function(query)
     return "?" .. query:gsub("[^&]+", hide_value)
   end, 1))

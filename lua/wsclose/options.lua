@@ -427,8 +427,7 @@ options.headers, options.protocols, options.socket = headers, protocols, socket
 
 -- "http://feed.example/v1", "feed.example/v1" and the like: what was meant by them.
 local function without_scheme(url)
-  local shown = close_info.shown_url(url):gsub("^[^/?#]*@", "")
-    :gsub("^([Ww][Ss][Ss]?:/?)[^/?#]*@", "%1")
+  local shown = close_info.shown_url(url)
   local scheme, rest = shown:match "^(%a[%w+.-]*)://(.*)$"
   rest = rest or shown:match "^[Ww][Ss][Ss]?:/*(.*)$" or shown:gsub("^/*", "")
   local secure = (scheme or shown):lower():find "^https" or shown:find "^[Ww][Ss][Ss]:"

@@ -86,6 +86,11 @@ describe("the sentence about an end", function()
   it("shows neither user and password nor a query's values", function()
     for url, shown in pairs {
       ["ws://me:secret@a.example/x"] = "ws://a.example/x",
+      ["wss:/me:secret@a.example/x"] = "wss:/a.example/x",
+      ["wss:me:secret@a.example/x"] = "wss:a.example/x",
+      ["/me:secret@a.example/x"] = "/a.example/x",
+      ["me:secret@a.example/x"] = "a.example/x",
+      ["ws://a.example/@x"] = "ws://a.example/@x",
       ["wss://tok%40en@a.example:1/x@y?z@"] = "wss://a.example:1/x@y?...",
       ["wss://a.example/x?v=1&token=s?=e"] = "wss://a.example/x?v=...&token=...",
       ["wss://a.example/x?"] = "wss://a.example/x?",

@@ -64,6 +64,8 @@ describe("a redirect's target", function()
     { "ws://a.example/", "http:b.example", "no WebSocket or HTTP URL" },
     { "ws://a.example/", "https://b.example:0/x?key=1",
       "leads to wss://b.example:0/x?key=...: the URL's port is not a number from 1 to 65535" },
+    { "ws://a.example/", "me:pw@b.example/", "leads to b.example/, which is no" },
+    { "ws://a.example/", "wss:me:pw@b.example/", "leads to wss:b.example/, which is no" },
     { "ws://a.example/", "//me:pw@b..example/", "leads to ws://b..example/: the URL's host" },
     { "ws://a.example/", "/a b", "the URL holds a blank or a control byte" },
     { "ws://a.example/", "mailto:me@a.example", "no WebSocket or HTTP URL" },
