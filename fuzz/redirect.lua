@@ -72,7 +72,7 @@ return function(bytes)
   follow(first, second)
   follow("ws://user:hunter2@a.example:81/x/y?q", first)
   follow("wss://a.example", second)
-  for _, front in ipairs { "", "/", "//", "ws:", "ws:/", "http://", "ftp://" } do
+  for _, front in ipairs { "", "//", "ws:", "wss:/", "http://", "ftp://" } do
     follow("wss://a.example", front .. "user:hunter2@" .. second)
     follow(front .. "user:hunter2@" .. second, "/")
   end
