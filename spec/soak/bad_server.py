@@ -58,8 +58,10 @@ def reset(writer):
 
 
 async def stall():
-    while not calm:
-        await asyncio.sleep(0.05)
+    """Longer than a client waits, not for good: thousands that stall leave no time for others."""
+    for _ in range(40):
+        if not calm:
+            await asyncio.sleep(0.25)
 
 
 async def misfortune(writer):
