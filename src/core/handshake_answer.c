@@ -113,16 +113,17 @@ static int answer_extensions(const wsc_handshake *handshake, wsc_handshake_resul
 
 static bool write_switch(wsc_buf *out, const char *accept, const char *protocol,
                          const char *extensions) {
-  const char *const texts[] = {
+  static const char head[] =
       "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-      "Sec-WebSocket-Accept: ",
-      accept,
-      protocol ? "\r\nSec-WebSocket-Protocol: " : "",
-      protocol ? protocol : "",
-      *extensions ? "\r\nSec-WebSocket-Extensions: " : "",
-      extensions,
-      "\r\n\r\n",
-      NULL};
+      "Sec-WebSocket-Accept: ";
+  const char *const texts[] = {head,
+                               accept,
+                               protocol ? "\r\nSec-WebSocket-Protocol: " : "",
+                               protocol ? protocol : "",
+                               *extensions ? "\r\nSec-WebSocket-Extensions: " : "",
+                               extensions,
+                               "\r\n\r\n",
+                               NULL};
   return wsc_buf_append_strings(out, texts);
 }
 
