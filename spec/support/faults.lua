@@ -42,7 +42,7 @@ local function outcomes_of(tally)
   return table.concat(names, ", ")
 end
 
--- The table of docs/testing.md, after what each was told.  How many failed.
+-- The table of docs/proof.md, after what each was told.  How many failed.
 local function report(tallies)
   local rows, all, failures = {}, 0, 0
   for _, route in ipairs(life.routes) do
