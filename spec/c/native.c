@@ -9,7 +9,7 @@ typedef struct program {
   char told[1000]; /* what has happened, a word each */
 } program;
 
-static void tell(program *p, const char *what, const void *data, size_t size) {
+static void report(program *p, const char *what, const void *data, size_t size) {
   size_t used = strlen(p->told);
   snprintf(p->told + used, sizeof p->told - used, "%s%s%.*s", used ? " " : "", what, (int)size,
            size ? (const char *)data : "");
@@ -19,14 +19,14 @@ static void take_event(program *p, const wsc_event *event) {
   wsc_conn *conn = wsc_client_conn(p->client);
   char code[8];
   if (event->type == WSC_EVENT_OPEN) {
-    tell(p, "open", NULL, 0);
+    report(p, "open", NULL, 0);
     wsc_conn_send(conn, 1, "hello", 5, 0);
   } else if (event->type == WSC_EVENT_MESSAGE) {
-    tell(p, "message:", event->data, event->size);
+    report(p, "message:", event->data, event->size);
     wsc_conn_close(conn, WSC_CLOSE_NORMAL, "", 0);
   } else if (event->type == WSC_EVENT_CLOSE) {
     int size = snprintf(code, sizeof code, "%u", wsc_conn_close_info(conn)->code);
-    tell(p, "close:", code, (size_t)size);
+    report(p, "close:", code, (size_t)size);
   }
 }
 
@@ -42,7 +42,7 @@ static void run(program *p, wsc_loop *loop, const void *user) {
       wsc_client *client;
       void *got;
       if (!wsc_loop_next(loop, &client, &got)) break;
-      if (got != user) tell(p, "somebody else's", NULL, 0);
+      if (got != user) report(p, "somebody else's", NULL, 0);
       take_turn(p);
     }
   }
@@ -51,7 +51,7 @@ static void run(program *p, wsc_loop *loop, const void *user) {
 static void count(program *p, const wsc_loop *loop) {
   char text[8];
   int size = snprintf(text, sizeof text, "%u", (unsigned)wsc_loop_count(loop));
-  tell(p, "count:", text, (size_t)size);
+  report(p, "count:", text, (size_t)size);
 }
 
 static void live(program *p, wsc_loop *loop, const wsc_client_config *config) {
@@ -60,7 +60,7 @@ static void live(program *p, wsc_loop *loop, const wsc_client_config *config) {
   wsc_loop_add(loop, p->client, &first);
   wsc_loop_add(loop, p->client, &second);
   count(p, loop);
-  if (wsc_client_start(p->client, config, &sentence) != WSC_OK) tell(p, sentence, NULL, 0);
+  if (wsc_client_start(p->client, config, &sentence) != WSC_OK) report(p, sentence, NULL, 0);
   run(p, loop, &second);
   wsc_loop_remove(loop, p->client);
   wsc_loop_remove(loop, p->client);
@@ -94,8 +94,9 @@ static int l_nothing(lua_State *L) {
   if (client) {
     take_turn(&p);
     wsc_client_leave(client);
-    if (wsc_client_certificate(client, text, sizeof text, &not_after) == 0) tell(&p, "none", "", 0);
-    if (wsc_client_deadline(client) == WSC_NEVER) tell(&p, "never", "", 0);
+    if (wsc_client_certificate(client, text, sizeof text, &not_after) == 0)
+      report(&p, "none", "", 0);
+    if (wsc_client_deadline(client) == WSC_NEVER) report(&p, "never", "", 0);
   }
   wsc_client_free(client);
   wsc_client_free(NULL);

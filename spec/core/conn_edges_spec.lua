@@ -1,7 +1,7 @@
 -- A connection at the edges of what conn_spec.lua has in the middle: nothing, one byte, one more
 -- than fits.
 
-local network = require "support.network"
+local counted_modules = require "support.counted"
 local talk = require "support.talk"
 local testing = require "wsclose.core_testing"
 local wire = require "support.wire"
@@ -262,7 +262,7 @@ end)
 describe("a pass over what came", function()
   it("makes no room for a message that nobody takes, and ends with the connection", function()
     local memory = testing.memory
-    local _, counted = network.counted()
+    local _, counted = counted_modules()
     local t = talk.new()
     t.p = counted.protocol({ url = "ws://feed.example/v1" }, talk.fixed_bytes)
     t.p:output()

@@ -2,14 +2,13 @@
 -- spec/lua/memory_spec.lua does not lead.  Whatever fails, the end is told once and last, no memory
 -- is lost, and what does not need the missing block goes on.
 
+local collect = require "support.collect"
 local handshake = require "support.scripted.handshake"
-local network = require "support.network"
 local testing = require "wsclose.core_testing"
 local wire = require "support.wire"
 
 local memory = testing.memory
-local wsclose = network.counted()
-local collect = network.collect
+local wsclose = require("support.counted")()
 
 local URL = "ws://feed.example/v1"
 

@@ -308,16 +308,7 @@ end
 -- ---------------------------------------------------------------- the module on counted memory
 
 network.counted = require "support.counted"
-
---- Collects all there is of the counted modules: what a finalizer lets go of takes another round.
-function network.collect()
-  local before
-  repeat
-    before = testing.memory.live_blocks()
-    collectgarbage()
-    collectgarbage()
-  until testing.memory.live_blocks() == before
-end
+network.collect = require "support.collect"
 
 -- ---------------------------------------------------------------- processes of their own
 
