@@ -1,5 +1,5 @@
---- Collects all there is of the modules on counted memory: what a finalizer lets go of takes another
---- round.
+--- Collects all there is of the modules on counted memory: what a finalizer lets go of takes
+--- another round.
 
 local memory = require("wsclose.core_testing").memory
 
