@@ -53,7 +53,7 @@ sign by_old /CN=by_old old "${server}subjectAltName=DNS:feed.example"
 setup(function()
   made = certificates.shared()
   local path = made.folder .. "/sentences.sh"
-  local file = assert(io.open(path, "w"))
+  local file = assert(io.open(path, "wb"))
   file:write(SCRIPT)
   file:close()
   if not process.run { "sh", path, made.folder } then
