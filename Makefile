@@ -206,12 +206,12 @@ test:
 	@scripts/setup test $(LUA)
 	@$(MAKE) --no-print-directory suite
 modules: $(MODULE) $(TESTING) $(FAULTS)
-# Preloaded, so without what the sanitizers put before main.
+# Preloaded, so without what the sanitizers put before main.  A static OpenSSL has its calls, too.
 $(OUT)/faults.so: spec/support/faults.c $(OUT)/cflags $(BUILD)/cflags $(BUILD)/command
 	@mkdir -p $(@D)
 	@echo "  LINK  $@"
 	$(Q)$(filter-out $(sanitize),$(compile)) -D_GNU_SOURCE @$(BUILD)/cflags @$(OUT)/cflags -shared -o $@ $< \
-	  -Wl,--no-as-needed @$(BUILD)/ldflags
+	  -Wl,--no-as-needed,-z,muldefs @$(BUILD)/ldflags
 suite: modules
 	@echo "wsclose: the suite under $(LUA)"
 	@$(if $(WSC_CPU),$(LUA_BIN) spec/support/cpu.lua $(WSC_CPU))
