@@ -308,14 +308,7 @@ describe("the module", function()
   -- An object that is older than the module is finalized after it.
   it("makes nothing more once its Lua state is being closed", function()
     local result = network.run [[
-      local function finalizer(f)
-        if rawget(_G, "newproxy") then
-          local proxy = newproxy(true)
-          getmetatable(proxy).__gc = f
-          return proxy
-        end
-        return setmetatable({}, { __gc = f })
-      end
+      local finalizer = require "support.finalizer"
       local core
       older = finalizer(function()
         for _, make in ipairs {

@@ -130,11 +130,7 @@ static const luaL_Reg deflate_methods[] = {
 static const luaL_Reg deflate_functions[] = {{"new", l_deflate_new}, {NULL, NULL}};
 
 void wsc_testing_deflate(lua_State *L) {
-  luaL_newmetatable(L, deflate_type);
-  wsc_testing_add(L, NULL, deflate_methods);
-  lua_pushvalue(L, -1);
-  lua_setfield(L, -2, "__index");
-  lua_pop(L, 1);
+  wsc_testing_kind(L, deflate_type, deflate_methods);
   wsc_testing_add(L, "deflate", deflate_functions);
 }
 

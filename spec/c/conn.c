@@ -142,10 +142,6 @@ static const luaL_Reg conn_functions[] = {
     {"new", l_conn_new}, {"proxy_check", l_proxy_check}, {NULL, NULL}};
 
 void wsc_testing_conn(lua_State *L) {
-  luaL_newmetatable(L, conn_type);
-  lua_pushvalue(L, -1);
-  lua_setfield(L, -2, "__index");
-  wsc_testing_add(L, NULL, conn_methods);
-  lua_pop(L, 1);
+  wsc_testing_kind(L, conn_type, conn_methods);
   wsc_testing_add(L, "conn", conn_functions);
 }

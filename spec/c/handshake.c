@@ -190,10 +190,6 @@ static const luaL_Reg handshake_functions[] = {{"new", l_handshake_new},
                                                {NULL, NULL}};
 
 void wsc_testing_handshake(lua_State *L) {
-  luaL_newmetatable(L, handshake_type);
-  wsc_testing_add(L, NULL, handshake_methods);
-  lua_pushvalue(L, -1);
-  lua_setfield(L, -2, "__index");
-  lua_pop(L, 1);
+  wsc_testing_kind(L, handshake_type, handshake_methods);
   wsc_testing_add(L, "handshake", handshake_functions);
 }

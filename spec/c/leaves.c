@@ -158,20 +158,13 @@ static const luaL_Reg buf_methods[] = {{"reserve", l_buf_reserve},
                                        {"data", l_buf_data},
                                        {"shape", l_buf_shape},
                                        {"free", l_buf_free},
+                                       {"__gc", l_buf_free},
                                        {NULL, NULL}};
 
 static const luaL_Reg buf_functions[] = {
     {"new", l_buf_new}, {"alloc", l_buf_alloc}, {"copy_string", l_buf_copy_string}, {NULL, NULL}};
 
-static void make_buf_type(lua_State *L) {
-  luaL_newmetatable(L, buf_type);
-  wsc_testing_add(L, "__index", buf_methods);
-  lua_pushcfunction(L, l_buf_free);
-  lua_setfield(L, -2, "__gc");
-  lua_pop(L, 1);
-}
-
 void wsc_testing_leaves(lua_State *L) {
-  make_buf_type(L);
+  wsc_testing_kind(L, buf_type, buf_methods);
   wsc_testing_add(L, "buf", buf_functions);
 }

@@ -67,10 +67,6 @@ static const luaL_Reg alarm_methods[] = {{"reserve", l_alarms_reserve},
 static const luaL_Reg loop_functions[] = {{"alarms", l_alarms_new}, {NULL, NULL}};
 
 void wsc_testing_loop(lua_State *L) {
-  luaL_newmetatable(L, alarms_type);
-  lua_pushvalue(L, -1);
-  lua_setfield(L, -2, "__index");
-  wsc_testing_add(L, NULL, alarm_methods);
-  lua_pop(L, 1);
+  wsc_testing_kind(L, alarms_type, alarm_methods);
   wsc_testing_add(L, "loop", loop_functions);
 }

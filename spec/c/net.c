@@ -138,9 +138,7 @@ static const luaL_Reg resolver_methods[] = {{"attach", l_resolver_attach},
 
 /* Not collected: threads may use it when the state is closed. */
 static void add_resolver(lua_State *L) {
-  luaL_newmetatable(L, resolver_type);
-  wsc_testing_add(L, "__index", resolver_methods);
-  lua_pop(L, 1);
+  wsc_testing_kind(L, resolver_type, resolver_methods);
   lua_pushcfunction(L, l_resolver_new);
   lua_setfield(L, -2, "resolver");
 }

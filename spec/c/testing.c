@@ -338,6 +338,14 @@ void wsc_testing_add(lua_State *L, const char *name, const luaL_Reg *functions) 
   if (name) lua_setfield(L, -2, name);
 }
 
+void wsc_testing_kind(lua_State *L, const char *kind, const luaL_Reg *methods) {
+  luaL_newmetatable(L, kind);
+  wsc_testing_add(L, NULL, methods);
+  lua_pushvalue(L, -1);
+  lua_setfield(L, -2, "__index");
+  lua_pop(L, 1);
+}
+
 int wsc_testing_push_error(lua_State *L, int error, const char *sentence) {
   lua_pushnil(L);
   lua_pushstring(L, sentence); /* NULL gives nil */

@@ -31,6 +31,9 @@ const uint8_t *wsc_testing_copy_behind_wall(lua_State *L, const void *data, size
  * that table itself. */
 void wsc_testing_add(lua_State *L, const char *name, const luaL_Reg *functions);
 
+/* Makes a kind of userdata with these methods, __gc among them where it is to be collected. */
+void wsc_testing_kind(lua_State *L, const char *kind, const luaL_Reg *methods);
+
 /* nil, sentence (or nil), the error's name: how every failed call of this module answers. */
 int wsc_testing_push_error(lua_State *L, int error, const char *sentence);
 

@@ -7,19 +7,11 @@ local network = require "support.network"
 -- Open connections without end, and what is tried on them.
 local PRELUDE = [[
 local wire = require "wsclose.testing.wire"
+local finalizer = require "support.finalizer"
 local handshake = require "support.scripted.handshake"
 local scripted = require "support.scripted_server"
 local wsclose = require "wsclose"
 local core = require "wsclose.core"
-
-local function finalizer(f)
-  if rawget(_G, "newproxy") then
-    local proxy = newproxy(true)
-    getmetatable(proxy).__gc = f
-    return proxy
-  end
-  return setmetatable({}, { __gc = f })
-end
 
 local function attempt(f, ...)
   local ok, fault = pcall(f, ...)

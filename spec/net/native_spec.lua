@@ -2,6 +2,7 @@
 -- spec/hosts/native_spec.lua.
 
 local certificates = require "support.certificates"
+local peers = require "support.peers"
 local process = require "support.process"
 local testing = require "wsclose.core_testing"
 
@@ -12,10 +13,7 @@ describe("a program in C", function()
 
   setup(function()
     made = certificates.shared()
-    server = process.start {
-      "/usr/bin/python3", "spec/support/peers/everything.py", made.good.cert, made.good.key,
-      prompt = true,
-    }
+    server = peers.everything(made)
   end)
   teardown(process.stop_all)
 

@@ -86,4 +86,14 @@ function peers.start(key)
   return process.start(peer.command)
 end
 
+--- One that is every server and proxy, by what a client says first.
+---@param made table of support.certificates
+---@param ca? string over TLS clients may show a certificate of this authority
+---@return support.Process
+function peers.everything(made, ca)
+  return process.start {
+    "/usr/bin/python3", FOLDER .. "everything.py", made.good.cert, made.good.key, ca, prompt = true,
+  }
+end
+
 return peers

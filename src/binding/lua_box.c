@@ -148,6 +148,12 @@ void *wsc_lua_to_marked(lua_State *L, int index, const void *mark, size_t size) 
   return object && lua_rawlen(L, index) >= size && *object == mark ? object : NULL;
 }
 
+void *wsc_lua_check_marked(lua_State *L, const void *mark, size_t size, const char *expected) {
+  void *object = wsc_lua_to_marked(L, 1, mark, size);
+  if (!object) luaL_error(L, "expected %s, got %s", expected, luaL_typename(L, 1));
+  return object;
+}
+
 wsc_lua_box *wsc_lua_to_client(lua_State *L, int index) {
   return wsc_lua_to_marked(L, index, &wsc_lua_marks[1], sizeof(wsc_lua_box));
 }

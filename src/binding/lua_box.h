@@ -84,6 +84,9 @@ extern const char wsc_lua_marks[2];
  * kinds apart; NULL for anything else. */
 void *wsc_lua_to_marked(lua_State *L, int index, const void *mark, size_t size);
 
+/* The same of argument 1; raises that `expected` ("a loop") was, for anything else. */
+void *wsc_lua_check_marked(lua_State *L, const void *mark, size_t size, const char *expected);
+
 /* The client's box at `index`, or NULL if something else is there. */
 wsc_lua_box *wsc_lua_to_client(lua_State *L, int index);
 

@@ -20,9 +20,7 @@ static const char loop_mark;
 
 /* Also one that was freed. */
 static lua_loop *check_any_loop(lua_State *L) {
-  lua_loop *self = wsc_lua_to_marked(L, 1, &loop_mark, sizeof *self);
-  if (!self) luaL_error(L, "expected a loop, got %s", luaL_typename(L, 1));
-  return self;
+  return wsc_lua_check_marked(L, &loop_mark, sizeof(lua_loop), "a loop");
 }
 
 static lua_loop *check_loop(lua_State *L) {

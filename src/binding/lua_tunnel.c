@@ -21,9 +21,7 @@ static const char tunnel_mark;
 
 /* Also one that was freed. */
 static lua_tunnel *check_any_tunnel(lua_State *L) {
-  lua_tunnel *self = wsc_lua_to_marked(L, 1, &tunnel_mark, sizeof *self);
-  if (!self) luaL_error(L, "expected a tunnel, got %s", luaL_typename(L, 1));
-  return self;
+  return wsc_lua_check_marked(L, &tunnel_mark, sizeof(lua_tunnel), "a tunnel");
 }
 
 static lua_tunnel *check_tunnel(lua_State *L) {

@@ -3,6 +3,7 @@
 
 local certificates = require "support.certificates"
 local network = require "support.network"
+local peers = require "support.peers"
 local process = require "support.process"
 local testing = require "wsclose.core_testing"
 
@@ -13,10 +14,7 @@ local made, server
 
 setup(function()
   made = certificates.shared()
-  server = process.start {
-    "/usr/bin/python3", "spec/support/peers/everything.py", made.good.cert, made.good.key,
-    prompt = true,
-  }
+  server = peers.everything(made)
 end)
 teardown(process.stop_all)
 after_each(function() memory.fail_at() end)

@@ -3,7 +3,7 @@
 
 local faults = require "faults"
 local certificates = require "support.certificates"
-local process = require "support.process"
+local peers = require "support.peers"
 local socket = require "socket"
 local testing = require "wsclose.core_testing"
 
@@ -12,10 +12,7 @@ local memory = testing.memory
 local now = socket.gettime -- no call that is struck
 
 local made = certificates.shared()
-local server = process.start {
-  "/usr/bin/python3", "spec/support/peers/everything.py", made.good.cert, made.good.key,
-  prompt = true,
-}
+local server = peers.everything(made)
 
 local life = {}
 

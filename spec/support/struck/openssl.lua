@@ -4,6 +4,7 @@
 local faults = require "faults" -- before OpenSSL has allocated anything
 local certificates = require "support.certificates"
 local network = require "support.network"
+local peers = require "support.peers"
 local process = require "support.process"
 local wsclose = require "wsclose"
 
@@ -11,10 +12,7 @@ local made, server
 
 setup(function()
   made = certificates.shared()
-  server = process.start {
-    "/usr/bin/python3", "spec/support/peers/everything.py", made.good.cert, made.good.key,
-    prompt = true,
-  }
+  server = peers.everything(made)
 end)
 teardown(process.stop_all)
 after_each(function() faults.disarm() end)

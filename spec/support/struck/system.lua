@@ -5,6 +5,7 @@ local faults = require "faults" -- before OpenSSL has allocated anything
 local certificates = require "support.certificates"
 local counted = require "support.counted"
 local network = require "support.network"
+local peers = require "support.peers"
 local process = require "support.process"
 local scripted = require "support.scripted_server"
 local testing = require "wsclose.core_testing"
@@ -16,10 +17,7 @@ local made, server
 
 setup(function()
   made = certificates.shared()
-  server = process.start {
-    "/usr/bin/python3", "spec/support/peers/everything.py", made.good.cert, made.good.key, made.ca,
-    prompt = true,
-  }
+  server = peers.everything(made, made.ca)
 end)
 teardown(process.stop_all)
 after_each(function()
