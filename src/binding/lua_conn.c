@@ -93,9 +93,9 @@ static int push_too_big(lua_State *L, const wsc_lua_box *box, size_t size) {
 
 /* What was queued leaves at once, unless more may follow within the same turn. */
 static int queued(lua_State *L, wsc_lua_box *box, int error, size_t size) {
-  if (error == WSC_ERR_TOO_BIG) return push_too_big(L, box, size);
   if (box->client && error == WSC_OK && !box->corked) wsc_client_flush(box->client);
   wsc_lua_let_go(L, box);
+  if (error == WSC_ERR_TOO_BIG && box->conn) return push_too_big(L, box, size);
   if (error != WSC_OK) return wsc_lua_push_failure(L, box, error);
   lua_pushboolean(L, 1);
   return 1;

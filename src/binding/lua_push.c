@@ -196,9 +196,9 @@ void wsc_lua_push_stats(lua_State *L, const wsc_conn_stats *stats) {
 }
 
 static const char *opcode_name(unsigned opcode) {
-  static const char *const names[] = {[0] = "continuation", [1] = "text", [2] = "binary",
-                                      [8] = "close",        [9] = "ping", [10] = "pong"};
-  return names[opcode];
+  static const char *const names[16] = {[0] = "continuation", [1] = "text", [2] = "binary",
+                                        [8] = "close",        [9] = "ping", [10] = "pong"};
+  return names[opcode & 15] ? names[opcode & 15] : "reserved";
 }
 
 /* The payload is copied: other values come before it. */

@@ -169,6 +169,7 @@ void wsc_wipe(void *block, size_t size) {
 }
 
 char *wsc_copy_string(const wsc_platform *platform, const char *data, size_t size) {
+  if (size == SIZE_MAX) return NULL;
   char *copy = platform->resize(platform->user, NULL, size + 1);
   if (!copy) return NULL;
   if (size != 0) memcpy(copy, data, size);

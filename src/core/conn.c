@@ -164,7 +164,7 @@ static void put_frame(wsc_conn *conn, const wsc_frame *frame, const void *payloa
 
 int wsc_conn_queue_frame(wsc_conn *conn, const wsc_frame *frame, const void *payload) {
   wsc_frame masked = *frame;
-  if (!wsc_queue_reserve(&conn->queue, (size_t)frame->size, masked.key)) return WSC_ERR_MEMORY;
+  if (!wsc_queue_reserve(&conn->queue, frame->size, masked.key)) return WSC_ERR_MEMORY;
   put_frame(conn, &masked, payload);
   return WSC_OK;
 }

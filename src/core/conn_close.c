@@ -59,7 +59,7 @@ void wsc_conn_fail(wsc_conn *conn, int error, wsc_phase phase, const char *text)
   wsc_conn_set_error(conn, error, phase, text);
   conn->reading = WSC_READ_NOTHING;
   unsigned code = wsc_error_close_code(error);
-  if (conn->state == WSC_CONNECTING) {
+  if (conn->state == WSC_CONNECTING || code == 0) {
     wsc_conn_finish(conn);
     return;
   }
@@ -201,6 +201,7 @@ static void set_end_error(wsc_conn *conn) {
 }
 
 void wsc_conn_end(wsc_conn *conn) {
+  if (wsc_conn_is_closed(conn)) return;
   if (conn->reading != WSC_READ_NOTHING) {
     set_end_error(conn);
   } else if (conn->end_error == WSC_OK && wsc_buf_size(&conn->queue.buf) > 0) {
@@ -274,7 +275,7 @@ static void fill_info(wsc_conn *conn, bool left) {
 }
 
 static void finish(wsc_conn *conn, bool left) {
-  assert(!wsc_conn_is_closed(conn));
+  if (wsc_conn_is_closed(conn)) return;
   if (conn->reading == WSC_READ_BODY) wsc_conn_keep_body(conn);
   fill_info(conn, left && wsc_buf_size(&conn->queue.buf) == 0); /* over what only a living
                                                                    connection needs */

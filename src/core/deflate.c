@@ -34,9 +34,9 @@ struct wsc_deflate {
   uint8_t final_blocks; /* of this message */
 };
 
-/* zlib asks for 256 KiB at the most, and never for nothing. */
 static voidpf zlib_alloc(voidpf opaque, uInt items, uInt size) {
   const wsc_platform *platform = ((wsc_deflate *)opaque)->platform;
+  if (size == 0 || items == 0 || items > SIZE_MAX / size) return Z_NULL;
   return platform->resize(platform->user, NULL, (size_t)items * size);
 }
 
@@ -170,9 +170,9 @@ static uInt clamp_size(size_t size) {
  * zlib takes the shorter form.  Each block adds a head: 5 bytes to at least 250 stored ones (the
  * smallest window), 10 bits to at least 127 coded ones (the smallest memory).  The flush at the end
  * is a block too.  zlib's own sum says less about flushes and small memory, but more where
- * hardware compresses.  No object is so large that the sums overflow. */
+ * hardware compresses. */
 size_t wsc_deflate_bound(wsc_deflate *codec, size_t size) {
-  if (open_deflater(codec) != WSC_OK) return 0;
+  if (open_deflater(codec) != WSC_OK || size > SIZE_MAX / 4) return 0;
   size_t sum = size + size / 8 + size / 64, zlib_sum = deflateBound(codec->deflater, (uLong)size);
   return (sum > zlib_sum ? sum : zlib_sum) + FLUSH_ROOM;
 }
@@ -249,8 +249,7 @@ static int deflate_fault(const char **sentence, const char *text) {
 }
 
 /* Room for what comes: what is there, else by the guess that text shrinks to a quarter, by doubling
- * afterwards; never past limit + 1, nor more than makes it full.  Where the guess overflows it is
- * only a worse one. */
+ * afterwards; never past limit + 1, nor more than makes it full. */
 static uint8_t *inflate_room(wsc_buf *out, size_t left_in, const wsc_inflate_room *room,
                              uInt *size) {
   size_t held = wsc_buf_size(out);
@@ -258,7 +257,7 @@ static uint8_t *inflate_room(wsc_buf *out, size_t left_in, const wsc_inflate_roo
   if (most > room->most - held) most = room->most - held;
   size_t there = out->capacity - out->end;
   if (there == 0) {
-    size_t wanted = left_in * 4;
+    size_t wanted = left_in < SIZE_MAX / 4 ? left_in * 4 : SIZE_MAX;
     if (wanted < held) wanted = held;
     if (wanted < FIRST_ROOM) wanted = FIRST_ROOM;
     if (wanted > most) wanted = most;

@@ -24,10 +24,11 @@ static bool begins_message(uint8_t opcode) {
   return opcode == WSC_OP_TEXT || opcode == WSC_OP_BINARY;
 }
 
-bool wsc_queue_reserve(wsc_queue *queue, size_t size, uint8_t key[4]) {
+bool wsc_queue_reserve(wsc_queue *queue, uint64_t size, uint8_t key[4]) {
   const wsc_platform *platform = queue->buf.platform;
+  if (size > SIZE_MAX - WSC_FRAME_HEAD_MAX) return false;
   return (!queue->mask || platform->random(platform->user, key, 4)) &&
-         wsc_buf_reserve(&queue->buf, size + WSC_FRAME_HEAD_MAX, NULL);
+         wsc_buf_reserve(&queue->buf, (size_t)size + WSC_FRAME_HEAD_MAX, NULL);
 }
 
 void wsc_queue_put(wsc_queue *queue, const wsc_frame *frame, const void *payload) {

@@ -29,7 +29,7 @@ void wsc_queue_raw(wsc_queue *queue);
 
 /* Makes room for a frame with a payload of `size` bytes at the most and chooses its mask: what may
  * fail of appending it.  False: no memory or no randomness; nothing has happened. */
-bool wsc_queue_reserve(wsc_queue *queue, size_t size, uint8_t key[4]);
+bool wsc_queue_reserve(wsc_queue *queue, uint64_t size, uint8_t key[4]);
 
 /* Appends a frame for which wsc_queue_reserve has made room, with frame->key as it chose it. */
 void wsc_queue_put(wsc_queue *queue, const wsc_frame *frame, const void *payload);

@@ -14,6 +14,7 @@ bool wsc_alarms_reserve(wsc_alarms *alarms, size_t count) {
   size_t room = alarms->room ? alarms->room : ROOM_AT_FIRST;
   if (count <= alarms->room) return true;
   while (room < count) room *= 2;
+  if (room > UINT32_MAX / sizeof *alarms->slots) return false;
   void *slots = platform->resize(platform->user, alarms->slots, room * sizeof *alarms->slots);
   if (!slots) return false;
   alarms->slots = slots;

@@ -53,7 +53,7 @@ static void look_at_touched(wsc_loop *loop, uint64_t now_us) {
   while (!wsc_ring_is_alone(&loop->touched)) {
     wsc_member *member = WSC_MEMBER_OF(loop->touched.next, round);
     wsc_ring_leave(&member->round);
-    look_at_member(member, now_us);
+    if (member->client) look_at_member(member, now_us);
   }
 }
 
@@ -187,7 +187,7 @@ int wsc_loop_wait(wsc_loop *loop, uint64_t timeout_us) {
   else if (first_us != WSC_NEVER && first_us - now_us < timeout_us)
     timeout_us = first_us - now_us;
   bool over = loop->hub ? wait_for_reports(loop, timeout_us) : poll_all(loop, timeout_us);
-  if (over) expire_alarms(loop, now_us + timeout_us);
+  if (over && timeout_us != WSC_NEVER) expire_alarms(loop, now_us + timeout_us);
   return (int)loop->ready_count;
 }
 

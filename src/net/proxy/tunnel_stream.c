@@ -81,6 +81,7 @@ static void drop_read_tunnel(tunnel_stream *self) {
 
 static int tunnel_open(wsc_stream *stream) {
   tunnel_stream *self = (tunnel_stream *)stream;
+  if (self->ready) return WSC_OK;
   int result = tunnel_advance(self);
   self->ready = result == WSC_OK;
   if (self->ready) drop_read_tunnel(self);
@@ -168,5 +169,5 @@ wsc_stream *wsc_tunnel_stream_new(const wsc_platform *platform, wsc_stream *lowe
 
 int wsc_tunnel_stream_status(const wsc_stream *stream) {
   const tunnel_stream *self = (const tunnel_stream *)stream;
-  return self->tunnel->status;
+  return self->tunnel ? self->tunnel->status : 0;
 }

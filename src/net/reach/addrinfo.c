@@ -21,6 +21,7 @@ static int ask_system(const char *host, uint16_t port, int family, int flags,
 static size_t keep_addresses(const struct addrinfo *list, wsc_address *addresses) {
   size_t count = 0;
   for (; list && count < WSC_LOOKUP_MAX; list = list->ai_next) {
+    if (list->ai_family != AF_INET && list->ai_family != AF_INET6) continue;
     wsc_address *address = &addresses[count++];
     memcpy(&address->storage, list->ai_addr, list->ai_addrlen);
     address->size = (socklen_t)list->ai_addrlen;

@@ -48,7 +48,7 @@ static bool same_address(const wsc_address *a, const wsc_address *b) {
 
 static bool is_candidate(const wsc_dial *dial, const wsc_address *address) {
   int family = wsc_address_family(address);
-  if (dial->family != 0 && family != dial->family) return false;
+  if (dial->family != 0 && family != 0 && family != dial->family) return false;
   for (size_t i = 0; i < dial->count; i++)
     if (same_address(&dial->addresses[i], address)) return false;
   return true;
@@ -149,7 +149,8 @@ static int weight_of(int error) {
 }
 
 static void append_report(char *report, size_t capacity, size_t *used, const char *fault) {
-  *used += (size_t)snprintf(report + *used, capacity - *used, "%s%s", *used ? "; " : "", fault);
+  int n = snprintf(report + *used, capacity - *used, "%s%s", *used ? "; " : "", fault);
+  if (n > 0) *used += (size_t)n;
   if (*used >= capacity) *used = capacity - 1;
 }
 

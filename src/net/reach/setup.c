@@ -199,7 +199,7 @@ const char *wsc_setup_fault(const wsc_setup *setup) {
 }
 
 int wsc_setup_proxy_status(const wsc_setup *setup) {
-  bool asked = setup->stage == WSC_STAGE_TUNNEL && setup->stream;
+  bool asked = setup->stage == WSC_STAGE_TUNNEL && setup->begun && setup->stream;
   return asked ? wsc_tunnel_stream_status(setup->stream) : 0;
 }
 

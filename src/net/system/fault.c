@@ -61,7 +61,7 @@ int wsc_fault_of_errno(char *text, size_t size, int number, wsc_operation operat
       find_meaning(operation == WSC_OPERATION_CONNECT ? connect_meanings : transfer_meanings,
                    wsc_errno_of_system(number));
   int length = snprintf(text, size, found->words, peer);
-  if (found->number == 0 && (size_t)length + 2 < size) {
+  if (found->number == 0 && length > 0 && (size_t)length + 2 < size) {
     memcpy(text + length, ": ", 3);
     wsc_errno_words(text + length + 2, size - (size_t)length - 2, number);
   }

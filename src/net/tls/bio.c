@@ -28,7 +28,7 @@ bool wsc_tls_flush(wsc_tls_stream *tls) {
   while (wsc_buf_size(&tls->output) > 0) {
     int64_t taken =
         lower->ops->write(lower, wsc_buf_data(&tls->output), wsc_buf_size(&tls->output));
-    if (taken == WSC_AGAIN) return false;
+    if (taken == WSC_AGAIN || taken == 0) return false;
     if (taken < 0) {
       output_failed(tls, (int)taken);
       return true;
@@ -44,7 +44,7 @@ static int bio_write(BIO *bio, const char *data, int size) {
   wsc_stream *lower = tls->stream.lower;
   int64_t taken = 0;
   BIO_clear_retry_flags(bio);
-  if (tls->write_error != WSC_OK) return size;
+  if (size <= 0 || tls->write_error != WSC_OK) return size;
   if (wsc_buf_size(&tls->output) >= TLS_OUTPUT_MAX) {
     BIO_set_retry_write(bio);
     return -1;
@@ -71,6 +71,7 @@ static int bio_read(BIO *bio, char *data, int size) {
   wsc_tls_stream *tls = BIO_get_data(bio);
   wsc_stream *lower = tls->stream.lower;
   BIO_clear_retry_flags(bio);
+  if (size <= 0) return 0;
   if (wsc_tls_holds_records(tls)) {
     BIO_set_retry_read(bio);
     return -1;

@@ -56,8 +56,11 @@ static void say_name(tls_text *text, const X509_NAME *name) {
 }
 
 static void say_time(tls_text *text, const ASN1_TIME *time) {
-  struct tm tm = {0};
-  ASN1_TIME_to_tm(time, &tm); /* which OpenSSL has read before, to compare it */
+  struct tm tm;
+  if (ASN1_TIME_to_tm(time, &tm) != 1) {
+    say(text, "an unreadable time");
+    return;
+  }
   say(text, "%04d-%02d-%02d %02d:%02d:%02d UTC", tm.tm_year + 1900, tm.tm_mon + 1, tm.tm_mday,
       tm.tm_hour, tm.tm_min, tm.tm_sec);
 }
