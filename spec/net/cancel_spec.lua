@@ -113,7 +113,7 @@ local function answer_names(resolver)
   end
 end
 
-local function play(wsclose, rounds, seed)
+local function play_here(wsclose, rounds, seed)
   local roll, phases_met, clients = new_dice(seed), {}, {}
   local goals, servers, resolver = new_goals()
   for round = 1, rounds do
@@ -136,6 +136,12 @@ local function play(wsclose, rounds, seed)
     ws:leave()
   end
   return phases_met
+end
+
+-- On a stack of its own: a stale place of the spec's might keep one of the clients from being
+-- collected.
+local function play(wsclose, rounds, seed)
+  return coroutine.wrap(function() return play_here(wsclose, rounds, seed) end)()
 end
 
 describe(ROUNDS .. " connections cancelled at random moments", function()
