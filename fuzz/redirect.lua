@@ -65,10 +65,11 @@ local function delay(text)
 end
 
 return function(bytes)
-  bytes = bytes:gsub("hunter2", "")
   local at = bytes:find("\0", 1, true) or #bytes + 1
+  local first, second = bytes:sub(1, at - 1), bytes:sub(at + 1)
   -- no control byte comes through the parser of HTTP heads
-  local first, second = bytes:sub(1, at - 1), bytes:sub(at + 1):gsub("[%z\1-\8\10-\31\127]", "")
+  second = second:gsub("[%z\1-\8\10-\31\127]", ""):gsub("hunter2", "*")
+  first = first:gsub("hunter2", "*")
   follow(first, second)
   follow("ws://user:hunter2@a.example:81/x/y?q", first)
   follow("wss://a.example", second)
