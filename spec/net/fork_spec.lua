@@ -1,4 +1,5 @@
 -- After a fork the child has copies of everything, and the connections are its parent's.
+local loopback = require "support.loopback"
 local network = require "support.network"
 local recorder = require "support.recorder"
 local scripted = require "support.scripted_server"
@@ -143,6 +144,32 @@ describe("a connection of a process that forks goes on when the child", function
       assert(other.connections[1].close.code == 1001)
     end)
     assert_goes_on(r, server)
+  end)
+end)
+
+describe("a group whose process goes on as a forked child, as a daemon's does", function()
+  after_each(network.close_all)
+
+  it("has its connections there", function()
+    local server = scripted.new(function(c)
+      c:upgrade()
+      c:told "talk"
+      c:send_text "hello"
+      c:stall()
+    end)
+    local r = recorder.new(server:url(), nil, server)
+    r:wait_open()
+    local group = wsclose.group { r.ws }
+    for _ = 1, 3 do group:update() end
+    local heard = fork(function()
+      server:tell "talk"
+      server:step()
+      loopback.settle()
+      group:update() -- it is watched: no deadline has to help
+      return r.messages[1] and r.messages[1].data
+    end)
+    assert.equal("hello", heard)
+    r.ws:leave()
   end)
 end)
 

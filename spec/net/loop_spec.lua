@@ -425,6 +425,12 @@ describe("where the kernel has no", function()
     assert.is_true(network.has_failed(result.traces[1], "epoll_ctl", "ENOSPC"))
   end)
 
+  it("memory for any of them, the clients look for themselves for as long as it takes", function()
+    local looks = program:gsub("for i = 1, 3 do server:say", "assert(group:timeout() <= 0.01)\n%0")
+    local result = network.trace(looks, "-e inject=epoll_ctl:error=ENOSPC:when=1+")
+    assert.is_true(result.ok, result.output)
+  end)
+
   it("answer, the clients look for themselves", function()
     local result = network.trace(program, "-e inject=epoll_wait:error=EBADF:when=1+")
     assert.is_true(result.ok, result.output)
