@@ -340,6 +340,47 @@ describe("a pause", function()
   end)
 end)
 
+describe("a client whose socket is full", function()
+  after_each(network.close_all)
+
+  it("reads what comes, and does not try to write before there is room", function()
+    local result = network.trace [[
+      local loopback = require "support.loopback"
+      local recorder = require "support.recorder"
+      local scripted = require "support.scripted_server"
+      local server = scripted.new(function(c)
+        c:upgrade()
+        c.reading = false
+        c:told "talk"
+        c:send_text "hello"
+        c:stall()
+      end)
+      local r = recorder.new(server:url(), { limits = { send_queue = 2 ^ 26 } }, server)
+      r:wait_open()
+      r.ws:send(("x"):rep(2 ^ 25))
+      repeat
+        local before = r.ws:buffered()
+        loopback.settle()
+        r.ws:update()
+      until r.ws:buffered() == before
+      server:tell "talk"
+      server:step()
+      loopback.settle()
+      local null = assert(io.open("/dev/null", "w"))
+      null:setvbuf "no"
+      null:write "update>"
+      r.ws:update(60)
+      null:write "<update"
+      assert(r.messages[1].data == "hello")
+      r.ws:leave()
+    ]]
+    assert.is_true(result.ok, result.output)
+    local rounds, names = network.rounds(result.traces[1], "update>", "<update"), {}
+    for _, call in ipairs(rounds[1]) do names[#names + 1] = call.name end
+    assert.same({ "ppoll", "recvfrom" }, names)
+  end)
+end)
+
 -- The kernel's answers are put in by strace.  The third sendto is that of the client's first
 -- message: the first two were the handshake's.
 describe("the kernel's answer to a call", function()
