@@ -17,6 +17,7 @@ return {
   { "spec/net/loop_spec.lua", "what a message costs over a loop", strace },
   { "spec/net/loop_spec.lua", "where the kernel has no", strace },
   { "spec/net/transfer_spec.lua", "the kernel's answer to a call", strace },
+  { "spec/net/transfer_spec.lua", "does not try to write before there is room", strace },
   { "spec/net/tls/context_spec.lua", nil, "watches with strace and /proc which files are read" },
   { "spec/lua/held_spec.lua", nil, process },
   { "spec/lua/log_spec.lua", "the lines of a program with", process },
