@@ -3,7 +3,8 @@
 -- Input: values, each a kind and what belongs to it; the first is the option table.
 --
 -- Held: there is an object, or an error that names an option or an argument and says what was
--- expected; never one of Lua's own.  An object can be used, and all memory is given back.
+-- expected, or the program's own out of random_bytes; never one of Lua's.  An object can be used,
+-- and all memory is given back.
 
 local wsclose = require "wsclose"
 
@@ -35,11 +36,13 @@ local NUMBERS = {
   math.huge, -math.huge, 0 / 0, 1e-9, 1 / 3, 64, 125, 2 ^ 63,
 }
 
+local OWN_ERROR = "the program's own"
+
 local FUNCTIONS = {
   function() end,
   function() return 1 end,
   function(n) return ("x"):rep(type(n) == "number" and n < 1e4 and n or 1) end,
-  function() error("the program's own", 0) end,
+  function() error(OWN_ERROR, 0) end,
   function() return { 1, 2 } end,
 }
 
@@ -93,6 +96,7 @@ end
 local function is_known(part)
   return part:find "^option[s]?[ ']" or part:find "^expected a table of options"
     or part:find "^url: expected" or part:find "^unknown option" or part:find "^headers"
+    or part == OWN_ERROR
 end
 
 local function check_fault(fault)
