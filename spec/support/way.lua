@@ -151,7 +151,7 @@ function way.s_server(leaf, ...)
     "stdbuf", "-oL", -- for what it says by printf
     "openssl", "s_server", "-accept", "127.0.0.1:0", "-cert", leaf.cert, "-key", leaf.key, ...,
   }
-  command.portless = true
+  command.portless, command.prompt = true, true
   local server = process.start(command)
   server.port = tonumber((server:expect "^ACCEPT 127%.0%.0%.1:(%d+)"))
   return server

@@ -19,6 +19,7 @@ return {
   { "spec/net/transfer_spec.lua", "the kernel's answer to a call", strace },
   { "spec/net/transfer_spec.lua", "does not try to write before there is room", strace },
   { "spec/net/tls/context_spec.lua", nil, "watches with strace and /proc which files are read" },
+  { "spec/net/tls/key_update_spec.lua", nil, "thousands of answers, each acknowledged at once" },
   { "spec/lua/held_spec.lua", nil, process },
   { "spec/lua/log_spec.lua", "the lines of a program with", process },
   { "spec/lua/hosted_spec.lua", "loads where an unknown global raises", process },
