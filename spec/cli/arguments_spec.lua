@@ -99,6 +99,17 @@ describe("the manual", function()
     assert.same(known, told)
   end)
 
+  it("says behind an option which command alone takes it", function()
+    local page = manual.help("wsclose 1.2.3"):gsub("%s+", " ")
+    for _, told in ipairs {
+      "Ends with the first message that comes. Not with check. -w,",
+      "to see whether the connection lasts (0). With check. -h,",
+      "Does not offer permessage-deflate. --ca FILE",
+    } do
+      assert.matches(told, page, 1, true)
+    end
+  end)
+
   it("becomes the same page each time, with the version", function()
     local page = manual.page "wsclose 1.2.3"
     assert.equal(page, manual.page "wsclose 1.2.3")

@@ -1,7 +1,9 @@
 -- Much through a pipe: byte for byte, and without being gathered here.
 
+local cli = require "wsclose.cli"
 local command = require "support.command"
 local process = require "support.process"
+local testing = require "wsclose.testing"
 
 local server
 
@@ -40,4 +42,22 @@ describe("a pipe", function()
       assert.is_true(many < few + 8000, ("%d kB, %d kB"):format(few, many))
     end)
   end
+end)
+
+describe("standard input", function()
+  after_each(testing.reset)
+
+  it("is not read while a mebibyte of it has not left", function()
+    local head, clock, reads = 14, testing.clock(), {}
+    testing.server("ws://feed.example"):accept():hold():wait(5):release()
+    local function nothing() end
+    local status = cli.main({ "--binary", "--no-compression", "ws://feed.example" }, {
+      out = nothing, err = nothing, flush = nothing, now = function() return clock:now() end,
+      read = function()
+        reads[#reads + 1] = clock:now()
+        return #reads == 1 and ("x"):rep(1048576 - head) or nil
+      end,
+    })
+    assert.same({ 0, { 0, 5 } }, { status, reads })
+  end)
 end)
