@@ -389,6 +389,16 @@ describe("code that waits", function()
     assert.same({ 2, 1 }, { a:stats().attempts, b:stats().attempts })
   end)
 
+  it("an update that waits until the next attempt is due begins it", function()
+    testing.server(URL):accept():close(1001):accept()
+    local ws = assert(wsclose.new(URL, {
+      retry = { jitter = "none", first = false, initial = 2, max = 2 },
+    }))
+    testing.run(ws, "waiting")
+    ws:update(3)
+    assert.same({ 2, 2 }, { ws:stats().attempts, clock:now() })
+  end)
+
   it("a game may be long", function()
     for _ = 1, 25000 do clock:advance(1 / 60) end
     assert.is_true(math.abs(clock:now() - 25000 / 60) < 1e-6)
