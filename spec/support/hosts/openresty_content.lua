@@ -259,10 +259,15 @@ function cases.kick()
 end
 
 function cases.pause()
-  local ws = connect "pause"
+  local ws, others_ran = connect "pause", false
   ws:pause()
   assert(ws:send "held")
+  ngx.thread.spawn(function()
+    ngx.sleep(0.001)
+    others_ran = true
+  end)
   local _, why = ws:receive(0.05)
+  assert(others_ran, "it waits in the way of others")
   ws:resume()
   local data = ws:receive(5)
   finish(ws)
@@ -277,6 +282,31 @@ function cases.leave()
   ws:leave()
   ngx.thread.wait(runner)
   return ("%d %s"):format(told, ws:state())
+end
+
+-- Who begins the next attempt within a dial can only be a function of the program's own that the
+-- dial asks; and that has to come out of its update before the next dial.
+function cases.dial()
+  local ws, once
+  local function clock()
+    if once or not debug.traceback():find("openresty_dial", 1, true) then return core.now() end
+    once = true
+    ws:reconnect()
+    ws:update() -- the first attempt's end
+    local begun, why = pcall(ws.update, ws)
+    assert(not begun and why == "it is dialled again", why)
+    return core.now()
+  end
+  ws = assert(wsclose.new(URL .. "?id=dial", options {
+    clock = clock,
+    log = function(_, sentence)
+      if sentence:find "^attempt 2" then error("it is dialled again", 0) end
+    end,
+  }))
+  assert(ws:wait_open())
+  local text = echo(ws, "by the second")
+  finish(ws)
+  return ("%s of %d"):format(text, ws:stats().attempts)
 end
 
 -- A light thread that was killed in receive is in nobody's way; nginx ends its connection.
