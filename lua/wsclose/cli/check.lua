@@ -15,8 +15,6 @@ local PONG_PATIENCE = 5
 -- so that late ones are seen.
 local CLOSE_TIMEOUT, LINGER = 5, 5
 
-local STEP = 1 -- seconds that one wait takes at most
-
 ---@class wsclose.cli.Doctor
 ---@field url string
 ---@field options wsclose.Options of all connections
@@ -89,7 +87,7 @@ end
 
 -- One step, and what it led to.
 local function look(self, visit, last)
-  self.system.update(visit.ws, STEP)
+  self.system.update(visit.ws, math.huge)
   local info = visit.ws:info()
   visit.tls, visit.address, visit.port =
     info.tls or visit.tls, info.address or visit.address, info.port or visit.port

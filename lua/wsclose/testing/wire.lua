@@ -61,7 +61,6 @@ end
 
 -- ---------------------------------------------------------------- frames, RFC 6455 5.2
 
-wire.CONTINUATION, wire.TEXT, wire.BINARY = 0, 1, 2
 wire.CLOSE, wire.PING, wire.PONG = 8, 9, 10
 
 local OPCODES = { continuation = 0, text = 1, binary = 2, close = 8, ping = 9, pong = 10 }
