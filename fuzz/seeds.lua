@@ -239,6 +239,7 @@ local REDIRECT = {
   "ws://a.example/x/y\0../z?q#f", "//b.example:8/x\0https://u:p@a.example/./..//x",
   "wss://[::1]:8/a/b/\0?q", "120\0Sun, 06 Nov 1994 08:49:37 GMT", "retry=5-30\0retry=5.",
   "ws+unix:///run/a.sock:/x\0/y", "Sunday, 06-Nov-94 08:49:37 GMT\0Sun Nov  6 08:49:37 1994",
+  "Wss://0y\0//FnF/5[7", -- found: resolved again, the scheme was another
 }
 
 -- ---------------------------------------------------------------- option tables

@@ -48,7 +48,7 @@ local function resolved(base, reference)
     return scheme and rest:find "^//" and scheme .. ":" .. rest
   end
   local front, path = base:match(FRONT), base:match(REST)
-  if reference:find "^//" then return front:match "^%a+:" .. reference end
+  if reference:find "^//" then return front:match("^%a+:"):lower() .. reference end
   if reference == "" then return base end
   if reference:find "^%?" then return front .. path .. reference end
   if reference:find "^/" then return front .. reference end

@@ -41,6 +41,10 @@ describe("a redirect's target", function()
     end)
   end
 
+  it("writes its scheme in small letters where that of the first URL is not", function()
+    assert.equal("wss://g.example/", (redirect.target("Wss://a.example", "//g.example")))
+  end)
+
   it("keeps a path that ends in a slash as the folder of a relative one", function()
     assert.equal("ws://a.example/b/x", (redirect.target("ws://a.example/b/", "x")))
     assert.equal("ws://a.example/x", (redirect.target("ws://a.example", "x")))
