@@ -68,6 +68,7 @@ describe("wsclose.openresty in nginx", function()
       "30000 bytes in 30 or more pieces, then closed 1000" },
     { "makes the next attempt when it is kicked", "kick", "2 attempts" },
     { "holds messages back while paused", "pause", "timeout then held" },
+    { "gives way to nobody in an update that may not wait", "at_once", "false then true" },
     { "drops the connection of an attempt that was given up while it was dialled", "dial",
       "by the second of 2" },
     { "leaves while another light thread runs it", "leave", "1001 closed" },

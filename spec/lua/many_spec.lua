@@ -498,6 +498,23 @@ each_way(function(wsclose, core)
       assert.equal(0, other.updates[1])
     end)
 
+    it("whose own clock comes so far while a round waits is updated by that round", function()
+      local time, clock = network.new_clock()
+      local ws = wsclose.new("ws://127.0.0.1:1/", { clock = clock })
+      ws:reconnect(nil, nil, 0.001)
+      local group, timeout = wsclose.group(ws), ws.timeout
+      group:update()
+      assert.equal(0, ws:stats().attempts)
+      function ws.timeout()
+        local left = timeout(ws)
+        time.now = time.now + 0.002
+        return left
+      end
+      group:update(LONG)
+      assert.equal(1, ws:stats().attempts)
+      ws:leave()
+    end)
+
     it("that prepares its attempt in a coroutine is waited for", function()
       local server = refusing()
       local ws = wsclose.new(server:url(), {

@@ -279,6 +279,35 @@ describe("a game with wsclose.love", function()
     love.leave()
   end)
 
+  it("gives a thousand messages a frame, and the rest with the next", function()
+    local love = testing.host "wsclose.love"
+    testing.server(URL):accept():raw(("\129\1a"):rep(1001))
+    local frames, frame = {}, 0
+    assert(love.new(URL, { on_message = function() frames[frame] = (frames[frame] or 0) + 1 end }))
+    testing.run(function()
+      frame = frames[frame] and frame + 1 or frame
+      love.update()
+      return frame == 1
+    end)
+    assert.same({ [0] = 1000, 1 }, frames)
+    love.leave()
+  end)
+
+  it("is over when all its clients are closed and those who wait for them know it", function()
+    local love, known = testing.host "wsclose.love", nil
+    testing.server(URL):accept():close(1000)
+    coroutine.wrap(function()
+      local ws = assert(love.connect(URL))
+      known = select(3, ws:receive())
+    end)()
+    local alive
+    testing.run(function()
+      alive = love.update()
+      return not alive
+    end)
+    assert.same({ "closed", false }, { known, alive })
+  end)
+
   it("is left as it was where it is required", function()
     local kept = { package.loaded["wsclose.love"], package.loaded["wsclose.hosted"],
       package.loaded["wsclose.client"], package.loaded["wsclose.core"] }

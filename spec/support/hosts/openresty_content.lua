@@ -151,6 +151,23 @@ function cases.stop()
   return ("%s after %d attempt"):format(ws:state(), ws:stats().attempts)
 end
 
+-- Between two attempts too.
+function cases.at_once()
+  local ws = assert(wsclose.new("ws://127.0.0.1:1/", {
+    retry = { initial = 600, max = 600, jitter = "none" },
+  }))
+  repeat ws:update() until ws:state() == "waiting"
+  local others_ran = false
+  local other = ngx.thread.spawn(function()
+    ngx.sleep(0)
+    others_ran = true
+  end)
+  ws:update()
+  local before = others_ran
+  ngx.thread.wait(other)
+  return ("%s then %s"):format(tostring(before), tostring(others_ran))
+end
+
 -- Set by the light thread that waits, and by another.
 function cases.timers()
   local ws, count = connect "timers", 0
