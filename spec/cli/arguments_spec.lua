@@ -3,6 +3,7 @@
 local arguments = require "wsclose.cli.arguments"
 local checks = require "wsclose.checks"
 local cli = require "wsclose.cli"
+local connection = require "wsclose.cli.connection"
 local manual = require "wsclose.cli.manual"
 local sources = require "support.sources"
 
@@ -64,6 +65,16 @@ describe("a command line", function()
     local words = { "-1q", URL }
     arguments.read(words)
     assert.same({ "-1q", URL }, words)
+  end)
+end)
+
+describe("--require", function()
+  it("takes an extension's parameters: with a number, with a word, or alone", function()
+    local word = "one; a=12; b=fast; c"
+    assert.same({
+      ["permessage-deflate"] = {},
+      one = { required = true, require = { "a", "b", "c" }, a = 12, b = "fast", c = true },
+    }, connection.options({ require = { word } }).extensions)
   end)
 end)
 

@@ -519,6 +519,7 @@ describe("the outbox's memory of what was given to a connection", function()
     it("holds outbox.bytes of what is not confirmed, and tells when it is", function()
       local box, c = new { confirm = true, bytes = 3 }, connection()
       send_all(box, c, { "aa", "b" })
+      assert.same({ "aa", "b" }, c.taken)
       c.started = 2
       assert.equal("busy", select(3, box:send(c, "c", "text", nil, 0)))
       assert.is_false(box:relieved(c, true))

@@ -219,6 +219,8 @@ describe("what a server sends:", function()
     testing.run()
     assert.same({ "ping", "are you there" }, told[2])
     assert.same({ "pong", "and you", 0 }, told[3])
+    assert.same({ { "and you" }, { "are you there" } },
+      { server.current.pings, server.current.pongs })
     server:pong "unasked"
     testing.run()
     assert.same({ "pong", "unasked" }, told[4])
