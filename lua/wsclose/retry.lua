@@ -47,7 +47,7 @@ function retry.new(options, system, path)
     -- none: seeded at the first draw, so that a process forked until then draws other numbers
     random = checked.random or system and system.random,
     sleep = checked.sleep or system and system.sleep,
-    retries = 0, width = 0, row = 0,
+    retries = 0, width = 0,
   }, Policy)
 end
 
@@ -117,10 +117,10 @@ end
 -- What keeps coming back is met ever more seldom, and never given up: the program may do so.
 local function count_row(policy, code, info)
   local name, cure, most = verdict.lasting(code, info)
-  policy.row = name and policy.row_name == name and policy.row + 1 or name and 1 or 0
+  policy.row = name and policy.row_name == name and policy.row + 1 or 1
   policy.row_name = name
-  if policy.row <= (most or 0) then return end
-  policy.slowed = name and ("%s came %d times in a row and is retried more slowly; %s ends it")
+  if not name or policy.row <= most then return end
+  policy.slowed = ("%s came %d times in a row and is retried more slowly; %s ends it")
     :format(name, policy.row, cure)
 end
 
@@ -157,7 +157,7 @@ end
 
 --- Forgets the failures so far: the next delay is a first one.
 function Policy:reset()
-  self.retries, self.width, self.row = 0, 0, 0
+  self.retries, self.width = 0, 0
   self.delay, self.refused, self.slowed = nil, nil, nil
   self.run_start, self.previous, self.opened_at, self.was_open = nil, nil, nil, nil
   self.row_name, self.overloaded, self.at_once = nil, nil, nil
