@@ -23,7 +23,7 @@ make -s build/lua5.4/cflags
 cc -O2 -fPIC -D_GNU_SOURCE @build/lua5.4/cflags -c -o seen.o scripts/mutate_seen.c
 cc -shared -o seen.so seen.o
 make -s modules BUILD=build/seen LDFLAGS="$PWD/seen.o" \
-  CFLAGS="-O0 -g -fsanitize-coverage=trace-pc" >/dev/null
+  CFLAGS="-O0 -gdwarf-4 -fsanitize-coverage=trace-pc" >/dev/null
 ]]
 local RUN = [[
 cd FOLDER && rm -f seen.map && mkdir -p seen && export WSCLOSE_SEEN="$PWD/seen"
@@ -183,9 +183,11 @@ function Map:tests_of(path, number, lines)
     return found
   end
   add_tests(self, found, path, path .. ":" .. of)
-  -- `if (a) return b;`: that a block of its line has not run does not say that `a` has not
+  -- `if (a) return b;`: that a block of its line has not run does not say that `a` has not; nor
+  -- does what stands behind a call that never returns say that the call was not made
   local line = lines[number]
-  if path:find "%.[ch]$" and (line:find "%f[%w]if%f[%W]" or line:find " [&|?]") then
+  local begins_before = line:find "%f[%w]if%f[%W]" or line:find " [&|?]" or line:find "error%("
+  if path:find "%.[ch]$" and begins_before then
     local before = line_of(self, path, of - 1, lines)
     if before then add_tests(self, found, path, path .. ":" .. before) end
   end

@@ -228,6 +228,17 @@ describe("the core's client", function()
     assert.has_error(function() loop:next() end)
   end)
 
+  it("prepares for a URL, and for nothing else", function()
+    local handle = core.client()
+    for _, other in ipairs { false, {}, io.stdout } do
+      local good, why = pcall(handle.prepare, handle, config, other)
+      assert.is_false(good)
+      assert.matches("string expected", why, 1, true)
+    end
+    assert.is_nil(handle:prepare(config, URL))
+    handle:free()
+  end)
+
   it("does not start at a URL with a NUL byte", function()
     local handle = core.client()
     local ok, _, name = handle:start(config, URL .. "\0x", { "A", "b" }, { "p" })

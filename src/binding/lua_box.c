@@ -61,7 +61,6 @@ static bool call_own(wsc_lua_box *box, int count) {
 /* What is called: the program's function (upvalue), and a look at what it gives. */
 static int checked_random(lua_State *L) {
   lua_Integer size = lua_tointeger(L, 1);
-  lua_settop(L, 1);
   lua_pushvalue(L, lua_upvalueindex(1));
   lua_insert(L, 1);
   lua_call(L, 1, 1);
@@ -71,7 +70,6 @@ static int checked_random(lua_State *L) {
 }
 
 static int checked_clock(lua_State *L) {
-  lua_settop(L, 0);
   lua_pushvalue(L, lua_upvalueindex(1));
   lua_call(L, 0, 1);
   if (lua_type(L, 1) != LUA_TNUMBER)
