@@ -209,6 +209,21 @@ describe("the core's client", function()
     assert.has_error(function() handle:prepare(config, URL) end)
   end)
 
+  it("gives the place of its URL back once, however often it is collected by hand", function()
+    local first, handles = core.client(), {}
+    first:begin(0, URL)
+    for _ = 1, 3 do getmetatable(first).__gc(first) end
+    for i = 1, 3 do
+      handles[i] = core.client()
+      handles[i]:begin(0, "ws://127.0.0.1:1/" .. i)
+    end
+    for i = 1, 3 do
+      local _, _, url = handles[i]:attempt()
+      assert.equal("ws://127.0.0.1:1/" .. i, url)
+      handles[i]:free()
+    end
+  end)
+
   it("has no place in a loop when it was freed, and nothing else has one", function()
     local loop, handle = core.loop(), core.client()
     assert.is_true(loop:add(handle, 1))

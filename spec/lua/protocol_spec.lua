@@ -285,6 +285,12 @@ describe("sending on a protocol object", function()
     assert.is_nil(ok)
     assert.equal("the connection is closing", sentence)
     assert.equal("state", name)
+    t.p:eof()
+    assert.equal("close", (t.p:next()))
+    ok, sentence, name = t.p:send "x"
+    assert.is_nil(ok)
+    assert.equal("the connection is closed", sentence)
+    assert.equal("state", name)
   end)
 
   it("raises for wrong arguments, at the caller's line", function()
