@@ -78,6 +78,14 @@ describe("--require", function()
   end)
 end)
 
+describe("the exit status of a connection that was closed in order", function()
+  for code, status in pairs { [1000] = 0, [1001] = 0, [1005] = 0, [1011] = 1, [1012] = 1 } do
+    it(("is %d for %d"):format(status, code), function()
+      assert.equal(status, connection.status { clean = true, opened = true, code = code })
+    end)
+  end
+end)
+
 describe("the manual", function()
   it("gives every option but one name, and letters only once", function()
     local seen = {}

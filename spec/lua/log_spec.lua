@@ -62,7 +62,10 @@ describe("the log of a client", function()
   it("is an error where something failed, and none where all ended in order", function()
     for _, case in ipairs {
       { "info", function(server) server:accept():close(1000) end },
+      { "info", function(server) server:accept():close(1001) end },
+      { "info", function(server) server:accept():close() end },
       { "info", function(server) server:accept():close(1012) end },
+      { "error", function(server) server:accept():close(1013) end },
       { "error", function(server) server:accept():close(1008, "no") end },
       { "error", function(server) server:accept():reset() end },
       { "error", function(server) server:refuse(403) end },
