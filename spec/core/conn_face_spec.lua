@@ -69,6 +69,15 @@ describe("a connection in C", function()
     assert.same({ "message", true }, { conn:next() })
   end)
 
+  it("lends room for what is left of a large message, all of it and no more", function()
+    local conn, frame = open(), wire.frame { payload = ("m"):rep(2 ^ 20) }
+    assert.is_true(conn:input(frame:sub(1, 100)))
+    assert.equal("none", conn:next())
+    assert.is_false(conn:input(frame:sub(101) .. "x"))
+    assert.is_true(conn:input(frame:sub(101)))
+    assert.same({ "message", true }, { conn:next() })
+  end)
+
   it("ends by the first fault of the transport, with or without a sentence", function()
     for _, text in ipairs { "reset by peer", false } do
       local conn = open()
