@@ -609,6 +609,7 @@ describe("a server's answer, RFC 6455 4.2", function()
       { { "Sec-WebSocket-Protocol: c, a, b" }, "a" },
       { { "Sec-WebSocket-Protocol: c", "Sec-WebSocket-Protocol: b,a" }, "b" },
       { { "Sec-WebSocket-Protocol: aa, A, a" }, "a" },
+      { { "Sec-WebSocket-Protocol: c,b" }, "b" },
       { { "Sec-WebSocket-Protocol: c, d" } },
       { {} },
     } do
