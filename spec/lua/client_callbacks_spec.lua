@@ -198,6 +198,27 @@ describe("an error raised in", function()
     assert.equal("open", ws:state())
   end)
 
+  it("the clock comes out where what on_open said leaves", function()
+    local broken
+    local ws, server = start(upgraded(), {
+      clock = function()
+        if broken then error("stopped", 0) end
+        return 1
+      end,
+      on_open = function(ws)
+        ws:send "x"
+        broken = true
+      end,
+    })
+    scripted.pump(ws, server, function() return ws:stats().bytes_out > 0 end)
+    scripted.pump(nil, server, function()
+      local c = server.connections[1]
+      return c and c.upgraded
+    end)
+    assert.has_error(function() ws:wait_open() end, "stopped")
+    assert.equal("open", ws:state())
+  end)
+
   it("random_bytes comes out of send", function()
     local broken
     local ws, server = start(upgraded(), {
