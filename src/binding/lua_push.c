@@ -7,8 +7,7 @@
 #include "core/hidden.h"
 
 void wsc_lua_set_string(lua_State *L, const char *name, const char *value) {
-  if (!value) return;
-  lua_pushstring(L, value);
+  lua_pushstring(L, value); /* NULL: nil */
   lua_setfield(L, -2, name);
 }
 
