@@ -674,6 +674,14 @@ inline wsc_client_write(i) {
 
 #define hurries(i) (e[i].readable == MORE && is_overdue(i))
 
+/* Time that is up, and known to be, has no effect: the step would be made again and again. */
+#define is_ignored(i)                                                                 \
+  (e[i].parsed && !is_over(i) &&                                                         \
+   ((e[i].state == CONNECTING && e[i].handshake_timer == SEEN) ||                        \
+    (e[i].state == OPEN && (e[i].ping_timer == SEEN || e[i].pong_timer == SEEN)) ||      \
+    (e[i].state == CLOSING && (e[i].close_timer == SEEN || e[i].drain_timer == SEEN ||   \
+                               e[i].linger_timer == SEEN))))
+
 inline exchange(i) {
   wsc_client_read(i);
   /* else it would be made again and again: time that is up needs a look to count */
@@ -688,7 +696,8 @@ inline exchange(i) {
   :: else -> wsc_client_write(i)
   fi;
   looked = false;
-  wsc_client_settle(i)
+  wsc_client_settle(i);
+  assert(!is_ignored(i))
 }
 
 inline write_queued(i) { wsc_client_write(i); wsc_client_settle(i) }
