@@ -151,6 +151,24 @@ describe("core.is_alike", function()
       assert.equal(case[1], core.is_alike(case[2], case[3], case[4]))
     end)
   end
+
+  -- In a coroutine, whose stack has little room as yet.
+  it("looks 20 tables deep, and takes none that is deeper or goes round for another", function()
+    local function nested(depth, inner)
+      return depth == 0 and inner or { nested(depth - 1, inner) }
+    end
+    local function round()
+      local t = {}
+      t[1] = t
+      return t
+    end
+    coroutine.wrap(function()
+      assert.is_true(core.is_alike(nested(20, 1), nested(20, 1)))
+      assert.is_false(core.is_alike(nested(20, 1), nested(20, 2)))
+      assert.is_false(core.is_alike(nested(21, 1), nested(21, 1)))
+      assert.is_false(core.is_alike(round(), round()))
+    end)()
+  end)
 end)
 
 describe("the core's protocol object", function()

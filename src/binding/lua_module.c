@@ -155,11 +155,14 @@ static void push_field(lua_State *L, int table, int key) {
   lua_rawget(L, table);
 }
 
+/* What goes round, or is deeper than 20 tables, which no option is, is alike to nothing else. */
+enum { ALIKE_TOP_MAX = 60, ALIKE_ROOM = ALIKE_TOP_MAX + 8 };
+
 /* What it leaves on the stack is the caller's to cut back.  `without`: a table whose keys are not
  * looked at in a; 0: none. */
 static bool fields_are_alike(lua_State *L, int a, int b, int without) {
   size_t count = 0;
-  luaL_checkstack(L, 8, "the tables are too deep");
+  if (lua_gettop(L) > ALIKE_TOP_MAX) return false;
   for (lua_pushnil(L); lua_next(L, a);) {
     int value = lua_gettop(L);
     if (without) push_field(L, without, value - 1);
@@ -189,6 +192,7 @@ static bool is_alike(lua_State *L, int a, int b) {
  * compares its settings with those there are. */
 static int module_is_alike(lua_State *L) {
   lua_settop(L, 3);
+  luaL_checkstack(L, ALIKE_ROOM, "to compare tables");
   bool alike = lua_isnil(L, 3) ? is_alike(L, 1, 2)
                                : are_plain_tables(L, 1, 2) && fields_are_alike(L, 1, 2, 3);
   lua_pushboolean(L, alike);
