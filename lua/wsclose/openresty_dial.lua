@@ -36,7 +36,7 @@ local function address_of(handle, host)
 end
 
 local function is_address(host)
-  return host:find(":", 1, true) ~= nil or host:find "^[%d.]+$" ~= nil
+  return host:find ":" ~= nil or host:find "^[%d.]+$" ~= nil
 end
 
 --- Finds the way to a server, before anything is connected.
