@@ -18,7 +18,7 @@ local function check(condition, text)
   if not condition then error("fuzz: " .. text, 0) end
 end
 
-local SENTENCE_MAX = 2000
+local SENTENCE_MAX = 5000 -- an input has 2000 bytes at most, and a sentence may quote it twice
 
 local function check_sentence(sentence)
   check(type(sentence) == "string" and sentence ~= "", "no sentence")
