@@ -31,13 +31,11 @@ static void ring_alarm(wsc_member *member, uint64_t now_us) {
   wsc_member_ready(member);
 }
 
-/* Where the kernel would not take a descriptor, the client is stepped now and then, and looks for
- * itself. */
-static uint64_t not_blind(wsc_member *member, uint64_t at_us, uint64_t now_us) {
-  if (!wsc_pollset_lacks(member->set)) return at_us;
-  wsc_client_register(member->client);
-  if (!wsc_pollset_lacks(member->set)) return at_us;
-  return at_us < now_us + BLIND_US ? at_us : now_us + BLIND_US;
+/* Where the kernel would not take a descriptor, the client is stepped now and then: it looks for
+ * itself, and asks again. */
+static uint64_t not_blind(const wsc_member *member, uint64_t at_us, uint64_t now_us) {
+  if (!wsc_pollset_lacks(member->set) || at_us < now_us + BLIND_US) return at_us;
+  return now_us + BLIND_US;
 }
 
 static void look_at_member(wsc_member *member, uint64_t now_us) {

@@ -68,7 +68,6 @@ static void reading_stopped(wsc_client *client, int64_t result) {
                      : pending           ? WSC_READABLE_MORE
                                          : WSC_READABLE_QUIET;
   if (result == WSC_AGAIN && (client->write_error == WSC_OK || pending)) return;
-  client->readable = WSC_READABLE_ENDED;
   if (client->write_error != WSC_OK)
     abort_stream(client, client->write_error);
   else if (result == 0)
@@ -112,8 +111,7 @@ static bool is_full(const wsc_stream *stream, int64_t taken, size_t offered) {
 static int write_held(wsc_stream *stream) {
   if (!wsc_stream_holds(stream)) return WSC_OK;
   int64_t n = stream->ops->write(stream, "", 0);
-  if (n < 0) return (int)n;
-  return wsc_stream_holds(stream) ? WSC_AGAIN : WSC_OK;
+  return n < 0 ? (int)n : WSC_OK;
 }
 
 /* WSC_OK: all that waited was taken and passed on. */
