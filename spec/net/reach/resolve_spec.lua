@@ -114,6 +114,14 @@ describe("the system's own lookup", function()
       network.wait_for_threads()
     end)
   end
+
+  it("gives the addresses that it finds, and none before them", function()
+    local url = ("ws://localhost:%d/"):format(scripted.refused_port())
+    local fault = recorder.new(url, { family = 4 }):wait_close().info.error
+    assert.matches("^could not connect to localhost: connection refused by 127%.0%.0%.1 port",
+      fault.message)
+    network.wait_for_threads()
+  end)
 end)
 
 describe("a lookup's thread", function()

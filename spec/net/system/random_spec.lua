@@ -80,6 +80,21 @@ describe("where the kernel cannot wipe memory at a fork", function()
   end)
 end)
 
+-- The pool is a page of its own: who only looks at the heap misses it.
+describe("the pool of random bytes", function()
+  it("goes with the Lua state", function()
+    local network = require "support.network"
+    local result = network.trace('assert(require "wsclose.core")', "-e trace=madvise,munmap")
+    assert.is_true(result.ok, result.output)
+    local page
+    for _, call in ipairs(network.calls(result.traces[1])) do
+      page = page or call.arguments:match "^(0x%x+, 4096), MADV_WIPEONFORK$"
+      if call.name == "munmap" and call.arguments == page then return end
+    end
+    error(page and "it stays" or "there was none")
+  end)
+end)
+
 describe("SHA-1", function()
   for text, digest in pairs {
     [""] = "da39a3ee5e6b4b0d3255bfef95601890afd80709",

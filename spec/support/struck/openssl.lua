@@ -156,6 +156,30 @@ describe("a call that reads the settings", function()
   end
 end)
 
+-- OpenSSL says of a certificate then that it is malformed, and mostly that memory was the cause.
+describe("settings for which OpenSSL has no memory", function()
+  it("are not what is wrong, wherever it went out", function()
+    local tls = {
+      ca = certificates.read(made.ca), cert = certificates.read(made.client_plain.cert),
+      key = made.client_plain.key,
+    }
+    faults.arm()
+    client(tls)
+    local tally = { memory = 0, tls = 0 }
+    for n = 1, faults.seen().openssl_malloc, 97 do
+      faults.arm("openssl_malloc", n, faults.ENOMEM, true)
+      local ws, told = client(tls)
+      faults.arm("openssl_malloc", n, faults.ENOMEM, true) -- what was read ahead is lost
+      run(ws)
+      faults.disarm()
+      local fault = told.ends[1].error
+      if fault then tally[fault.name] = tally[fault.name] + 1 end
+    end
+    assert.is_true(tally.memory > 20 and tally.tls < tally.memory / 10,
+      tally.memory .. " " .. tally.tls)
+  end)
+end)
+
 describe("a call that makes the stream", function()
   for _, case in ipairs {
     { "SSL_new" }, { "SSL_set_ex_data" }, { "BIO_new" }, { "SSL_set1_host" }, { "SSL_ctrl" },

@@ -268,6 +268,19 @@ describe("bytes that wait, and then", function()
     assert_unharmed(told)
   end)
 
+  for _, route in ipairs { "ws", "wss" } do
+    it("cannot leave when the program does, were not sent: " .. route, function()
+      local ws, told = client(route, function() end)
+      ws.on_message = function()
+        faults.arm("send", 1, faults.EAGAIN, true)
+        ws:leave()
+      end
+      run(ws)
+      assert.is_true(faults.strikes() > 0)
+      assert.is_nil(told.ends[1].sent)
+    end)
+  end
+
   it("cannot leave in many writes, are told of once", function()
     local ws, told = client("wss", at("start", "send", 2, faults.EPIPE, true), with_long_chain())
     run(ws)
@@ -364,6 +377,23 @@ describe("an attempt whose fate cannot be asked for", function()
     faults.disarm()
     assert.equal(("no memory to connect to 127.0.0.1 port %d"):format(port),
       ws.close_info.error.message)
+  end)
+end)
+
+describe("an address that is not connected to at once", function()
+  it("is the only one of the host that is tried, once it is", function()
+    local peer = scripted.new(function(c)
+      c:upgrade()
+      c:stall()
+    end)
+    local ws = assert(wsclose.new(("ws://feed.example:%d/"):format(peer.port), {
+      resolve = { ["feed.example"] = { "127.0.0.1", "127.0.0.2" } },
+    }))
+    faults.arm("getpeername", 1, faults.ENOTCONN)
+    ws:update()
+    assert.equal(1, faults.strikes())
+    scripted.pump(ws, peer, function() return ws:state() ~= "connecting" end)
+    assert.equal("open", ws:state())
   end)
 end)
 
