@@ -21,6 +21,11 @@ local function finish(ws)
   return ws:run()
 end
 
+local function echo(ws, text)
+  assert(ws:send(text))
+  return (ws:receive(5))
+end
+
 local function failure(url, more)
   local ws, _, name, info = wsclose.connect(url, options(more))
   assert(ws == nil)
@@ -106,8 +111,13 @@ function cases.timeout()
 end
 
 function cases.name()
-  local name, info = failure(("wss://a.example:%s/"):format(PORT))
-  return ("%s %d %s"):format(name, info.code, tostring(info.opened))
+  local url = ("wss://a.example:%s/"):format(PORT)
+  for _, tls in ipairs { {}, { verify = true } } do
+    local name, info = failure(url, { tls = tls })
+    assert(name == "tls" and info.code == 1015 and not info.opened)
+  end
+  local ws = assert(wsclose.connect(url, options { tls = { verify = false } }))
+  return ("tls 1015 twice, then %s %d"):format(echo(ws, "unseen"), finish(ws))
 end
 
 -- To nginx's error log, and to a function.
@@ -151,21 +161,27 @@ function cases.stop()
   return ("%s after %d attempt"):format(ws:state(), ws:stats().attempts)
 end
 
--- Between two attempts too.
+-- Between two attempts, and paused.
 function cases.at_once()
-  local ws = assert(wsclose.new("ws://127.0.0.1:1/", {
+  local waiting = assert(wsclose.new("ws://127.0.0.1:1/", {
     retry = { initial = 600, max = 600, jitter = "none" },
   }))
-  repeat ws:update() until ws:state() == "waiting"
-  local others_ran = false
-  local other = ngx.thread.spawn(function()
-    ngx.sleep(0)
-    others_ran = true
-  end)
-  ws:update()
-  local before = others_ran
-  ngx.thread.wait(other)
-  return ("%s then %s"):format(tostring(before), tostring(others_ran))
+  repeat waiting:update() until waiting:state() == "waiting"
+  local paused, seen = connect "at_once", {}
+  paused:pause()
+  for _, ws in ipairs { waiting, paused } do
+    local others_ran = false
+    local other = ngx.thread.spawn(function()
+      ngx.sleep(0)
+      others_ran = true
+    end)
+    ws:update()
+    seen[#seen + 1] = tostring(others_ran)
+    ngx.thread.wait(other)
+    seen[#seen + 1] = tostring(others_ran)
+  end
+  finish(paused)
+  return table.concat(seen, " ")
 end
 
 -- Set by the light thread that waits, and by another.
@@ -198,11 +214,6 @@ function cases.timers()
 end
 
 -- ---------------------------------------------------------------- what the client can anywhere
-
-local function echo(ws, text)
-  assert(ws:send(text))
-  return (ws:receive(5))
-end
 
 local function wait_until(happened)
   for _ = 1, 5000 do
