@@ -60,6 +60,30 @@ describe("a host's client", function()
     assert.equal("new idle", told[1])
   end)
 
+  it("is run for so many seconds, not less", function()
+    local time, waited = 0, {}
+    local patient = hosted.module {
+      wait = function(_, seconds)
+        waited[#waited + 1] = seconds
+        time = time + math.min(seconds, 1.5)
+      end,
+      wake = function() end,
+    }
+    local ws = assert(patient.new("ws://127.0.0.1:1/", { clock = function() return time end }))
+    ws:reconnect(nil, nil, 100)
+    assert.same({ nil, "timeout" }, { ws:run(2) })
+    assert.same({ 2, 0.5 }, waited)
+  end)
+
+  it("tells the line of a program that forgets the colon", function()
+    local ws = assert(yielding.new "ws://127.0.0.1:1/")
+    for _, method in ipairs { "pause", "close", "after" } do
+      local ok, sentence = pcall(function() ws[method]() end)
+      assert.is_false(ok)
+      assert.matches("^spec/lua/hosted_spec%.lua:%d+: expected a wsclose object", sentence)
+    end
+  end)
+
   it("gives as many values as a client without a host", function()
     local URL = "ws://127.0.0.1:1/"
     local plain, ws = assert(wsclose.new(URL)), assert(yielding.new(URL))
