@@ -47,17 +47,34 @@ end)
 describe("standard input", function()
   after_each(testing.reset)
 
-  it("is not read while a mebibyte of it has not left", function()
-    local head, clock, reads = 14, testing.clock(), {}
-    testing.server("ws://feed.example"):accept():hold():wait(5):release()
+  -- In this process, on the scripted clock; `read` in the place of standard input.
+  local function run(words, read)
+    local clock = testing.clock()
     local function nothing() end
-    local status = cli.main({ "--binary", "--no-compression", "ws://feed.example" }, {
-      out = nothing, err = nothing, flush = nothing, now = function() return clock:now() end,
-      read = function()
-        reads[#reads + 1] = clock:now()
-        return #reads == 1 and ("x"):rep(1048576 - head) or nil
-      end,
+    return cli.main(words, {
+      out = nothing, err = nothing, flush = nothing, read = read,
+      now = function() return clock:now() end,
     })
+  end
+
+  it("is not read while a mebibyte of it has not left", function()
+    local head, reads = 14, {}
+    testing.server("ws://feed.example"):accept():hold():wait(5):release()
+    local status = run({ "--binary", "--no-compression", "ws://feed.example" }, function()
+      reads[#reads + 1] = testing.clock():now()
+      return #reads == 1 and ("x"):rep(1048576 - head) or nil
+    end)
     assert.same({ 0, { 0, 5 } }, { status, reads })
+  end)
+
+  it("is waited for without end where no ping is due", function()
+    testing.server("ws://feed.example"):accept():expect "late"
+    local reads = 0
+    local status = run({ "--ping", "0", "ws://feed.example" }, function()
+      reads = reads + 1
+      if reads < 4 then testing.clock():advance(2) end
+      return reads < 4 and "" or reads == 4 and "late" or nil
+    end)
+    assert.same({ 0, 5 }, { status, reads })
   end)
 end)

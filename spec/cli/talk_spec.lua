@@ -99,6 +99,19 @@ describe("with --json", function()
     assert.matches('"sentence":"connection to ws://', close, 1, true)
   end)
 
+  it("a fault has its name, its sentence and its phase", function()
+    local _, out = run { "--json", ("ws://127.0.0.1:%d/"):format(scripted.refused_port()) }
+    assert.matches('"error":{"message":"connection refused by 127.0.0.1[^"]*","name":"refused",'
+      .. '"phase":"tcp"}', out)
+  end)
+
+  it("the server's Close has the code it was asked for, or 1000", function()
+    for text, code in pairs { close = 1000, ["close 1001"] = 1001 } do
+      local _, out = run { "--json", "-x", text, "--wait", "inf", url }
+      assert.matches(('"code":%d,'):format(code), out, 1, true)
+    end
+  end)
+
   it("binary messages are base64", function()
     local _, out = run({ "--json", "--binary", url }, "\0\255\254")
     assert.matches('{"event":"message","base64":"AP/+","kind":"binary"}\n', out, 1, true)
