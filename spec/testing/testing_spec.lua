@@ -221,6 +221,29 @@ describe("a scripted client", function()
     assert.same({ "one", "two", "three" }, got)
   end)
 
+  it("has its time for messages from the first that it has waited for", function()
+    testing.server(URL):accept():wait(0.8):raw "\129\1a\129\1b"
+    local got = {}
+    local ws = assert(wsclose.new(URL, {
+      max_time = 0.5, on_message = function(_, data) got[#got + 1] = data end,
+    }))
+    testing.run(ws, "open")
+    ws:update(1)
+    assert.same({ { "a", "b" }, 0.8 }, { got, clock:now() })
+  end)
+
+  it("has the same key in every run, or that of the program's own random_bytes", function()
+    local keys = {}
+    for i, random_bytes in ipairs { false, function(count) return ("a"):rep(count) end } do
+      testing.reset()
+      local server = testing.server(URL)
+      server:accept()
+      testing.run(assert(wsclose.new(URL, { random_bytes = random_bytes or nil })), "open")
+      keys[i] = server.current.request.headers["sec-websocket-key"]
+    end
+    assert.same({ "ESIzRBEiM0QRIjNEESIzRA==", "YWFhYWFhYWFhYWFhYWFhYQ==" }, keys)
+  end)
+
   it("may be collected", function()
     local server = testing.server(URL)
     server:accept()

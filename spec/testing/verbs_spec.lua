@@ -357,6 +357,13 @@ describe("how a server behaves:", function()
     assert.equal(3, testing.clock():now())
   end)
 
+  it("an end that is on its way is the only one", function()
+    local server, ws = opened()
+    server:slow(1, 1):drop():reset()
+    local _, _, info = closed(ws)
+    assert.same({ "eof", 1 }, { info.error.name, testing.clock():now() })
+  end)
+
   it("slow(false) does not overtake what is on its way", function()
     local server, _, told = opened()
     server:slow(1, 1):send("abc"):slow(false):send "quick"
@@ -634,6 +641,7 @@ describe("a verb that is used wrongly raises at the line that does it:", functio
     { "use", { 0 }, "index: expected the number of a connection, got 0" },
     { "expect", { 1 }, "data: expected a string, a function or nil, got 1" },
     { "expect_close", { 1.5 }, "code: expected a close code, got 1.5" },
+    { "expect_close", { 1000, 1 }, "reason: expected a string, got 1" },
   }
   local unpack = rawget(_G, "unpack") or table.unpack -- luacheck: ignore 143
 
