@@ -11,7 +11,6 @@ local DECORRELATED_GROWTH = 3
 -- min(limit, initial * factor^n), for any n without overflow.
 local function ceiling(initial, factor, n, limit)
   if initial >= limit then return limit end
-  if factor == 1 then return initial end
   if n >= math.log(limit / initial) / math.log(factor) then return limit end
   return math_min(limit, initial * factor ^ n)
 end

@@ -1079,6 +1079,11 @@ describe("the limits of a run", function()
     assert_all_near({ 1, 2, 4, 8, 5 }, waits)
   end)
 
+  it("leave a rule's delay alone that ends within elapsed", function()
+    local policy = fixed(0, { elapsed = 0.5, codes = { [1011] = 0.2 } })
+    assert_near(0.2, policy:next(1011))
+  end)
+
   it("let an attempt begin exactly at elapsed", function()
     assert_near(1, fixed(0, { jitter = "none", elapsed = 1 }):next(1006))
     assert_found("later than the 0 s", refused({ elapsed = 0 }, 1006))
@@ -1141,6 +1146,12 @@ describe("retry.new", function()
     one:next(1006)
     assert.equal(1, one.retries)
     assert.equal(0, other.retries)
+  end)
+
+  it("draws from 0 on where it has no random of its own", function()
+    local random = require "wsclose.retry_random"
+    assert.equal(0, random.new(1899818559)()) -- whose next state is 1, the least
+    assert.equal(1 - 1 / 2147483646, random.new(2147483647 - 1899818559)()) -- the greatest
   end)
 
   it("raises when random gives something that is no number in [0, 1)", function()
