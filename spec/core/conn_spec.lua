@@ -608,7 +608,8 @@ describe("the handshake's place in the connection", function()
   end)
 
   it("passes over interim answers, RFC 9110 15.2, within limits.header", function()
-    local interim = "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: <a>\r\n\r\n"
+    local interim = "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: <"
+      .. ("a"):rep(50) .. ">\r\n\r\n" -- longer than the refusal behind it
     local t = talk.new()
     t:input(interim):answer()
     assert.same({ "open" }, names(t:drain()))
