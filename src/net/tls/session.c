@@ -29,7 +29,6 @@ static SSL_SESSION *sessions_remove(wsc_tls_sessions *sessions, size_t at) {
 void wsc_tls_sessions_free(wsc_tls_sessions *sessions) {
   while (sessions->count > 0) SSL_SESSION_free(sessions_remove(sessions, sessions->count - 1));
   wsc_release(sessions->platform, sessions->entries);
-  wsc_tls_sessions_init(sessions, sessions->platform, sessions->size_max);
 }
 
 static bool sessions_has_room(wsc_tls_sessions *sessions) {
