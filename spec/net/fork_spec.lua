@@ -77,12 +77,13 @@ describe("a connection of a process that forks goes on when the child", function
     assert_goes_on(r, server)
   end)
 
-  -- Lets the child's copy of the client connect to a server of the child's.
-  local function connect_anew(r, script)
+  -- Lets the child's copy of the client connect to a server of the child's; number 0 is left to it.
+  local function connect_anew(r, script, zero)
     local other, held = scripted.new(script), {}
     for i = 1, 100 do
       held[i] = io.open "/dev/null" -- the new socket takes the number of the old one
     end
+    if zero then testing.net.close(0) end
     r.ws.url, r.server = other:url(), other
     r.ws._quiet = false
     r.ws._state, r.ws._due = "waiting", 0 -- reconnect would say goodbye to the parent's server
@@ -109,6 +110,18 @@ describe("a connection of a process that forks goes on when the child", function
       other:step()
       assert(network.is_readable(r.fd))
       assert(r:wait_close().code == 4000)
+    end)
+    assert_goes_on(r, server)
+  end)
+
+  it("connects anew over the same number though 0 is free, as a daemon's may be", function()
+    local r, server = open()
+    fork(function()
+      connect_anew(r, function(c)
+        c:upgrade()
+        c:stall()
+      end, true)
+      assert(r.ws:pollfd() == r.fd)
     end)
     assert_goes_on(r, server)
   end)
@@ -281,6 +294,20 @@ describe("a lookup of a process that forks", function()
       return host
     end)
     assert.equal("feed.example", text)
+  end)
+
+  it("can be waited for by a second client at number 0, where that is free", function()
+    fork(function()
+      local ws, resolver = network.client(wsclose, "ws://feed.example/")
+      ws:update()
+      resolver:question()
+      local other = resolver:attach(wsclose.new "ws://feed.example/")
+      testing.net.close(0)
+      assert(not io.open "/nowhere/at all") -- a fault of before is not the lookup's
+      assert(other:update())
+      for _, each in ipairs { ws, other } do each:leave() end
+      resolver:close()
+    end)
   end)
 
   it("can be made by the child while all threads of its parent are taken", function()

@@ -362,3 +362,31 @@ describe("a further attempt", function()
     net.close(other)
   end)
 end)
+
+describe("a socket for which there is no memory", function()
+  local counted = network.counted()
+
+  after_each(function() testing.memory.fail_at() end)
+
+  it("is the end of the attempt, and no other is connected to", function()
+    local ended = 0
+    for n = 1, 20 do
+      local before = network.descriptors()
+      local near, far = testing.net.pair()
+      local ws = assert(counted.new(URL, {
+        socket = near, resolve = { ["feed.example"] = "127.0.0.1" },
+      }))
+      testing.memory.fail_at(n)
+      local goes_on = ws:update()
+      testing.memory.fail_at()
+      if not goes_on then
+        ended = ended + 1
+        assert.equal("memory", ws.close_info.error.name)
+      end
+      ws:leave()
+      testing.net.close(far)
+      assert.same({}, network.added(before, network.descriptors()))
+    end
+    assert.is_true(ended > 0)
+  end)
+end)

@@ -54,6 +54,15 @@ describe("alarms", function()
     end
     assert.equal(16, (alarms:first()))
   end)
+
+  it("are not asked memory for that 32 bits cannot count", function()
+    local alarms = testing.loop.alarms()
+    testing.memory.fail_at(1, true)
+    local reserved, attempts = alarms:reserve(2 ^ 29), testing.memory.attempts()
+    testing.memory.fail_at()
+    assert.is_false(reserved)
+    assert.equal(0, attempts)
+  end)
 end)
 
 local ways = { ["epoll or kqueue"] = false, poll = true }
@@ -354,6 +363,26 @@ describe("a loop over poll", function()
   end)
 end)
 
+describe("the memory of a loop", function()
+  after_each(close_all)
+
+  for way, poll in pairs(ways) do
+    it("is given back with it: " .. way, function()
+      local wsclose, counted = network.counted()
+      local server = crowd.new()
+      servers[#servers + 1] = server
+      local ws = wsclose.new(server:url(1))
+      local before = testing.memory.live_blocks()
+      local loop = counted.loop(poll)
+      assert.is_true(loop:add(ws._handle, 1))
+      loop:wait(0)
+      assert.is_true(testing.memory.live_blocks() > before)
+      loop:free()
+      assert.equal(before, testing.memory.live_blocks())
+    end)
+  end
+end)
+
 describe("what a message costs over a loop", function()
   it("is a wait and a read, whoever else is there", function()
     local result = network.trace [[
@@ -434,5 +463,9 @@ describe("where the kernel has no", function()
   it("answer, the clients look for themselves", function()
     local result = network.trace(program, "-e inject=epoll_wait:error=EBADF:when=1+")
     assert.is_true(result.ok, result.output)
+    local calls = network.calls(result.traces[1])
+    for i, call in ipairs(calls) do -- after a while
+      if call.name == "epoll_wait" then assert.matches("nanosleep$", calls[i + 1].name) end
+    end
   end)
 end)

@@ -30,6 +30,7 @@ setup(function()
     ["1.2"] = way.relay(made.good, "1.2"),
     ["1.3"] = way.relay(made.good),
     ["200 tickets"] = way.relay(made.good, "200"),
+    ["5 tickets"] = way.relay(made.good, "5"),
   }
 end)
 teardown(process.stop_all)
@@ -455,6 +456,20 @@ describe("records without data", function()
   end)
 end)
 
+describe("a message over TLS that has come whole", function()
+  it("leaves nothing to be read behind it", function()
+    local r = way.client(url(nginx.ports.tls12), { tls = with_ca() })
+    r:wait_open()
+    for i = 1, 2 do
+      r.ws:send("round " .. i)
+      r:wait_message()
+      assert.is_true(r.ws:timeout() > 0)
+    end
+    r.ws:close()
+    r:wait_close()
+  end)
+end)
+
 describe("much at once", function()
   -- What an update reads where 40 messages of 1004 bytes are there, with the 101 before them.
   local function bytes_of_one_update(record)
@@ -682,6 +697,34 @@ describe("a session", function()
     assert.is_false(r:wait_open(2).tls.resumed)
     r.ws:close()
     r:wait_close(2)
+  end)
+
+  it("is kept though another server gives five: of one no more than two are", function()
+    local server = scripted.new(function(c)
+      c:upgrade()
+      c:send_text "behind the tickets"
+      c:expect_close()
+      c:answer_close()
+    end)
+    local front = relays["5 tickets"]
+    front:tell(("close %d 0 16384"):format(server.port))
+    front:expect "^MODE close"
+    local r = way.client(url(nginx.ports.ids), { tls = with_ca { session_cache = 3 } })
+    r:wait_open()
+    echo(r, "first")
+    r.ws.url = url(front.port)
+    r.ws:reconnect()
+    r:wait_close()
+    r.server = server
+    r:wait_open(2)
+    assert.equal("behind the tickets", r:wait_message().data)
+    r.ws.url = url(nginx.ports.ids)
+    r.ws:reconnect()
+    r:wait_close(2)
+    r.server = nil
+    assert.is_true(r:wait_open(3).tls.resumed)
+    r.ws:close()
+    r:wait_close(3)
   end)
 
   it("is kept for as many servers as session_cache says", function()

@@ -295,6 +295,17 @@ describe("what is told of a connection", function()
   end
 end)
 
+-- The check of it may be gone on with in a later turn.
+describe("each certificate of a chain", function()
+  it("is checked once", function()
+    local ws, told = client(with_ca())
+    faults.arm()
+    run(ws)
+    assert.equal("hello", told.echo)
+    assert.equal(2, faults.seen().X509_STORE_CTX_get_current_cert) -- the server's, its authority's
+  end)
+end)
+
 describe("a record that OpenSSL cannot make", function()
   for n, phase in ipairs { "handshake", "open", "close" } do
     it("ends the connection, with a sentence, in the phase " .. phase, function()
