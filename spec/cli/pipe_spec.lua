@@ -67,6 +67,24 @@ describe("standard input", function()
     assert.same({ 0, { 0, 5 } }, { status, reads })
   end)
 
+  it("of more lines than fit into the queue is sent as there is room, in order", function()
+    local server, lines, sent, got = testing.server "ws://feed.example", {}, {}, {}
+    server:accept():hold():wait(5):release()
+    for i = 1, 20 do
+      sent[i], lines[i] = i, ("%02d"):format(i) .. ("x"):rep(1000000) .. "\n"
+    end
+    local text = table.concat(lines)
+    local status = run({ "--no-compression", "ws://feed.example" }, function()
+      local bytes = text
+      text = nil
+      return bytes
+    end)
+    for i, message in ipairs(server.connections[1].messages) do
+      got[i] = tonumber(message.data:sub(1, 2))
+    end
+    assert.same({ 0, sent }, { status, got })
+  end)
+
   it("is waited for without end where no ping is due", function()
     testing.server("ws://feed.example"):accept():expect "late"
     local reads = 0

@@ -127,7 +127,6 @@ local function take_input(self, seconds)
   elseif bytes ~= "" then
     if self.read.binary then self.unsent[1] = bytes else take_lines(self, bytes) end
   end
-  send_unsent(self)
 end
 
 -- ---------------------------------------------------------------- the end
