@@ -254,6 +254,11 @@ describe("an HTTP request, RFC 9112 3", function()
       assert.same({ nil, NO_REQUEST, "handshake" }, { http.request(line .. "\r\n\r\n") })
     end)
   end
+
+  it("has no version on its second line", function()
+    local text = "GET /\n HTTP/1.1\0\r\n\r\n"
+    assert.same({ nil, NO_REQUEST, "handshake" }, { http.request(text) })
+  end)
 end)
 
 describe("looking into a head", function()
