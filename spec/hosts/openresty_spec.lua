@@ -82,6 +82,8 @@ describe("wsclose.openresty in nginx", function()
       "1000, after 200 messages" },
     { "shows its certificate", "certificate",
       "NONE nil; SUCCESS CN=a client; 1015 tls.key" },
+    { "takes a session up again with its server, unless there is to be no cache", "session",
+      ". r . ." },
     { "compares pins", "pin", "NONE nil; tls 1015 pin mismatch" },
     { "has no groups, and says what to use", "many", "false wsclose.group: in nginx each client "
       .. "has a light thread of its own: ngx.thread.spawn(ws.run, ws)" },

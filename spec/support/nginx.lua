@@ -48,6 +48,13 @@ http {
     listen unix:%(folder)/tls.sock ssl;
     ssl_certificate %(cert); ssl_certificate_key %(key);
     ssl_client_certificate %(ca); ssl_verify_client optional;
+    location = /session {
+      content_by_lua_block {
+        local peer = assert(require "nginx.websocket.server" :new())
+        peer:send_text(ngx.var.ssl_session_reused)
+        peer:recv_frame()
+      }
+    }
     location = /who {
       content_by_lua_block {
         local peer = assert(require "nginx.websocket.server" :new())

@@ -419,6 +419,25 @@ local function who(tls)
   return text
 end
 
+-- Of a session by its ticket: what nginx says of each of two connections.
+function cases.session()
+  local url = "wss+unix://" .. ngx.config.prefix() .. "tls.sock:/session"
+  local seen = {}
+  for _, size in ipairs { 1, 0 } do
+    local ws = assert(wsclose.connect(url, {
+      tls = { server_name = "feed.example", session_cache = size }, receive_reopened = true,
+    }))
+    seen[#seen + 1] = ws:receive(5)
+    ws:reconnect()
+    repeat
+      local text, _, name = ws:receive(5)
+      seen[#seen + 1] = text
+    until name ~= "reopened"
+    ws:leave()
+  end
+  return table.concat(seen, " ")
+end
+
 function cases.certificate()
   local without = who()
   local with = who { cert = ngx.var.client_cert, key = ngx.var.client_key }
@@ -461,7 +480,8 @@ function cases.plain()
     got = data
     ws:close()
   end
-  while ws:update() do ngx.sleep(0.001) end
+  local group = plain.group(ws)
+  while ws:update() and group:update() do ngx.sleep(0.001) end
   return ("%d of 11 raise; %s %d"):format(refused, got, ws.close_code)
 end
 
