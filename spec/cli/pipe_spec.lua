@@ -68,8 +68,8 @@ describe("standard input", function()
   end)
 
   it("of more lines than fit into the queue is sent as there is room, in order", function()
-    local server, lines, sent, got = testing.server "ws://feed.example", {}, {}, {}
-    server:accept():hold():wait(5):release()
+    local feed, lines, sent, got = testing.server "ws://feed.example", {}, {}, {}
+    feed:accept():hold():wait(5):release()
     for i = 1, 20 do
       sent[i], lines[i] = i, ("%02d"):format(i) .. ("x"):rep(1000000) .. "\n"
     end
@@ -79,7 +79,7 @@ describe("standard input", function()
       text = nil
       return bytes
     end)
-    for i, message in ipairs(server.connections[1].messages) do
+    for i, message in ipairs(feed.connections[1].messages) do
       got[i] = tonumber(message.data:sub(1, 2))
     end
     assert.same({ 0, sent }, { status, got })
