@@ -497,6 +497,14 @@ describe("code that waits", function()
     local ws = assert(wsclose.new(URL, { retry = true }))
     assert_raises("time went on %d+ times", function() ws:run() end)
   end)
+
+  it("lets a program wait 20,000 times before that", function()
+    testing.server(URL):accept()
+    local ws = assert(wsclose.connect(URL, { keepalive = false }))
+    for _ = 1, 20000 do ws:update(1) end
+    assert.equal(20000, clock:now())
+    assert_raises("time went on 20000 times", function() ws:update(1) end)
+  end)
 end)
 
 describe("run", function()
