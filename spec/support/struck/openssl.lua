@@ -180,6 +180,41 @@ describe("settings for which OpenSSL has no memory", function()
   end)
 end)
 
+describe("settings that are read", function()
+  it("leave nothing of OpenSSL's behind once their client is gone", function()
+    local function blocks_after()
+      local ws = client(with_ca { cert = made.client_chained.cert, key = made.client_chained.key })
+      run(ws)
+      ws = nil -- luacheck: ignore 311
+      network.collect()
+      return faults.openssl_blocks()
+    end
+    blocks_after()
+    local before = blocks_after()
+    for _ = 1, 3 do assert.is_true(blocks_after() <= before) end
+  end)
+end)
+
+describe("a handshake for which OpenSSL has no memory", function()
+  it("fails for that reason, and not as a fault of TLS", function()
+    local ws = client(with_ca())
+    faults.arm()
+    run(ws)
+    local tally = { memory = 0, tls = 0 }
+    for n = 1, faults.seen().openssl_malloc, 23 do
+      local told
+      ws, told = client(with_ca())
+      faults.arm("openssl_malloc", n, faults.ENOMEM, true)
+      run(ws)
+      faults.disarm()
+      local fault = told.ends[1].error
+      if fault then tally[fault.name] = tally[fault.name] + 1 end
+    end
+    assert.is_true(tally.memory > 20 and tally.tls < tally.memory / 2,
+      tally.memory .. " " .. tally.tls)
+  end)
+end)
+
 describe("a call that makes the stream", function()
   for _, case in ipairs {
     { "SSL_new" }, { "SSL_set_ex_data" }, { "BIO_new" }, { "SSL_set1_host" }, { "SSL_ctrl" },
