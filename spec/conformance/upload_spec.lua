@@ -101,7 +101,8 @@ for _, way in ipairs(stage.ways) do
       assert.is_true(s:now() >= closed_at + 10, s:now() - closed_at)
       local came = s.closes[1]
       assert.same({ 1006, "close_timeout" }, { came.code, came.info.error.name })
-      assert.equal("what was sent before the Close did not leave within 10 s", came.info.error.message)
+      assert.equal("what was sent before the Close did not leave within 10 s",
+        came.info.error.message)
       assert.is_nil(came.info.sent) -- its Close did not leave
       assert.equal(SIZE, came.info.undelivered)
     end)
