@@ -281,6 +281,26 @@ describe("bytes that wait, and then", function()
     end)
   end
 
+  it("are a single one, are waited for with on_drain", function()
+    local peer = scripted.new(function(c)
+      c:upgrade()
+      c:stall()
+    end)
+    local drains = 0
+    local ws = assert(wsclose.new(peer:url(), { on_drain = function() drains = drains + 1 end }))
+    scripted.pump(ws, peer, function() return ws:state() == "open" end)
+    faults.arm("send", 1, faults.short, true)
+    ws:send "" -- six bytes, of which leave three, one and one
+    while faults.strikes() < 3 do ws:update() end
+    faults.arm("send", 1, faults.EAGAIN, true)
+    assert.equal(1, ws:buffered())
+    faults.disarm()
+    network.wait(function()
+      ws:update()
+      return drains == 1
+    end, "on_drain")
+  end)
+
   it("cannot leave in many writes, are told of once", function()
     local ws, told = client("wss", at("start", "send", 2, faults.EPIPE, true), with_long_chain())
     run(ws)
