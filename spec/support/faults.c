@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <netdb.h>
+#include <netinet/in.h>
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
 #include <openssl/rand.h>
@@ -117,8 +118,9 @@
 enum call { CALLS(AS_CONSTANT) OPENSSL_CALLS(THIRD_AS_CONSTANT) CALL_COUNT };
 static const char *const names[] = {CALLS(AS_STRING) OPENSSL_CALLS(THIRD_AS_STRING) NULL};
 
-/* "short": half of what was asked for; "byte": one byte at the most; "end": the peer's, of recv. */
-enum { NO_FAULT = 0, FAULT_SHORT = -1, FAULT_BYTE = -2, FAULT_END = -3 };
+/* "short": half of what was asked for; "byte": one byte at the most; "end": the peer's, of recv.
+ * "many": addresses of a name, 40 more of IPv4. */
+enum { NO_FAULT = 0, FAULT_SHORT = -1, FAULT_BYTE = -2, FAULT_END = -3, FAULT_MANY = -4 };
 
 static atomic_bool armed;
 static atomic_long seen[CALL_COUNT], openssl_blocks;
@@ -337,13 +339,38 @@ int pthread_mutex_init(pthread_mutex_t *mutex, const pthread_mutexattr_t *attrib
   return fault > 0 ? fault : real(mutex, attributes);
 }
 
+enum { MANY = 40 };
+static struct addrinfo many[MANY], *behind_many;
+
+/* 127.0.0.2 and so on, behind the first that was found. */
+static void add_many(struct addrinfo *found) {
+  static struct sockaddr_in places[MANY];
+  behind_many = found->ai_next;
+  for (unsigned i = 0; i < MANY; i++) {
+    memcpy(&places[i], found->ai_addr, sizeof places[i]);
+    places[i].sin_addr.s_addr = htonl(INADDR_LOOPBACK + 1 + i);
+    many[i] = *found;
+    many[i].ai_addr = (struct sockaddr *)&places[i];
+    many[i].ai_next = i + 1 < MANY ? &many[i + 1] : NULL;
+  }
+  found->ai_next = many;
+}
+
 /* Its faults are those of getaddrinfo, as positive numbers. */
 int getaddrinfo(const char *host, const char *service, const struct addrinfo *hints,
                 struct addrinfo **found) {
   REAL(getaddrinfo);
   int fault = strike(CALL_getaddrinfo);
   if (fault > 0) errno = EIO; /* for EAI_SYSTEM */
-  return fault > 0 ? -fault : real(host, service, hints, found);
+  int result = fault > 0 ? -fault : real(host, service, hints, found);
+  if (fault == FAULT_MANY && result == 0) add_many(*found);
+  return result;
+}
+
+void freeaddrinfo(struct addrinfo *list) {
+  REAL(freeaddrinfo);
+  if (list && list->ai_next == many) list->ai_next = behind_many;
+  real(list);
 }
 
 /* ---------------------------------------------------------------- OpenSSL's calls */
@@ -476,6 +503,7 @@ static const struct {
 } numbers[] = {{"short", FAULT_SHORT},
                {"byte", FAULT_BYTE},
                {"ended", FAULT_END},
+               {"many", FAULT_MANY},
                {"fails", 1}, /* a call of OpenSSL, which gives no number */
                {"EACCES", EACCES},
                {"EAFNOSUPPORT", EAFNOSUPPORT},

@@ -400,6 +400,18 @@ describe("an attempt whose fate cannot be asked for", function()
   end)
 end)
 
+describe("a name that has more addresses than are kept", function()
+  it("is tried at 32 of them", function()
+    local ws = assert(wsclose.new(("ws://localhost:%d/"):format(scripted.refused_port()), {
+      family = 4,
+    }))
+    faults.arm("getaddrinfo", 1, faults.many)
+    run(ws)
+    assert.equal("refused", ws.close_info.error.name)
+    assert.equal(32, faults.seen().connect)
+  end)
+end)
+
 describe("an address that is not connected to at once", function()
   it("is the only one of the host that is tried, once it is", function()
     local peer = scripted.new(function(c)
