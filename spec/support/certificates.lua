@@ -130,6 +130,8 @@ leaf expired DNS:feed.example -enddate 20240101000000Z
 leaf not_yet_valid DNS:feed.example -startdate 20900101000000Z -enddate 20910101000000Z
 leaf wrong_host DNS:b.example,DNS:c.example
 leaf weak_signature DNS:feed.example -md sha1
+leaf many_names \
+  "DNS:feed.example$(awk 'BEGIN { while (i++ < 600) printf ",DNS:n%03d.a.example", i }')"
 
 export NAMES=DNS:feed.example
 elliptic unknown_ca
@@ -174,6 +176,7 @@ local LEAVES = {
   "unknown_ca",
   "weak_key",
   "weak_signature",
+  "many_names",
   "wrong_usage",
   "client",
   "client_plain",

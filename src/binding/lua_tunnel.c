@@ -83,7 +83,6 @@ int wsc_lua_tunnel_new(lua_State *L) {
   lua_setmetatable(L, -2);
   self->shared = *anchor;
   self->shared->users++;
-  self->proxy.platform = self->shared->platform;
   int error = start_tunnel(self, &request, &sentence);
   if (error != WSC_OK) return wsc_lua_push_error(L, error, sentence ? sentence : "no memory");
   if (!self->tunnel) lua_pushboolean(L, 0);

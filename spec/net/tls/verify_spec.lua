@@ -20,7 +20,7 @@ local function start_nginx()
   local leaves = {}
   for _, name in ipairs {
     "good", "ip", "wildcard", "partial_wildcard", "common_name", "chained", "expired",
-    "not_yet_valid", "wrong_host", "self_signed", "unknown_ca", "wrong_usage",
+    "not_yet_valid", "wrong_host", "self_signed", "unknown_ca", "wrong_usage", "many_names",
   } do
     leaves[name] = made[name]
   end
@@ -294,6 +294,17 @@ describe("what is told of a connection over TLS", function()
   it("has no names where the certificate has none but its subject's", function()
     local certificate = info_of("common_name", { ca_file = made.ca }).certificate
     assert.same({ "CN=feed.example", {} }, { certificate.subject, certificate.names })
+  end)
+
+  it("has as many of a certificate's names as 8 KiB hold with its subject, each whole", function()
+    local names, size = { "feed.example" }, #"CN=many_names" + #"feed.example"
+    while size + #names + #"n001.a.example" + 2 < 8192 do
+      names[#names + 1] = ("n%03d.a.example"):format(#names)
+      size = size + #names[#names]
+    end
+    assert.is_true(#names < 600)
+    local told = info_of("many_names", { ca_file = made.ca }).certificate.names
+    assert.equal(table.concat(names, " "), table.concat(told, " "))
   end)
 
   it("has the certificate also where it was not checked", function()
