@@ -172,6 +172,16 @@ describe("core.is_alike", function()
 end)
 
 describe("the core's protocol object", function()
+  it("takes a time below zero, and what is not a number, for zero", function()
+    local p = core.protocol({ url = URL }, nil)
+    for _, now in ipairs { 0, -1, -math.huge, 0 / 0 } do p:tick(now) end
+    assert.equal("connecting", p:state())
+  end)
+
+  it("gives one nil where there is no event", function()
+    assert.equal(1, select("#", core.protocol({ url = URL }, nil):next()))
+  end)
+
   it("does nothing more for a carrier once it was left", function()
     local p = core.protocol({ url = URL }, nil)
     p:leave()
@@ -183,6 +193,14 @@ describe("the core's protocol object", function()
 end)
 
 describe("the core's client", function()
+  it("raises from start what random_bytes raised there", function()
+    local handle = core.client(function() error("no dice", 0) end)
+    assert.has_error(function()
+      handle:start({ proxy = "", timeouts = {} }, "ws://127.0.0.1:1/")
+    end, "no dice")
+    handle:free()
+  end)
+
   local config = { timeouts = {} }
 
   it("takes budgets of any size, and the smallest time for a budget", function()
