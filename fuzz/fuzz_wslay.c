@@ -106,6 +106,12 @@ static void feed(wsc_conn *conn, fuzz_input bytes, fuzz_input cuts, outcome *res
   }
 }
 
+static void send_all(wsc_conn *conn) {
+  size_t size;
+  wsc_conn_output(conn, &size);
+  wsc_conn_output_done(conn, size);
+}
+
 static outcome read_with_wsclose(fuzz_input stream, fuzz_input cuts) {
   fuzz_plan plan = {.server = false};
   fuzz_platform platform;
@@ -120,10 +126,10 @@ static outcome read_with_wsclose(fuzz_input stream, fuzz_input cuts) {
   fuzz_input head = {.data = (const uint8_t *)fuzz_answer, .size = strlen(fuzz_answer)};
   feed(conn, head, (fuzz_input){.size = 0}, &result);
   feed(conn, stream, cuts, &result);
-  wsc_conn_output_done(conn, wsc_conn_output_size(conn));
+  send_all(conn);
   wsc_conn_input_eof(conn);
   take_events(conn, &result);
-  wsc_conn_output_done(conn, wsc_conn_output_size(conn)); /* a Close over half an HTTP answer */
+  send_all(conn); /* a Close over half an HTTP answer */
   take_events(conn, &result);
   const wsc_close_info *info = wsc_conn_close_info(conn);
   result.failed = info->error != WSC_OK && info->error != WSC_ERR_EOF;
