@@ -214,6 +214,37 @@ describe("without memory to read, a connection that is closing", function()
   end
 end)
 
+describe("without memory from any allocation on, a way through a proxy", function()
+  after_each(function()
+    memory.fail_at()
+    network.close_all()
+  end)
+
+  it("is at its end, or goes on", function()
+    local ended = 0
+    for n = 1, 30 do
+      local proxy = scripted.new(function(c) c:stall() end)
+      local ws = assert(wsclose.new("ws://feed.example/", {
+        proxy = ("http://127.0.0.1:%d"):format(proxy.port),
+      }))
+      memory.fail_at(n, true)
+      for _ = 1, 5 do
+        proxy:step()
+        ws:update()
+      end
+      memory.fail_at()
+      local info = ws.close_info
+      if info then
+        ended = ended + 1
+        assert.equal("memory", info.error.name)
+      end
+      ws:leave()
+      network.close_all()
+    end
+    assert.is_true(ended > 5 and ended < 30)
+  end)
+end)
+
 describe("a client that asks for another address of the host after 1013", function()
   after_each(network.close_all)
 
