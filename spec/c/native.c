@@ -106,7 +106,29 @@ static int l_nothing(lua_State *L) {
   return 1;
 }
 
-static const luaL_Reg native_functions[] = {{"talk", l_talk}, {"nothing", l_nothing}, {NULL, NULL}};
+/* close_early(url) -> is the end due at once, where nothing was flushed; what is told then */
+static int l_close_early(lua_State *L) {
+  const wsc_platform *platform = wsc_testing_platform(L);
+  wsc_client_config config;
+  const char *sentence;
+  program p = {.client = wsc_client_new(platform)};
+  wsc_client_config_init(&config, platform);
+  config.conn.url = luaL_checkstring(L, 1);
+  if (p.client && wsc_client_start(p.client, &config, &sentence) == WSC_OK) {
+    do {
+      take_turn(&p);
+    } while (wsc_client_deadline(p.client) == 0);
+    wsc_conn_close(wsc_client_conn(p.client), WSC_CLOSE_NORMAL, "", 0);
+    if (wsc_client_deadline(p.client) == 0) report(&p, "due", "", 0);
+    take_turn(&p);
+  }
+  wsc_client_free(p.client);
+  lua_pushstring(L, p.told);
+  return 1;
+}
+
+static const luaL_Reg native_functions[] = {
+    {"talk", l_talk}, {"nothing", l_nothing}, {"close_early", l_close_early}, {NULL, NULL}};
 
 void wsc_testing_native(lua_State *L) {
   wsc_testing_add(L, "native", native_functions);

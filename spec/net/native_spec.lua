@@ -4,6 +4,7 @@
 local certificates = require "support.certificates"
 local peers = require "support.peers"
 local process = require "support.process"
+local socket = require "socket"
 local testing = require "wsclose.core_testing"
 
 local native = testing.native
@@ -30,5 +31,12 @@ describe("a program in C", function()
 
   it("may ask a client that has not begun, and free what is NULL", function()
     assert.equal("none never", native.nothing())
+  end)
+
+  it("that closes while it connects is told at once, and need not flush", function()
+    local listener = assert(socket.bind("127.0.0.1", 0)) -- and TLS is never answered
+    local _, port = listener:getsockname()
+    assert.equal("due close:1006", native.close_early(("wss://127.0.0.1:%d/"):format(port)))
+    listener:close()
   end)
 end)

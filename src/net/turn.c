@@ -49,6 +49,7 @@ static bool is_drained(const wsc_client *client) {
 /* Can be gone on with at once, though no descriptor is ready. */
 static bool has_work(const wsc_client *client) {
   const wsc_conn *conn = client->conn;
+  if (wsc_client_is_over(client)) return true;
   if (client->setup) return false;
   if (is_drained(client)) return true;
   if (wsc_client_holds(client)) return false;
