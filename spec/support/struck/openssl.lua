@@ -156,6 +156,19 @@ describe("a call that reads the settings", function()
   end
 end)
 
+-- What a lack of memory is called, how often: from each allocation on, `step` of them apart.
+-- attempt(arm): is to call arm() where memory may go out; gives what was told.
+local function tally_of(last, step, attempt)
+  local tally = { memory = 0, tls = 0 }
+  for n = 1, last, step do
+    local told = attempt(function() faults.arm("openssl_malloc", n, faults.ENOMEM, true) end)
+    faults.disarm()
+    local fault = told.ends[1].error
+    if fault then tally[fault.name] = tally[fault.name] + 1 end
+  end
+  return tally
+end
+
 -- OpenSSL says of a certificate then that it is malformed, and mostly that memory was the cause.
 describe("settings for which OpenSSL has no memory", function()
   it("are not what is wrong, wherever it went out", function()
@@ -165,16 +178,13 @@ describe("settings for which OpenSSL has no memory", function()
     }
     faults.arm()
     client(tls)
-    local tally = { memory = 0, tls = 0 }
-    for n = 1, faults.seen().openssl_malloc, 97 do
-      faults.arm("openssl_malloc", n, faults.ENOMEM, true)
+    local tally = tally_of(faults.seen().openssl_malloc, 97, function(arm)
+      arm()
       local ws, told = client(tls)
-      faults.arm("openssl_malloc", n, faults.ENOMEM, true) -- what was read ahead is lost
+      arm() -- what was read ahead is lost
       run(ws)
-      faults.disarm()
-      local fault = told.ends[1].error
-      if fault then tally[fault.name] = tally[fault.name] + 1 end
-    end
+      return told
+    end)
     assert.is_true(tally.memory > 20 and tally.tls < tally.memory / 10,
       tally.memory .. " " .. tally.tls)
   end)
@@ -197,19 +207,15 @@ end)
 
 describe("a handshake for which OpenSSL has no memory", function()
   it("fails for that reason, and not as a fault of TLS", function()
-    local ws = client(with_ca())
+    local first = client(with_ca())
     faults.arm()
-    run(ws)
-    local tally = { memory = 0, tls = 0 }
-    for n = 1, faults.seen().openssl_malloc, 23 do
-      local told
-      ws, told = client(with_ca())
-      faults.arm("openssl_malloc", n, faults.ENOMEM, true)
+    run(first)
+    local tally = tally_of(faults.seen().openssl_malloc, 23, function(arm)
+      local ws, told = client(with_ca())
+      arm()
       run(ws)
-      faults.disarm()
-      local fault = told.ends[1].error
-      if fault then tally[fault.name] = tally[fault.name] + 1 end
-    end
+      return told
+    end)
     assert.is_true(tally.memory > 20 and tally.tls < tally.memory / 2,
       tally.memory .. " " .. tally.tls)
   end)
