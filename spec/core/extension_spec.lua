@@ -1,3 +1,4 @@
+local garbage = require "support.garbage"
 local testing = require "wsclose.core_testing"
 local extension = testing.extension
 local memory = testing.memory
@@ -102,7 +103,7 @@ describe("Sec-WebSocket-Extensions, RFC 6455 9.1", function()
     { 'foo; a="\195\164"', NO_TOKEN },
   } do
     it("is refused: " .. case[1]:gsub("[\128-\255]+", "ä"), function()
-      collectgarbage()
+      garbage()
       local blocks = memory.live_blocks()
       for _, lines in ipairs { { case[1] }, { "good; x=1, fine", case[1] } } do
         local list, sentence, name = extension.parse(lines)
@@ -741,7 +742,7 @@ describe("every allocation", function()
     end,
   } do
     it("may fail and leaves nothing behind: " .. name, function()
-      collectgarbage()
+      garbage()
       local blocks, failures = memory.live_blocks(), 0
       while true do
         memory.fail_at(failures + 1)

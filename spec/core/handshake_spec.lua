@@ -1,3 +1,4 @@
+local garbage = require "support.garbage"
 local testing = require "wsclose.core_testing"
 local handshake = testing.handshake
 local memory = testing.memory
@@ -163,7 +164,7 @@ describe("the handshake's request, RFC 6455 4.1", function()
     { extensions = { { name = PMD, params = { { "server_max_window_bits", "7" } } } } },
   } do
     it("is not made of what the checks refuse, case " .. _, function()
-      collectgarbage() -- else what earlier specs left may go between the two counts
+      garbage() -- else what earlier specs left may go between the two counts
       local blocks = memory.live_blocks()
       assert.is_nil(handshake.new(config))
       assert.equal(blocks, memory.live_blocks())
@@ -700,7 +701,7 @@ end)
 -- ---------------------------------------------------------------- memory
 
 describe("every allocation of the handshake", function()
-  before_each(function() collectgarbage() end)
+  before_each(garbage)
 
   local config = {
     url = "ws://user:password@a.example/" .. ("x"):rep(400),

@@ -30,6 +30,12 @@ busted.subscribe({ "file", "end" }, function(file)
   return nil, true -- it is the other subscribers' turn
 end)
 
+-- What a file has left goes before the next one counts what there is.
+busted.subscribe({ "file", "start" }, function()
+  require "support.garbage" ()
+  return nil, true
+end)
+
 -- A spec's globals are looked for in each block around it, and in _G at last, at each use: half the
 -- time of a long loop.  What busted does not replace is found at once.
 busted.subscribe({ "file", "start" }, function(file)

@@ -223,15 +223,14 @@ local function look_at_descriptors()
   return found
 end
 
---- The descriptors of this process and where they lead to, once what is garbage holds none: what a
---- finalizer lets go of takes another round.
+--- The descriptors of this process and where they lead to, once what is garbage holds none.
 ---@return table<string, string>
 function network.descriptors()
   local found = look_at_descriptors()
   local lost
   repeat
     local before = found
-    for _ = 1, 3 do collectgarbage() end
+    network.collect()
     found = look_at_descriptors()
     lost = network.added(found, before)
   until #lost == 0

@@ -2,6 +2,7 @@
 -- contract that fits the fault; nothing is held at the end, ours or OpenSSL's, and the end comes.
 
 local faults = require "faults"
+local garbage = require "support.garbage"
 local lfs = require "lfs"
 local life = require "support.faults.life"
 local socket = require "socket"
@@ -49,10 +50,6 @@ local function descriptors()
   local found = 0
   for _ in lfs.dir "/proc/self/fd" do found = found + 1 end
   return found
-end
-
-local function collect()
-  for _ = 1, 2 do collectgarbage() end
 end
 
 local BEGIN = {
@@ -122,14 +119,14 @@ local blocks_at_first, openssl_at_first
 --- What is held before the first of them.
 function strike.begin()
   lookups.tune(0)
-  collect()
+  garbage()
   blocks_at_first = memory.live_blocks() + lookups.live_blocks()
   openssl_at_first = faults.openssl_blocks()
 end
 
 -- What is held that was not: blocks of ours, OpenSSL's, and descriptors.
 local function left_behind(open)
-  collect()
+  garbage()
   return memory.live_blocks() + lookups.live_blocks() - blocks_at_first,
     faults.openssl_blocks() - openssl_at_first, descriptors() - open
 end
@@ -150,7 +147,7 @@ end
 ---@param is_shown? boolean its ends are printed
 ---@return string outcome "unharmed", "not made" or an error's name
 function strike.try(point, is_shown)
-  collect()
+  garbage()
   local open = descriptors()
   faults.watch(HANGS, strike.name(point))
   BEGIN[point.kind](point)
