@@ -77,7 +77,7 @@ local function note_descriptor(ready, call)
     end
   elseif call.name == "openat" or call.name == "open" then
     ready[fd or ""] = true -- a file
-  elseif fd and call.arguments:match "NONBLOCK" then
+  elseif fd and call.arguments:match "NONBLOCK" and call.name ~= "getrandom" then
     ready[fd] = true
   elseif fd and (call.name == "socket" or call.name == "accept" or call.name == "accept4") then
     ready[fd] = nil
