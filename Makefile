@@ -257,14 +257,14 @@ test-valgrind:
 	@$(MAKE) --no-print-directory suite RUNNER="$(valgrind)" SPEC="$(or $(SPEC),spec/core spec/net)" \
 	  BUSTED_FLAGS="$(long_tables:%=--filter-out=%) $(BUSTED_FLAGS)"
 
-# Under Lua 5.4 with the checks of its C API; then lives of a client, a few messages each, with a
-# full collection at each allocation.
+# Under Lua 5.4 or LuaJIT with the checks of its C API; with the former, then, lives of a client, a
+# few messages each, with a full collection at each allocation.
 test-checked:
-	@scripts/setup test lua5.4
-	@scripts/checked_lua
-	@$(MAKE) --no-print-directory suite LUA=lua5.4 LUA_BIN=$(CURDIR)/build/others/bin/lua5.4-checked \
+	@scripts/setup test $(LUA)
+	@scripts/checked_lua $(LUA)
+	@$(MAKE) --no-print-directory suite LUA_BIN=$(CURDIR)/build/others/bin/$(LUA)-checked \
 	  SPEC="$(or $(SPEC),spec/binding spec/conformance spec/core spec/lua spec/testing)"
-	@$(MAKE) --no-print-directory collecting LUA=lua5.4
+	@$(if $(filter lua5.4,$(LUA)),$(MAKE) --no-print-directory collecting)
 collecting: export LUA_PATH := ./lua/?.lua;./lua/?/init.lua;./bench/?.lua
 collecting: export LUA_CPATH := ./$(OUT)/?.so;./$(BUILD)/bench/?.so
 collecting: $(MODULE) $(BUILD)/bench/kernel.so

@@ -266,10 +266,19 @@ local function ask_program(self, number)
   end
 end
 
+-- The state is "starting" from then on, but where the clock raises: no attempt has begun.
+local function starts_at(self)
+  local before = self._state
+  self._state = "starting"
+  local ok, time = pcall(now, self)
+  if ok then return time end
+  if self._state == "starting" then self._state = before end
+  error(time, 0)
+end
+
 --- Begins the next attempt.  An error leaves the state at "starting": see resume.
 function attempt.begin(self)
-  self._state = "starting"
-  local number = self._handle:begin(now(self), self.url)
+  local number = self._handle:begin(starts_at(self), self.url)
   if self._settings.log then
     attempt.add_notice(self, { tell = log.begun, info = { number = number, url = self.url } })
   end

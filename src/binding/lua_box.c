@@ -50,6 +50,7 @@ static bool sha1_shared(void *user, const void *data, size_t size, uint8_t diges
  * LUA_MINSTACK places. */
 static bool call_own(wsc_lua_box *box, int count) {
   box->held++;
+  box->own->was_called = true;
   bool good = lua_pcall(box->own->L, count, 1, 0) == 0;
   box->held--;
   if (good) return true;
@@ -221,6 +222,30 @@ void wsc_lua_free_box(wsc_lua_box *box) {
   box->held = 0;
 }
 
+typedef struct inside_call {
+  lua_CFunction function;
+  wsc_lua_box *box;
+} inside_call;
+
+static int nothing(lua_State *L) {
+  (void)L;
+  return 0;
+}
+
+/* A ready-made function, for making one may fail. */
+static void push_inside(lua_State *L, inside_call *call) {
+  lua_pushvalue(L, lua_upvalueindex(WSC_UP_INSIDE));
+  lua_pushlightuserdata(L, call);
+}
+
+void wsc_lua_come_back(lua_State *L, wsc_lua_box *box) {
+  if (!box->owns || !box->own->was_called) return;
+  box->own->was_called = false;
+  inside_call call = {nothing, box};
+  push_inside(L, &call);
+  lua_call(L, 1, 0);
+}
+
 void wsc_lua_let_go(lua_State *L, wsc_lua_box *box) {
   if (box->parting != WSC_PARTING_NONE && box->held == 0 && box->shared) {
     if (box->parting == WSC_PARTING_FREE)
@@ -229,17 +254,13 @@ void wsc_lua_let_go(lua_State *L, wsc_lua_box *box) {
       wsc_client_leave(box->client);
     box->parting = WSC_PARTING_NONE;
   }
+  wsc_lua_come_back(L, box);
   if (!box->failed) return;
   box->failed = false;
   lua_pushvalue(box->own->L, WSC_OWN_ERROR);
   lua_xmove(box->own->L, L, 1);
   lua_error(L);
 }
-
-typedef struct inside_call {
-  lua_CFunction function;
-  wsc_lua_box *box;
-} inside_call;
 
 int wsc_lua_run_inside(lua_State *L) {
   const inside_call *call = lua_touserdata(L, 1);
@@ -253,10 +274,9 @@ void wsc_lua_call_inside(lua_State *L, wsc_lua_box *box, lua_CFunction function,
                          int results) {
   inside_call call = {function, box};
   box->held++;
-  lua_pushvalue(L, lua_upvalueindex(WSC_UP_INSIDE));
-  lua_insert(L, -count - 1);
-  lua_pushlightuserdata(L, &call);
-  lua_insert(L, -count - 1);
+  push_inside(L, &call);
+  lua_insert(L, -count - 2);
+  lua_insert(L, -count - 2);
   bool good = lua_pcall(L, count + 1, results, 0) == 0;
   box->held--;
   wsc_lua_let_go(L, box);

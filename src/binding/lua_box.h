@@ -25,6 +25,7 @@ typedef struct wsc_lua_own {
   wsc_platform platform; /* the shared one, but for those functions */
   lua_State *L;          /* tied to the object; see WSC_OWN_RANDOM */
   uint64_t now_us;       /* what the clock said last */
+  bool was_called;       /* see wsc_lua_come_back */
 } wsc_lua_own;
 
 /* What lies on that coroutine's stack: the functions, and what one of them raised. */
@@ -105,6 +106,11 @@ wsc_lua_box *wsc_lua_push_box(lua_State *L, int random, int clock);
 /* Gives everything back but what is known of the latest attempt, at once or when it is let go of;
  * safe to repeat. */
 void wsc_lua_free_box(wsc_lua_box *box);
+
+/* Makes `L` the coroutine that runs, once the core was left: LuaJIT takes the one entered last for
+ * it, which is the object's own after a call of its functions, until a C function returns.  An error
+ * raised before that would let compiled code write into a coroutine that does not run. */
+void wsc_lua_come_back(lua_State *L, wsc_lua_box *box);
 
 /* Every method's end, where it was inside of the core: carries out what waited for that, and raises
  * what the object's functions raised. */

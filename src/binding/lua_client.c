@@ -132,6 +132,7 @@ static int client_drain_at(lua_State *L) {
 static void take_next(lua_State *L, wsc_lua_box *box, wsc_event *event, bool corks) {
   event->type = WSC_EVENT_NONE;
   if (box->conn && !box->close_taken) wsc_turn_next(box->client, event);
+  wsc_lua_come_back(L, box);
   event->type = wsc_lua_take_close(box, event->type);
   /* it may fail to reach Lua for lack of memory: loops give the client out once more */
   if (event->type == WSC_EVENT_CLOSE) wsc_loop_wake(box->client);

@@ -31,6 +31,7 @@ static int protocol_next(lua_State *L) {
   wsc_lua_box *box = wsc_lua_use_box(L);
   wsc_event event = {.type = WSC_EVENT_NONE};
   if (box->conn && !box->close_taken) wsc_conn_next_event(box->conn, &event);
+  wsc_lua_come_back(L, box);
   event.type = wsc_lua_take_close(box, event.type);
   if (event.type == WSC_EVENT_NONE) wsc_lua_let_go(L, box);
   int count = wsc_lua_push_event(L, box, &event);
