@@ -108,8 +108,8 @@ wsc_lua_box *wsc_lua_push_box(lua_State *L, int random, int clock);
 void wsc_lua_free_box(wsc_lua_box *box);
 
 /* Makes `L` the coroutine that runs, once the core was left: LuaJIT takes the one entered last for
- * it, which is the object's own after a call of its functions, until a C function returns.  An error
- * raised before that would let compiled code write into a coroutine that does not run. */
+ * it, which is the object's own after a call of its functions, until a C function returns.  After
+ * an error before that, compiled code would write into a coroutine that does not run. */
 void wsc_lua_come_back(lua_State *L, wsc_lua_box *box);
 
 /* Every method's end, where it was inside of the core: carries out what waited for that, and raises
