@@ -92,7 +92,7 @@ for _, way in ipairs(stage.ways) do
         s:take(size)
         return s.ws:buffered() == 0
       end
-      assert.is_true(s:turns(0, is_gone, 1000))
+      assert.is_true(s:turns(0, is_gone))
       assert.equal(1 + 65, s.ws:stats().frames_out)
     end)
   end)
@@ -142,7 +142,7 @@ for _, way in ipairs(stage.ways) do
 
     it("meets timeouts.handshake with drips of its answer", function()
       local s = stage.new(way, { stalls = true, timeouts = { handshake = 0.5 } })
-      assert(s:turns(0, function() return s:is_asked() end, 1000))
+      assert(s:turns(0, function() return s:is_asked() end))
       local began_at = s:now()
       s:say "HTTP/1.1 101 Switching Protocols\r\nX-A: "
       local came = s:turns(STEP, function()

@@ -17,6 +17,7 @@
 local certificates = require "support.certificates"
 local process = require "support.process"
 local scripted = require "support.scripted_server"
+local socket = require "socket"
 local testing = require "wsclose.testing"
 local wire = require "support.wire"
 local world = require "wsclose.testing.world"
@@ -33,8 +34,9 @@ stage.sockets = { SOCKET, TLS }
 -- segments of loopback are as large as 64 KiB.
 local RECEIVE_BUFFER = 262144
 
---- How many turns a handshake may take before a spec is called stuck.
-local PATIENCE = 1000
+--- How many seconds a spec may go on in which none go by for the client, before it is called stuck:
+-- a kernel looks at a window that was shut by its own clock.  No measure of speed.
+local PATIENCE = 20
 
 ---@class support.Stage
 ---@field ws table the client
@@ -371,14 +373,20 @@ end
 --- Turns, with so many seconds between them, until `happened`.
 ---@param seconds number
 ---@param happened fun(): any
----@param most? integer how many turns; default 10000
+---@param most? integer how many turns; default 10000, or with 0 seconds as many as it takes
 ---@return any result of `happened`, or nil
 function Stage:turns(seconds, happened, most)
-  for _ = 1, most or 10000 do
+  local count, give_up_at = 0, socket.gettime() + PATIENCE
+  local function goes_on()
+    if seconds == 0 and not most then return socket.gettime() < give_up_at end
+    return count < (most or 10000)
+  end
+  while goes_on() do
     self:turn()
     local result = happened()
     if result then return result end
     self:pass(seconds)
+    count = count + 1
   end
 end
 
@@ -428,10 +436,7 @@ end
 ---@return support.Stage
 function stage.open(way, options)
   local self = stage.new(way, options)
-  for _ = 1, PATIENCE do
-    if self.ws:state() == "open" and self.opens + #self.closes > 0 then break end
-    self:turn()
-  end
+  self:turns(0, function() return self.ws:state() == "open" and self.opens + #self.closes > 0 end)
   assert(self.ws:state() == "open", self.closes[1] and tostring(self.closes[1].info) or "not open")
   return self
 end
