@@ -12,7 +12,7 @@ teardown(stage.stop_all)
 
 -- Turns that take no time, until the state is this one.
 local function until_state(s, state)
-  return s:turns(0, function() return s.ws:state() == state end)
+  assert(s:turns(0, function() return s.ws:state() == state end))
 end
 
 for _, way in ipairs(stage.ways) do
@@ -39,7 +39,7 @@ for _, way in ipairs(stage.ways) do
     it("keeps the counters of what was exchanged", function()
       local s = stage.open(way, { on_message = function() end })
       s:say(stage.text "hello")
-      s:turns(0, function() return s.ws:stats().messages_in == 1 end)
+      assert(s:turns(0, function() return s.ws:stats().messages_in == 1 end))
       s.ws:leave()
       s.ws:leave()
       local stats = s.ws:stats()
@@ -113,7 +113,7 @@ for _, way in ipairs(stage.ways) do
           inner(ws, ...)
           ws:leave()
         end
-        until_state(s, "open")
+        until_state(s, callback == "on_open" and "closed" or "open")
         if callback ~= "on_open" then
           s:say(stage.text "a" .. stage.text "b" .. stage.close(1000))
         end
